@@ -1,0 +1,133 @@
+"""medgan: draw with, and check, exported generators anywhere; choose recipes and look at runs inside a clone."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medgan import __version__
+from medgan.errors import MedganError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
+Model = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="An exported generator.")]
+
+
+@app.command()
+def generate(
+    model: Model,
+    count: Annotated[int, typer.Option(min=1, help="How many images.")] = 16,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same images.")] = 0,
+    label: Annotated[str | None, typer.Option(help="A class by name; without it the classes come in turn.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the PNG files, made where it is missing.")] = Path("drawn"),
+) -> None:
+    """Draw images: a PNG each, and grid.png with all of them."""
+    import math
+
+    from medgan.pictures import grid, save_image, to_uint8
+    from medgan.runtime import OnnxGenerator
+
+    generator = OnnxGenerator(model)
+    codes = generator.codes(count, label)
+    if out.exists() and not out.is_dir():
+        raise MedganError(f"--out {out} is a file; name a folder")
+    images = to_uint8(generator.draw(count, seed=seed, labels=codes))
+    for index, image in enumerate(images):
+        suffix = f"-{generator.label_names[codes[index]]}" if codes is not None else ""
+        save_image(out / f"{seed}-{index:05d}{suffix}.png", image)
+    columns = max(1, len(generator.label_names)) if codes is not None and label is None else math.ceil(math.sqrt(count))
+    save_image(out / "grid.png", grid(images, columns=columns))
+    typer.echo(f"{count} images in {out}, all of them in {out / 'grid.png'} (synthetic; not for diagnosis)")
+
+
+@app.command()
+def verify(model: Model) -> None:
+    """Check a model against the golden vectors beside it, and print what it says of itself."""
+    from medgan.runtime import OnnxGenerator, golden_difference
+
+    generator = OnnxGenerator(model)
+    difference = golden_difference(generator, model.with_name("golden.npz"))
+    for key, value in sorted(generator.metadata.items()):
+        typer.echo(f"{key:>12}  {value}")
+    typer.echo(f"{'difference':>12}  {difference:.1e} from the golden vectors")
+    if difference > 1e-4:
+        raise MedganError(f"{model} differs from its golden vectors by {difference:.1e}, above 1e-4; export it again")
+
+
+@app.command()
+def recipes() -> None:
+    """List the recipes: overlays of the default params.yaml."""
+    from medgan.recipes import list_recipes
+
+    for name, summary in list_recipes(Path.cwd()):
+        typer.echo(f"{name:<20} {summary}")
+
+
+@app.command()
+def use(
+    recipe: Annotated[str, typer.Argument(help="A name from `medgan recipes`; `default` goes back.")],
+    force: Annotated[bool, typer.Option("--force", help="Drop hand edits of params.yaml.")] = False,
+) -> None:
+    """Write params.yaml from the shipped defaults and a recipe, and print what changes."""
+    from medgan.recipes import use_recipe
+
+    for line in use_recipe(Path.cwd(), recipe, force=force):
+        typer.echo(line)
+
+
+@app.command()
+def doctor() -> None:
+    """Versions, device, precision, stores and the state of the pipeline."""
+    from medgan.doctor import findings
+
+    healthy = True
+    for finding in findings(Path.cwd()):
+        healthy &= finding.good
+        typer.echo(f"{'ok ' if finding.good else 'BAD'} {finding.what:<12} {finding.value}")
+    if not healthy:
+        raise MedganError("something above is BAD; the line says what to do")
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
+    """Serve the MLflow pages of this clone, on this machine only."""
+    import subprocess
+
+    from medgan.recipes import clone_root
+    from medgan.tracking import default_uri
+
+    root = clone_root(Path.cwd())
+    typer.echo(f"http://127.0.0.1:{port} (stop with Ctrl-C)")
+    server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    uri = default_uri(root)
+    code = subprocess.run([*server, "--backend-store-uri", uri, "--serve-artifacts"], check=False, cwd=root).returncode
+    raise typer.Exit(code)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point: a MedganError is one sentence on stderr and exit status 2; so is a missing package."""
+    try:
+        app()
+    except MedganError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] == "medgan":
+            raise
+        typer.echo(f"error: this command needs {error.name}; install medgan[train], or work in a clone", err=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

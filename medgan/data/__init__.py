@@ -1,0 +1,1 @@
+"""Raw files -> prepared arrays -> batches."""

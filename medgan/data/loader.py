@@ -1,0 +1,55 @@
+"""Batches of a split: any step's batch can be made at any time, so a resumed run sees the data of the unbroken one."""
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from medgan.data.spec import Batch
+from medgan.data.store import Prepared
+from medgan.errors import MedganError
+from medgan.randomness import numpy_generator
+
+
+class Batches:
+    """Endless shuffled epochs over one split; `at(step)` depends on (seed, step) alone."""
+
+    def __init__(self, prepared: Prepared, split: str, *, batch: int, seed: int) -> None:
+        self._prepared, self._batch, self._seed = prepared, batch, seed
+        self._indices = prepared.indices(split)
+        if len(self._indices) == 0:
+            raise MedganError(f"the {split} split is empty; raise its share under data in params.yaml")
+        self._epoch = -1
+        self._order: NDArray[np.int64] = self._indices
+
+    def at(self, step: int) -> Batch:
+        """The batch of a step, counted from 0. An epoch's tail and the next one's head share a batch."""
+        position = step * self._batch
+        chosen: list[int] = []
+        while len(chosen) < self._batch:
+            epoch, offset = divmod(position + len(chosen), len(self._indices))
+            chosen.extend(self._shuffled(epoch)[offset : offset + self._batch - len(chosen)].tolist())
+        return gather(self._prepared, np.array(chosen))
+
+    def _shuffled(self, epoch: int) -> NDArray[np.int64]:
+        if epoch != self._epoch:
+            self._order = numpy_generator(self._seed, "order", epoch).permutation(self._indices)
+            self._epoch = epoch
+        return self._order
+
+
+def gather(prepared: Prepared, indices: NDArray[np.int64]) -> Batch:
+    """The images of these indices, normalised."""
+
+    def normalised(array: NDArray[np.uint8] | NDArray[np.uint16]) -> torch.Tensor:
+        low, high = prepared.value_range
+        rows = torch.from_numpy(np.ascontiguousarray(array[indices]).astype(np.float32))
+        return rows.sub_(low).mul_(2 / (high - low)).sub_(1).permute(0, 3, 1, 2)
+
+    return Batch(
+        image=normalised(prepared.images),
+        label=torch.from_numpy(prepared.labels[indices]) if prepared.labels is not None else None,
+        source=normalised(prepared.sources) if prepared.sources is not None else None,
+        mask=torch.from_numpy(prepared.masks[indices].astype(np.float32)).permute(0, 3, 1, 2)
+        if prepared.masks is not None
+        else None,
+    )

@@ -1,0 +1,85 @@
+"""Source `folder`: PNG, JPEG or TIFF, one sub-folder a class, or no sub-folders where there are no labels."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from pydantic.dataclasses import dataclass
+
+from medgan.config import STRICT
+from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.errors import MedganError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
+
+
+@dataclass(frozen=True, config=STRICT)
+class Folder:
+    """patient: a regular expression whose first group is the patient in a file's name; empty: each file is one.
+
+    With an empty expression byte-identical files still stay in one split.
+    """
+
+    patient: str = ""
+
+    def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
+        pattern = self._pattern()
+        if not raw.is_dir():
+            raise MedganError(f"{raw} is not a folder; put one sub-folder of images a class there")
+        files = sorted(path for path in raw.rglob("*") if path.is_file() and not path.name.startswith("."))
+        images = [path for path in files if path.suffix.lower() in SUFFIXES]
+        if not images:
+            raise MedganError(
+                f"{raw} holds no image; put {', '.join(sorted(SUFFIXES))} files there, one folder a class"
+            )
+        for path in files:
+            origin = path.relative_to(raw).as_posix()
+            if path.suffix.lower() not in SUFFIXES:
+                yield Rejected(origin, f"suffix {path.suffix or '(none)'} is not an image's")
+                continue
+            try:
+                content = path.read_bytes()
+                image = _read(path, spec)
+            except (OSError, ValueError, SyntaxError) as error:
+                yield Rejected(origin, " ".join(str(error).split()))
+                continue
+            found = pattern.search(path.name) if pattern else None
+            if pattern and not found:
+                yield Rejected(origin, f"data.options.patient = {self.patient!r} does not match the name")
+                continue
+            yield Sample(
+                image=image,
+                patient=found.group(1) if found else origin,
+                origin=origin,
+                digest=hashlib.sha256(content).hexdigest(),
+                label=path.relative_to(raw).parts[0] if len(path.relative_to(raw).parts) > 1 else None,
+            )
+
+    def _pattern(self) -> re.Pattern[str] | None:
+        if not self.patient:
+            return None
+        try:
+            pattern = re.compile(self.patient)
+        except re.error as error:
+            raise MedganError(f"data.options.patient = {self.patient!r} is not a regular expression: {error}") from None
+        if pattern.groups < 1:
+            raise MedganError(f"data.options.patient = {self.patient!r} needs a group, such as '^(\\w+)_'")
+        return pattern
+
+
+def _read(path: Path, spec: ImageSpec) -> NDArray[np.uint8]:
+    """(size, size, channels); the shorter side is fitted and the longer one cropped at the centre."""
+    with Image.open(path) as file:
+        if file.mode.startswith(("I", "F")):
+            raise ValueError(f"{file.mode} pixels: more than 8 bits are not supported by this source")
+        image = file.convert("L" if spec.channels == 1 else "RGB")
+    if image.size != (spec.size, spec.size):
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        box = (left, top, left + side, top + side)
+        image = image.resize((spec.size, spec.size), Image.Resampling.LANCZOS, box=box)
+    return np.asarray(image, dtype=np.uint8).reshape(spec.size, spec.size, spec.channels)

@@ -1,0 +1,58 @@
+"""What an image, a sample on its way in and a batch on its way to a network are."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """The shapes that a data set dictates to every network.
+
+    size: height and width in pixels, a power of two. classes: 0 for unlabelled data.
+    source_channels: channels of the paired input image (translation). mask_channels: lesion mask planes.
+    """
+
+    size: int
+    channels: int
+    classes: int = 0
+    source_channels: int = 0
+    mask_channels: int = 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image as a source yields it: arrays (H, W, C) uint8 or uint16, already at the prepared size.
+
+    patient: images of one patient never cross a split. origin: where it came from, for people.
+    digest: hex digest of the raw content; equal digests are duplicates and stay in one split.
+    mask: (H, W, M) uint8, 0 or 1.
+    """
+
+    image: NDArray[np.uint8] | NDArray[np.uint16]
+    patient: str
+    origin: str
+    digest: str
+    label: str | None = None
+    source: NDArray[np.uint8] | NDArray[np.uint16] | None = None
+    mask: NDArray[np.uint8] | None = None
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A raw file that cannot be used, with a reason that a person can act on."""
+
+    origin: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Batch:
+    """image and source (B, C, H, W) float32 in [-1, 1]; label (B,) int64; mask (B, M, H, W) float32, 0 or 1."""
+
+    image: Tensor
+    label: Tensor | None = None
+    source: Tensor | None = None
+    mask: Tensor | None = None

@@ -1,0 +1,77 @@
+"""Train / validation / test by patient, stratified by class, checked for leaks."""
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+
+from medgan.errors import MedganError
+
+SPLITS = ("train", "validation", "test")
+
+
+def split_by_patient(
+    patients: Sequence[str],
+    labels: Sequence[str | None],
+    digests: Sequence[str],
+    *,
+    validation: float,
+    test: float,
+    seed: int,
+) -> list[str]:
+    """The split of each image. Patients that share a byte-identical image count as one patient.
+
+    Within each class, groups are ordered by a hash of (seed, patient), so adding a patient moves no other across
+    a boundary by more than the shares themselves shift. Raises MedganError where a class cannot fill every split.
+    """
+    groups = _merge_duplicates(patients, digests)
+    members: dict[str, list[int]] = defaultdict(list)
+    for index, group in enumerate(groups):
+        members[group].append(index)
+    strata: dict[str, list[str]] = defaultdict(list)
+    for group, indices in members.items():
+        strata[Counter(labels[i] or "" for i in indices).most_common(1)[0][0]].append(group)
+
+    assigned: dict[str, str] = {}
+    for label, names in strata.items():
+        if len(names) < len(SPLITS):
+            what = f"class '{label}'" if label else "the data set"
+            raise MedganError(
+                f"{what} has {len(names)} patient(s) with distinct images, and each of {', '.join(SPLITS)} needs one; "
+                "add images or remove the class"
+            )
+        ordered = sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
+        n_test = max(1, round(test * len(ordered)))
+        n_validation = max(1, round(validation * len(ordered)))
+        for rank, name in enumerate(ordered):
+            later = "validation" if rank < n_test + n_validation else "train"
+            assigned[name] = "test" if rank < n_test else later
+    splits = [assigned[group] for group in groups]
+    check_leaks(patients, digests, splits)
+    return splits
+
+
+def check_leaks(patients: Sequence[str], digests: Sequence[str], splits: Sequence[str]) -> None:
+    """Raise MedganError if a patient or a byte-identical image appears in two splits."""
+    for what, keys in (("patient", patients), ("image", digests)):
+        seen: dict[str, str] = {}
+        for key, split in zip(keys, splits, strict=True):
+            if seen.setdefault(key, split) != split:
+                raise MedganError(f"{what} '{key}' is in both {seen[key]} and {split}; run prepare again")
+
+
+def _merge_duplicates(patients: Sequence[str], digests: Sequence[str]) -> list[str]:
+    """A group name an image: union-find over patients that own the same digest."""
+    parent = {patient: patient for patient in patients}
+
+    def root(name: str) -> str:
+        while parent[name] != name:
+            parent[name] = parent[parent[name]]
+            name = parent[name]
+        return name
+
+    owner: dict[str, str] = {}
+    for patient, digest in zip(patients, digests, strict=True):
+        first, second = root(owner.setdefault(digest, patient)), root(patient)
+        # The smaller name wins, whatever the order of the images.
+        parent[max(first, second)] = min(first, second)
+    return [root(patient) for patient in patients]

@@ -1,0 +1,173 @@
+"""The prepared format: one memory-mapped array, an index table and spec.json; written by `prepare`, read by all."""
+
+import csv
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.data.split import split_by_patient
+from medgan.errors import MedganError
+
+INDEX_COLUMNS = ("patient", "label", "split", "origin", "digest")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared data set, arrays memory-mapped.
+
+    images (N, H, W, C) uint8 or uint16; labels (N,) int64 into `label_names`, or None; splits (N,) of names;
+    value_range: raw values that map to -1 and 1; md5: of every prepared byte and the index.
+    """
+
+    spec: ImageSpec
+    images: NDArray[Any]
+    sources: NDArray[Any] | None
+    masks: NDArray[np.uint8] | None
+    labels: NDArray[np.int64] | None
+    label_names: tuple[str, ...]
+    patients: NDArray[np.str_]
+    splits: NDArray[np.str_]
+    value_range: tuple[float, float]
+    md5: str
+
+    def indices(self, split: str) -> NDArray[np.int64]:
+        return np.flatnonzero(self.splits == split)
+
+    def take(self, split: str, n: int, seed: int) -> NDArray[np.int64]:
+        """n random indices of a split, without repetition. Raises MedganError where the split is smaller."""
+        chosen = self.indices(split)
+        if len(chosen) < n:
+            raise MedganError(f"{split} has {len(chosen)} images and {n} are asked for; lower n or raise data.{split}")
+        return np.sort(np.random.default_rng(seed).permutation(chosen)[:n])
+
+
+def write_prepared(
+    directory: Path,
+    items: Iterable[Sample | Rejected],
+    *,
+    size: int,
+    channels: int,
+    labelled: bool,
+    validation: float,
+    test: float,
+    seed: int,
+) -> Prepared:
+    """Drain a source into `directory` (created, which must not hold older files), and open the result.
+
+    Raises MedganError for an empty source, samples of another shape, or splits that cannot be filled.
+    """
+    samples: list[Sample] = []
+    rejected: list[Rejected] = []
+    for item in items:
+        if isinstance(item, Rejected):
+            rejected.append(item)
+        elif labelled and item.label is None:
+            rejected.append(Rejected(item.origin, "not in a class folder, and data.labels is true"))
+        else:
+            _check(item, size, channels, samples[0] if samples else None)
+            samples.append(item)
+    if not samples:
+        reasons = f"; first reason: {rejected[0].origin}: {rejected[0].reason}" if rejected else ""
+        raise MedganError(f"the source gave no usable image ({len(rejected)} rejected{reasons})")
+    labels = [sample.label if labelled else None for sample in samples]
+    splits = split_by_patient(
+        [s.patient for s in samples],
+        labels,
+        [s.digest for s in samples],
+        validation=validation,
+        test=test,
+        seed=seed,
+    )
+    directory.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.md5(usedforsecurity=False)
+    for name in ("image", "source", "mask"):
+        if getattr(samples[0], name) is not None:
+            array = np.stack([getattr(sample, name) for sample in samples])
+            np.save(directory / f"{name}s.npy", array)
+            digest.update(np.ascontiguousarray(array).data)
+    rows = [
+        (s.patient, label or "", split, s.origin, s.digest)
+        for s, label, split in zip(samples, labels, splits, strict=True)
+    ]
+    digest.update(json.dumps(rows).encode())
+    _write_csv(directory / "index.csv", INDEX_COLUMNS, rows)
+    _write_csv(directory / "rejected.csv", ("file", "reason"), [(r.origin, r.reason) for r in rejected])
+    first = samples[0]
+    names = sorted({label for label in labels if label})
+    spec = ImageSpec(
+        size=size,
+        channels=channels,
+        classes=len(names),
+        source_channels=first.source.shape[-1] if first.source is not None else 0,
+        mask_channels=first.mask.shape[-1] if first.mask is not None else 0,
+    )
+    description = {
+        "spec": asdict(spec),
+        "labels": names,
+        "value_range": [0, int(np.iinfo(first.image.dtype).max)],
+        "md5": digest.hexdigest(),
+    }
+    (directory / "spec.json").write_text(json.dumps(description, indent=2) + "\n")
+    return open_prepared(directory)
+
+
+def open_prepared(directory: Path) -> Prepared:
+    """Raises MedganError where `prepare` has not run."""
+    path = directory / "spec.json"
+    if not path.exists():
+        raise MedganError(f"{path} does not exist; run `make repro`, or `dvc repro prepare`")
+    description = json.loads(path.read_text())
+    with (directory / "index.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    names: tuple[str, ...] = tuple(description["labels"])
+    codes = {name: code for code, name in enumerate(names)}
+    low, high = description["value_range"]
+    return Prepared(
+        spec=ImageSpec(**description["spec"]),
+        images=np.load(directory / "images.npy", mmap_mode="r"),
+        sources=_load_optional(directory / "sources.npy"),
+        masks=_load_optional(directory / "masks.npy"),
+        labels=np.array([codes[row["label"]] for row in rows], dtype=np.int64) if names else None,
+        label_names=names,
+        patients=np.array([row["patient"] for row in rows]),
+        splits=np.array([row["split"] for row in rows]),
+        value_range=(float(low), float(high)),
+        md5=description["md5"],
+    )
+
+
+def counts(prepared: Prepared) -> Iterator[tuple[str, str, int]]:
+    """(class, split, images) for people to read."""
+    names: Sequence[str] = prepared.label_names or ("(no labels)",)
+    for code, name in enumerate(names):
+        of_class = prepared.labels == code if prepared.labels is not None else np.ones(len(prepared.splits), bool)
+        for split in ("train", "validation", "test"):
+            yield name, split, int(np.sum(of_class & (prepared.splits == split)))
+
+
+def _check(sample: Sample, size: int, channels: int, first: Sample | None) -> None:
+    if sample.image.shape != (size, size, channels):
+        raise MedganError(f"{sample.origin}: shape {sample.image.shape}, expected {(size, size, channels)}")
+    if first is not None and sample.image.dtype != first.image.dtype:
+        raise MedganError(f"{sample.origin}: {sample.image.dtype}, while {first.origin} is {first.image.dtype}")
+
+
+def _load_optional(path: Path) -> NDArray[Any] | None:
+    if not path.exists():
+        return None
+    array: NDArray[Any] = np.load(path, mmap_mode="r")
+    return array
+
+
+def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)

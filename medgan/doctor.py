@@ -1,0 +1,80 @@
+"""What `medgan doctor` looks at."""
+
+import importlib.metadata
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from medgan.config import load_config
+from medgan.errors import MedganError
+from medgan.recipes import clone_root
+
+_PACKAGES = ("torch", "torchvision", "torch-fidelity", "mlflow", "dvc", "optuna", "onnx", "onnxruntime")
+
+
+@dataclass(frozen=True)
+class Finding:
+    what: str
+    value: str
+    good: bool = True
+
+
+def findings(here: Path) -> Iterator[Finding]:
+    """One finding a line, cheap ones first. Raises MedganError outside a clone."""
+    root = clone_root(here)
+    yield Finding("python", f"{platform.python_version()} on {platform.machine()}")
+    for name in _PACKAGES:
+        try:
+            yield Finding(name, importlib.metadata.version(name))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(name, "missing; run `make repro` once, it installs the lock", good=False)
+            return
+    yield from _params(root)
+    yield from _stores(root)
+    yield _pipeline(root)
+
+
+def _params(root: Path) -> Iterator[Finding]:
+    from medgan.training.device import resolve_precision, resolve_threads
+
+    try:
+        config = load_config(root / "params.yaml")
+    except MedganError as error:
+        yield Finding("params.yaml", str(error), good=False)
+        return
+    precision, threads = resolve_precision(config.train.precision), resolve_threads(config.train.threads)
+    yield Finding("device", f"cpu, {precision} (train.precision: {config.train.precision}), {threads} thread(s)")
+    yield Finding("data", f"{config.data.name}: source {config.data.source} from {config.data.raw}")
+
+
+def _stores(root: Path) -> Iterator[Finding]:
+    from mlflow.exceptions import MlflowException
+
+    from medgan.tracking import tracking_uri
+
+    uri = tracking_uri(root)
+    try:
+        from mlflow import MlflowClient
+
+        experiments = len(MlflowClient(uri).search_experiments()) if _made(uri) else 0
+        yield Finding(
+            "mlflow", f"{uri}, {experiments} experiment(s)" if experiments else f"{uri}, made by the first run"
+        )
+    except MlflowException as error:
+        yield Finding("mlflow", f"{uri} cannot be reached: {error}", good=False)
+    study = root / "optuna.db"
+    yield Finding("optuna", str(study) if study.exists() else f"{study}, made by the first search")
+
+
+def _made(uri: str) -> bool:
+    return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
+
+
+def _pipeline(root: Path) -> Finding:
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "status", "-q"], cwd=root, capture_output=True, text=True, check=False
+    )
+    return Finding("pipeline", "up to date" if done.returncode == 0 else "stages to run: `dvc status` lists them")

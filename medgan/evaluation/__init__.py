@@ -1,0 +1,1 @@
+"""Judging images: features, distances and copying. Never imported by training."""

@@ -1,0 +1,27 @@
+"""How networks and losses compose. A GAN says which losses its networks play; the loop optimises."""
+
+import torch
+
+from medgan.config import GanConfig
+from medgan.data.spec import ImageSpec
+from medgan.errors import MedganError
+from medgan.gans.base import Gan
+from medgan.gans.synthesis import Synthesis
+
+GANS: dict[str, type[Gan]] = {"synthesis": Synthesis}
+
+
+def build_gan(config: GanConfig, spec: ImageSpec) -> Gan:
+    """Fresh networks, initialised from the global generator (callers fork and seed it).
+
+    Raises MedganError for an unknown GAN or model, or a conditional one on unlabelled data.
+    """
+    if config.name not in GANS:
+        raise MedganError(f"gan.name: unknown GAN '{config.name}'; choices: {', '.join(sorted(GANS))}")
+    return GANS[config.name](config, spec)
+
+
+def check_gan(config: GanConfig, spec: ImageSpec) -> None:
+    """Raise MedganError where these networks cannot be built; costs no memory."""
+    with torch.device("meta"):
+        build_gan(config, spec)

@@ -1,0 +1,46 @@
+"""What the loop needs to know of a GAN."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor, nn
+
+from medgan.config import GanConfig
+from medgan.data.spec import Batch, ImageSpec
+from medgan.randomness import StepRandomness
+
+
+class Gan(nn.Module, ABC):
+    """Owns the networks. Fakes are made once a step and shared: both phases see the same images.
+
+    Loss dictionaries are summed by the loop; a key's name is the name of its curve.
+    """
+
+    generators: nn.ModuleDict
+    discriminators: nn.ModuleDict
+    spec: ImageSpec
+
+    @abstractmethod
+    def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
+        super().__init__()
+
+    @abstractmethod
+    def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
+        """Generated images by name, with their graph."""
+
+    @abstractmethod
+    def discriminator_losses(
+        self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Losses to sum, and figures to log."""
+
+    @abstractmethod
+    def generator_losses(self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness) -> dict[str, Tensor]:
+        """Losses to sum."""
+
+    @abstractmethod
+    def draw(self, generators: nn.ModuleDict, z: Tensor, label: Tensor | None) -> Tensor:
+        """Images (B, C, H, W) float32 in [-1, 1] from other weights of the same shape, such as the ema."""
+
+    @property
+    @abstractmethod
+    def latent_dim(self) -> int: ...

@@ -1,0 +1,26 @@
+"""Networks only. A new model is one file and one line in MODELS."""
+
+from typing import Protocol
+
+from torch import nn
+
+from medgan.data.spec import ImageSpec
+from medgan.models.dcgan import DCGAN
+
+
+class Model(Protocol):
+    """A frozen dataclass of hyperparameters that builds networks for any ImageSpec.
+
+    A generator maps (z (B, latent_dim) float32, label (B,) int64 or None) to images (B, C, H, W) in [-1, 1];
+    a discriminator maps (image, label) to logits (B,). spec.classes = 0 builds unconditional networks.
+    """
+
+    @property
+    def latent_dim(self) -> int: ...
+
+    def generator(self, spec: ImageSpec) -> nn.Module: ...
+
+    def discriminator(self, spec: ImageSpec) -> nn.Module: ...
+
+
+MODELS: dict[str, type[Model]] = {"dcgan": DCGAN}

@@ -1,0 +1,42 @@
+"""Grids of images for people to look at; numpy and Pillow only."""
+
+import math
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+_GAP = 2
+_LARGEST_SIDE = 1600
+
+
+def to_uint8(images: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """(N, C, H, W) in [-1, 1] to (N, H, W, C) in 0..255, rounded."""
+    scaled = np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
+    return np.ascontiguousarray(scaled.transpose(0, 2, 3, 1))
+
+
+def grid(images: NDArray[np.uint8], *, columns: int) -> NDArray[np.uint8]:
+    """(N, H, W, C) in rows of `columns`, enlarged by whole pixels so that small images can be seen: (H', W', C)."""
+    n, height, width, channels = images.shape
+    rows = math.ceil(n / columns)
+    canvas = np.zeros((rows * (height + _GAP) + _GAP, columns * (width + _GAP) + _GAP, channels), np.uint8)
+    for index, image in enumerate(images):
+        top, left = (_GAP + (index // columns) * (height + _GAP), _GAP + (index % columns) * (width + _GAP))
+        canvas[top : top + height, left : left + width] = image
+    factor = max(1, min(4, _LARGEST_SIDE // max(canvas.shape[:2])))
+    return canvas.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def save_image(path: Path, image: NDArray[np.uint8]) -> None:
+    """(H, W, 1 or 3) to a file whose suffix says the format."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
+
+
+def by_class(labels: NDArray[np.int64] | None, splits: NDArray[np.bool_], *, classes: int, columns: int) -> list[int]:
+    """Indices of a grid with one row a class (or four rows where there are no classes) out of the allowed images."""
+    if labels is None or classes == 0:
+        return [int(i) for i in np.flatnonzero(splits)[: 4 * columns]]
+    return [int(i) for code in range(classes) for i in np.flatnonzero(splits & (labels == code))[:columns]]

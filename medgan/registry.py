@@ -1,0 +1,47 @@
+"""Who is champion: the gates that a generator must pass, and the comparison with the one before it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """crowned: whether the challenger becomes champion. reasons: each in a sentence that stands alone."""
+
+    crowned: bool
+    reasons: tuple[str, ...]
+
+
+def failed_gates(metrics: Mapping[str, Any], parity: float, gates: Mapping[str, float]) -> list[str]:
+    """One sentence for each gate that is not passed. gates: parity, recall (share of the floor's), copies."""
+    failed = []
+    if parity > gates["parity"]:
+        failed.append(f"ONNX differs from torch by {parity:.2g}, above register.parity = {gates['parity']:g}")
+    share = metrics["quality"]["recall"] / max(metrics["floor"]["recall"], 1e-9)
+    if share < gates["recall"]:
+        failed.append(f"recall is {share:.2f} of real-against-real, below register.recall = {gates['recall']:g}")
+    if metrics["copied"] > gates["copies"]:
+        failed.append(f"copied share is {metrics['copied']:.3f}, above register.copies = {gates['copies']:g}")
+    return failed
+
+
+def decide(failed: list[str], challenger: Mapping[str, Any], champion: Mapping[str, Any] | str | None) -> Verdict:
+    """challenger, champion: figures of one protocol with fid, fid_low and fid_high; lower is better.
+
+    champion: None where there is none; a sentence where it cannot be scored under this protocol.
+    """
+    if failed:
+        return Verdict(False, tuple(failed))
+    if champion is None:
+        return Verdict(True, ("first generator to pass the gates",))
+    if isinstance(champion, str):
+        return Verdict(False, (champion,))
+    difference = champion["fid"] - challenger["fid"]
+    # Half-widths are 1.96 standard errors each, so their root sum of squares is that of the difference.
+    margin = math.hypot(challenger["fid_high"] - challenger["fid"], champion["fid_high"] - champion["fid"])
+    against = f"FID {challenger['fid']:.3f} against the champion's {champion['fid']:.3f}, interval {margin:.3f}"
+    if difference > margin:
+        return Verdict(True, (f"{against}: better beyond the interval",))
+    return Verdict(False, (f"{against}: not better beyond the interval",))

@@ -1,0 +1,187 @@
+"""Optuna: the study in its database is the truth; interrupted trials are retried once, and none stays RUNNING."""
+
+import csv
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from medgan.config import Config, Distribution, Scalar, SearchConfig
+from medgan.errors import DivergedError, MedganError
+from medgan.randomness import derive_seed
+
+RETRY_OF = "retry_of"
+ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """A trial as other stores mirror it. scores: validation score by step. retry_of: number of the killed trial."""
+
+    number: int
+    state: str
+    values: dict[str, Scalar]
+    score: float | None
+    scores: dict[int, float]
+    retry_of: int | None
+
+
+# Trains one candidate: (configuration, seed, report(step, score)) -> score. report raises to end a hopeless trial.
+Objective = Callable[[Config, int, Callable[[int, float], None]], float]
+
+
+def check_space(config: Config) -> None:
+    """Raise MedganError where the space names a parameter that does not exist, or a value that it does not take."""
+    for path, distribution in config.search.space.items():
+        if not path.startswith("gan."):
+            raise MedganError(f"search.space: '{path}' is outside the gan section; a trial changes only gan.*")
+        for value in distribution.examples():
+            config.override({path: value})
+
+
+def open_study(name: str, storage: str) -> Study:
+    """The study of this name, made where it is missing. Pruned: below the median of earlier trials at the same step."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    pruner = optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=0)
+    return optuna.create_study(
+        study_name=name, storage=storage, direction="minimize", pruner=pruner, load_if_exists=True
+    )
+
+
+def sweep(study: Study) -> list[int]:
+    """Fail every trial that a killed process left RUNNING and queue it once more; returns their numbers.
+
+    Call it while holding the study: a RUNNING trial then has no process.
+    """
+    stale = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    for trial in stale:
+        study.tell(trial.number, state=TrialState.FAIL)
+        _queue_retry(study, trial)
+    # A kill between the two calls above leaves a failed trial without its retry.
+    retried = {t.user_attrs.get(RETRY_OF) for t in study.get_trials(deepcopy=False)}
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
+        if trial.number not in retried:
+            _queue_retry(study, trial)
+    return [trial.number for trial in stale]
+
+
+def run_trials(
+    study: Study, config: Config, objective: Objective, *, on_trial: Callable[[TrialRecord], None] = lambda record: None
+) -> None:
+    """Run until `search.trials` trials have ended. The first one is the unchanged configuration."""
+    if not study.get_trials(deepcopy=False) and config.search.space:
+        study.enqueue_trial(_current_values(config))
+    while len(study.get_trials(deepcopy=False, states=ENDED)) < config.search.trials:
+        number = len(study.get_trials(deepcopy=False))
+        # Seeded by the trial's number, so that a resumed study suggests what the unbroken one would have.
+        study.sampler = optuna.samplers.TPESampler(seed=derive_seed(config.seed, "sampler", number) % 2**32)
+        study.optimize(
+            lambda trial: _run(trial, config, objective),
+            n_trials=1,
+            callbacks=[lambda _, trial: on_trial(_record(trial))],
+        )
+
+
+def choose(study: Study, config: Config, objective: Objective) -> dict[str, Scalar]:
+    """Values of the winner. The best few are trained again on a fresh seed: the best of many trials is partly luck."""
+    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    ranked = sorted(complete, key=lambda trial: (trial.value, trial.number))[: config.search.finalists]
+    if not ranked:
+        raise MedganError("no trial ended with a score; lower gan.lr or widen search.space, then run again")
+    if len(ranked) > 1:
+        for trial in ranked:
+            key = f"finalist/{trial.number}"
+            if key not in study.user_attrs:
+                seed = derive_seed(config.seed, "finalist", trial.number) % 2**31
+                score = objective(config.override(trial.params), seed, lambda step, score: None)
+                study.set_user_attr(key, score)
+        ranked.sort(key=lambda trial: study.user_attrs[f"finalist/{trial.number}"])
+    return dict(ranked[0].params)
+
+
+def records(study: Study) -> list[TrialRecord]:
+    return [_record(trial) for trial in study.get_trials(deepcopy=False)]
+
+
+def write_trials(path: Path, trials: list[TrialRecord], space: SearchConfig) -> None:
+    """trials.csv: one row a trial, a column a searched parameter."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["number", "state", "score", "retry_of", *space.space])
+        for trial in trials:
+            score = "" if trial.score is None else f"{trial.score:.6g}"
+            values = [trial.values.get(key, "") for key in space.space]
+            writer.writerow(
+                [trial.number, trial.state, score, "" if trial.retry_of is None else trial.retry_of, *values]
+            )
+
+
+def _run(trial: Trial, config: Config, objective: Objective) -> float:
+    values = {path: _suggest(trial, path, distribution) for path, distribution in config.search.space.items()}
+
+    def report(step: int, score: float) -> None:
+        trial.report(score, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    try:
+        score = objective(config.override(values), config.seed, report)
+    except DivergedError as error:
+        print(f"trial {trial.number}: {error}")
+        raise optuna.TrialPruned from None
+    if not math.isfinite(score):
+        raise MedganError(f"trial {trial.number} ended with the score {score}")
+    return score
+
+
+def _suggest(trial: Trial, path: str, distribution: Distribution) -> Any:
+    if distribution.choices is not None:
+        return trial.suggest_categorical(path, distribution.choices)
+    low, high = distribution.low, distribution.high
+    assert low is not None and high is not None  # checked by Distribution
+    if isinstance(low, int) and isinstance(high, int):
+        return trial.suggest_int(path, low, high, log=distribution.log)
+    return trial.suggest_float(path, low, high, log=distribution.log)
+
+
+def _current_values(config: Config) -> dict[str, Any]:
+    """What params.yaml says for each searched parameter, where the space contains it."""
+    values = {}
+    for path, distribution in config.search.space.items():
+        node: Any = config.model_dump(mode="json", by_alias=True)
+        for key in path.split("."):
+            node = node[key]
+        inside = (
+            node in distribution.choices
+            if distribution.choices is not None
+            else distribution.low is not None
+            and distribution.high is not None
+            and distribution.low <= node <= distribution.high
+        )
+        if inside:
+            values[path] = node
+    return values
+
+
+def _queue_retry(study: Study, trial: FrozenTrial) -> None:
+    if RETRY_OF not in trial.user_attrs:
+        # A trial killed before it asked for its values still has those that it was queued with.
+        study.enqueue_trial(
+            trial.params or trial.system_attrs.get("fixed_params", {}), user_attrs={RETRY_OF: trial.number}
+        )
+
+
+def _record(trial: FrozenTrial) -> TrialRecord:
+    return TrialRecord(
+        number=trial.number,
+        state=trial.state.name,
+        values=dict(trial.params),
+        score=trial.value if trial.state == TrialState.COMPLETE else None,
+        scores=dict(trial.intermediate_values),
+        retry_of=trial.user_attrs.get(RETRY_OF),
+    )

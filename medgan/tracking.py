@@ -1,0 +1,277 @@
+"""MLflow: one run a trained generator, found again by its fingerprint; every call can be repeated."""
+
+import fcntl
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+# Only ONNX is ever loaded from the store; a pickle could run code.
+os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+import mlflow
+import numpy as np
+import onnx
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.exceptions import MlflowException
+from mlflow.models import ModelSignature
+from mlflow.types import ColSpec, Schema, TensorSpec
+from PIL import Image
+
+from medgan.runtime import OnnxGenerator
+
+Row = Mapping[str, float]
+FINGERPRINT = "medgan.fingerprint"
+CHAMPION = "champion"
+_BATCH = 1000  # MLflow's limit of metrics a request
+
+
+@dataclass(frozen=True)
+class Store:
+    """An MLflow server or database, and the experiment of one data set in it."""
+
+    client: MlflowClient
+    experiment_id: str
+
+    def find_run(self, fingerprint: str) -> Run | None:
+        query = f"tags.`{FINGERPRINT}` = '{fingerprint}'"
+        runs = self.client.search_runs(
+            [self.experiment_id], query, max_results=1, order_by=["attributes.start_time ASC"]
+        )
+        return runs[0] if runs else None
+
+    def run(
+        self,
+        fingerprint: str,
+        name: str,
+        *,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        parent: str | None = None,
+    ) -> str:
+        """The id of the one run with this fingerprint, made where it is missing; params and tags are set again."""
+        found = self.find_run(fingerprint)
+        all_tags = {FINGERPRINT: fingerprint, **tags} | ({"mlflow.parentRunId": parent} if parent else {})
+        if found is None:
+            found = self.client.create_run(self.experiment_id, tags=all_tags, run_name=name)
+        self.client.log_batch(
+            found.info.run_id,
+            params=[Param(key, str(value)[:6000]) for key, value in params.items()],
+            tags=[RunTag(key, value) for key, value in all_tags.items()],
+        )
+        return str(found.info.run_id)
+
+    def log_rows(self, run_id: str, rows: Sequence[Row]) -> None:
+        """Rows of figures with `step` and `time` (s). A point that is there already is not doubled."""
+        metrics = [
+            Metric(key, value, int(1000 * row["time"]), int(row["step"]))
+            for row in rows
+            for key, value in row.items()
+            if key not in ("step", "time")
+        ]
+        for start in range(0, len(metrics), _BATCH):
+            self.client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+
+    def log_tree(self, run_id: str, prefix: str, tree: Mapping[str, Any]) -> None:
+        """Numbers of a nested mapping as final figures, its texts as tags; a stage that runs again renews its own."""
+        leaves = [(f"{prefix}/{path.replace('.', '/')}", value) for path, value in flat(tree)]
+        figures = {path: float(value) for path, value in leaves if isinstance(value, int | float)}
+        for path, value in leaves:
+            if isinstance(value, str):
+                self.tag(run_id, path, value)
+        now = int(1000 * time.time())
+        current = self.client.get_run(run_id).data.metrics
+        changed = [Metric(key, value, now, 0) for key, value in figures.items() if current.get(key) != value]
+        self.client.log_batch(run_id, metrics=changed)
+
+    def log_picture(self, run_id: str, path: Path, *, key: str, step: int) -> None:
+        """Shown in the run's image grid; one picture a (key, step)."""
+        prefix = f"images/{key}%step%{step}%"
+        if not any(item.path.startswith(prefix) for item in self.client.list_artifacts(run_id, "images")):
+            with Image.open(path) as image:
+                self.client.log_image(run_id, image.copy(), key=key, step=step)
+
+    def log_data(self, run_id: str, *, name: str, md5: str, source: str, images: int, classes: Sequence[str]) -> None:
+        """The data set as an input of the run."""
+        dataset = mlflow.entities.Dataset(
+            name=name,
+            digest=md5[:12],
+            source_type="medgan",
+            source=source,
+            profile=f'{{"images": {images}, "classes": {len(classes)}}}',
+        )
+        tag = mlflow.entities.InputTag("mlflow.data.context", "training")
+        self.client.log_inputs(run_id, [mlflow.entities.DatasetInput(dataset, [tag])])
+
+    def tag(self, run_id: str, key: str, value: str) -> None:
+        self.client.set_tag(run_id, key, value)
+
+    def end(self, run_id: str, status: str = "FINISHED") -> None:
+        """FINISHED, FAILED or KILLED; call it after everything else is logged."""
+        if self.client.get_run(run_id).info.status != status:
+            self.client.set_terminated(run_id, status)
+
+    def file(self, run_id: str, path: Path, folder: str) -> None:
+        self.client.log_artifact(run_id, str(path), folder)
+
+
+def store_at(root: Path, experiment: str) -> Store:
+    """The store of this repository: MLFLOW_TRACKING_URI, or mlflow.db with mlartifacts/ beside it under `root`."""
+    uri = tracking_uri(root)
+    mlflow.set_tracking_uri(uri)
+    client = MlflowClient(uri)
+    artifacts = (root / "mlartifacts").resolve().as_uri() if uri.startswith("sqlite") else None
+    # Processes that open a new database at the same moment would each try to create its tables.
+    with _one_at_a_time(root / ".checkpoints" / "mlflow.lock"):
+        found = client.get_experiment_by_name(experiment)
+        identity = found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
+    return Store(client, identity)
+
+
+def tracking_uri(root: Path) -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root)
+
+
+def default_uri(root: Path) -> str:
+    return f"sqlite:///{(root / 'mlflow.db').resolve()}"
+
+
+def git_tags(root: Path) -> dict[str, str]:
+    """Commit and dirtiness of the code; empty outside a git repository."""
+    git = ("git", "-C", str(root))
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+        status = subprocess.run(
+            [*git, "status", "--porcelain", "--untracked-files=no"], check=True, capture_output=True, text=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    return {"mlflow.source.git.commit": commit, "medgan.git_dirty": str(bool(status.strip())).lower()}
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Dotted paths of a nested mapping."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+class Trial(Protocol):
+    """What a search tells of one trial."""
+
+    @property
+    def number(self) -> int: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def values(self) -> Mapping[str, Any]: ...
+    @property
+    def score(self) -> float | None: ...
+    @property
+    def scores(self) -> Mapping[int, float]: ...
+    @property
+    def retry_of(self) -> int | None: ...
+
+
+# An interrupted or diverged trial must not look finished.
+_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
+
+
+def mirror_trial(store: Store, parent: str, study: str, trial: Trial) -> None:
+    """A trial that has ended as a child run; one that waits or runs is left for later."""
+    if trial.state not in _STATUS:
+        return
+    tags = {"medgan.kind": "trial", "medgan.state": trial.state}
+    if trial.retry_of is not None:
+        tags["medgan.retry_of"] = str(trial.retry_of)
+    identity = f"trial-{study}-{trial.number}"
+    run_id = store.run(identity, f"trial {trial.number}", params=trial.values, tags=tags, parent=parent)
+    # Times are made from steps: a trial that is mirrored twice gives the same points.
+    store.log_rows(run_id, [{"step": step, "time": step, "validation/fid": s} for step, s in trial.scores.items()])
+    if trial.score is not None:
+        store.log_rows(run_id, [{"step": 0, "time": 0, "score": trial.score}])
+    store.end(run_id, _STATUS[trial.state])
+
+
+def log_model(store: Store, run_id: str, path: Path, *, fingerprint: str) -> str:
+    """The ONNX file as a logged model of its run, with its signature; returns its URI. Found again by fingerprint."""
+    found = store.client.search_logged_models(
+        [store.experiment_id], filter_string=f"tags.`{FINGERPRINT}` = '{fingerprint}'", max_results=1
+    )
+    if found:
+        return str(found[0].model_uri)
+    generator = OnnxGenerator(path)
+    inputs: list[ColSpec | TensorSpec] = [TensorSpec(np.dtype(np.float32), (-1, generator.latent_dim), "z")]
+    if generator.conditional:
+        inputs.append(TensorSpec(np.dtype(np.int64), (-1,), "label"))
+    outputs: list[ColSpec | TensorSpec] = [TensorSpec(np.dtype(np.float32), (-1, *generator.image_shape), "image")]
+    with mlflow.start_run(run_id=run_id):
+        info = mlflow.onnx.log_model(
+            onnx.load(path),
+            name="generator",
+            signature=ModelSignature(Schema(inputs), Schema(outputs)),
+            save_as_external_data=False,
+            onnx_execution_providers=["CPUExecutionProvider"],
+            pip_requirements=["onnxruntime", "numpy"],
+            metadata=generator.metadata,
+            tags={FINGERPRINT: fingerprint},
+        )
+    return str(info.model_uri)
+
+
+def register_version(
+    store: Store, name: str, model_uri: str, run_id: str, *, fingerprint: str, tags: Mapping[str, str]
+) -> ModelVersion:
+    """The one version with this fingerprint, with its tags set again."""
+    try:
+        store.client.create_registered_model(name)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    versions = store.client.search_model_versions(f"name = '{name}'")
+    version = next((v for v in versions if v.tags.get(FINGERPRINT) == fingerprint), None)
+    if version is None:
+        version = mlflow.register_model(model_uri, name, tags={FINGERPRINT: fingerprint})
+    for key, value in tags.items():
+        store.client.set_model_version_tag(name, version.version, key, value)
+    return version
+
+
+def champion(store: Store, name: str) -> ModelVersion | None:
+    try:
+        return store.client.get_model_version_by_alias(name, CHAMPION)
+    except MlflowException:
+        return None
+
+
+def crown(store: Store, name: str, version: str) -> None:
+    store.client.set_registered_model_alias(name, CHAMPION, version)
+
+
+@contextmanager
+def downloaded(version: ModelVersion) -> Iterator[Path]:
+    """The version's ONNX file, for as long as the context lasts."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = mlflow.artifacts.download_artifacts(
+            artifact_uri=f"models:/{version.name}/{version.version}", dst_path=folder
+        )
+        yield next(Path(path).rglob("*.onnx"))
+
+
+@contextmanager
+def _one_at_a_time(path: Path) -> Iterator[None]:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

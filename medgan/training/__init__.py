@@ -1,0 +1,1 @@
+"""One loop for every system, and what makes it safe to stop."""

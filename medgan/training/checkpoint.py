@@ -1,0 +1,100 @@
+"""Checkpoints that survive: written aside, fsynced, renamed, with a digest; a damaged one falls back to the other."""
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load, save
+from torch import Tensor
+
+from medgan.errors import MedganError
+
+KEPT = 2
+KEPT_FOLDERS = 6
+_DIGEST_BYTES = 32
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """tensors by flat name; meta: anything JSON; step: steps done."""
+
+    step: int
+    tensors: dict[str, Tensor]
+    meta: dict[str, Any]
+
+
+def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
+    """Atomic: after a crash at any moment the newest readable file is complete. Keeps the newest two."""
+    meta = {"json": json.dumps({**checkpoint.meta, "step": checkpoint.step})}
+    body = save({name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}, metadata=meta)
+    target = directory / f"step-{checkpoint.step:08d}.checkpoint"
+    write_atomically(target, hashlib.sha256(body).digest() + body)
+    for old in _files(directory)[KEPT:]:
+        old.unlink()
+
+
+def load_checkpoint(directory: Path) -> Checkpoint | None:
+    """The newest undamaged checkpoint, or None. A damaged one is named on stdout and skipped."""
+    for path in _files(directory):
+        content = path.read_bytes()
+        digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+        if hashlib.sha256(body).digest() != digest:
+            print(f"{path.name} is damaged (its digest does not match); using the one before it")
+            continue
+        header = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])
+        meta = json.loads(header["__metadata__"]["json"])
+        return Checkpoint(step=meta.pop("step"), tensors=load(body), meta=meta)
+    return None
+
+
+def discard(directory: Path) -> None:
+    for path in _files(directory):
+        path.unlink()
+    shutil.rmtree(directory / "samples", ignore_errors=True)
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold a checkpoint folder. Raises MedganError where another trainer holds it; the lock dies with its process."""
+    directory.mkdir(parents=True, exist_ok=True)
+    with (directory / "lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise MedganError(f"another process trains in {directory}; wait for it or stop it") from None
+        yield
+
+
+def prune_folders(root: Path, keep: Path) -> None:
+    """Remove all but the newest few checkpoint folders; `keep` always stays."""
+    folders = sorted((p for p in root.iterdir() if p.is_dir() and p != keep), key=lambda p: p.stat().st_mtime)
+    for folder in folders[: max(0, len(folders) - (KEPT_FOLDERS - 1))]:
+        try:
+            with locked(folder):
+                shutil.rmtree(folder)
+        except MedganError:
+            continue  # in use by another trainer
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """The file holds either the old bytes or all the new ones."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with aside.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _files(directory: Path) -> list[Path]:
+    return sorted(directory.glob("step-*.checkpoint"), reverse=True)

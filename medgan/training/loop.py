@@ -1,0 +1,215 @@
+"""The loop: every system is trained by `fit`, in search and in train alike."""
+
+import math
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from medgan.config import GanConfig, TrainConfig
+from medgan.data.loader import Batches
+from medgan.data.store import Prepared
+from medgan.errors import DivergedError
+from medgan.gans.base import Gan
+from medgan.pictures import grid, save_image, to_uint8
+from medgan.randomness import StepRandomness, torch_generator
+from medgan.training.checkpoint import locked
+from medgan.training.device import autocast, resolve_precision, resolve_threads
+from medgan.training.state import Best, Row, State
+
+LOG_POINTS = 200
+GRID_COLUMNS = 8
+
+
+@dataclass(frozen=True)
+class Judge:
+    """How generated images are scored: n labels to draw (or None, with `n`), and a callable, lower is better.
+
+    score: (n, H, W, C) uint8 -> float. It is given, so that training knows nothing of evaluation.
+    """
+
+    n: int
+    labels: NDArray[np.int64] | None
+    score: Callable[[NDArray[np.uint8]], float]
+
+
+@dataclass(frozen=True)
+class Listener:
+    """What the caller wants to hear; on_evaluation may raise, which ends the training (pruning does)."""
+
+    on_step: Callable[[int], None] = lambda step: None
+    on_evaluation: Callable[[int, float], None] = lambda step, score: None
+    on_checkpoint: Callable[[list[Row], Path], None] = lambda rows, samples: None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """The generators at their best on validation. rows: losses and scores by step, each with its time."""
+
+    generators: nn.ModuleDict
+    gan: Gan
+    best: Best
+    rows: list[Row]
+    resumed_from: int
+
+
+def fit(
+    gan_config: GanConfig,
+    config: TrainConfig,
+    prepared: Prepared,
+    *,
+    seed: int,
+    judge: Judge,
+    directory: Path,
+    listener: Listener | None = None,
+) -> Trained:
+    """Train fresh networks, or go on from the checkpoint in `directory` as if nothing had happened.
+
+    Raises MedganError where the folder is in use, or holds an unfinished run of other code or precision.
+    """
+    listener = listener or Listener()
+    with locked(directory), _threads(resolve_threads(config.threads)):
+        state = State(gan_config, config, prepared.spec, seed=seed)
+        resumed = state.restore(directory)
+        if resumed:
+            listener.on_step(resumed)
+        _train(state, prepared, judge, directory, listener)
+        state.gan.generators.load_state_dict(state.best.tensors)
+        return Trained(state.gan.generators.eval(), state.gan, state.best, state.rows, resumed)
+
+
+def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, listener: Listener) -> None:
+    config, steps = state.config, state.config.steps
+    batches = Batches(prepared, "train", batch=state.gan_config.batch, seed=state.seed)
+    precision = resolve_precision(config.precision)
+    evaluations = {math.ceil(steps * k / config.evaluations) for k in range(1, config.evaluations + 1)}
+    log_every = max(1, steps // LOG_POINTS)
+    with _stop_requested() as stopping:
+        while state.step < steps:
+            values = _step(state, batches, precision)
+            state.step += 1
+            listener.on_step(state.step)
+            if state.step % log_every == 0:
+                row = {name: float(value) for name, value in values.items()}
+                if not all(map(math.isfinite, row.values())):
+                    bad = [name for name, value in row.items() if not math.isfinite(value)]
+                    raise DivergedError(
+                        f"step {state.step}: {', '.join(bad)} is not finite, training has diverged; lower gan.lr or "
+                        "raise gan.r1 and gan.r2, then set train.restart: true"
+                    )
+                state.rows.append({"step": state.step, "time": time.time(), **row})
+            evaluated = state.step in evaluations
+            if evaluated:
+                _evaluate(state, judge, directory)
+            if evaluated or state.step % config.checkpoint_every == 0 or stopping.is_set():
+                state.save(directory)
+                listener.on_checkpoint(state.rows, directory / "samples")
+            if evaluated:
+                listener.on_evaluation(state.step, state.best.score)
+            if stopping.is_set() and state.step < steps:
+                raise SystemExit(
+                    f"stopped and saved at step {state.step} of {steps}; the same command goes on from there"
+                )
+
+
+def _step(state: State, batches: Batches, precision: str) -> dict[str, Tensor]:
+    """One update of each side on one shared batch of fakes; returns what is worth logging."""
+    gan, randomness = state.gan, StepRandomness(state.seed, state.step)
+    state.set_learning_rates()
+    batch = batches.at(state.step)
+    with autocast(precision):
+        fakes = gan.fakes(batch, randomness)
+        terms, figures = gan.discriminator_losses(batch, fakes, randomness)
+    _update(state.optimizers["discriminator"], terms)
+    gan.discriminators.requires_grad_(False)  # their weight gradients are not wanted below
+    with autocast(precision):
+        generator_terms = gan.generator_losses(batch, fakes, randomness)
+    _update(state.optimizers["generator"], generator_terms)
+    gan.discriminators.requires_grad_(True)
+    state.ema.update(gan.generators, state.step)
+    logged = {f"loss/{name}": value.detach() for name, value in (terms | generator_terms).items()}
+    return logged | figures
+
+
+def _update(optimizer: torch.optim.Optimizer, terms: dict[str, Tensor]) -> None:
+    optimizer.zero_grad(set_to_none=True)
+    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+def _evaluate(state: State, judge: Judge, directory: Path) -> None:
+    """Score raw and averaged weights on the same z: in short runs the average lags behind."""
+    row: Row = {"step": state.step, "time": time.time()}
+    for weights, generators in (("raw", state.gan.generators), ("ema", state.ema.generators)):
+        score = judge.score(generate(state.gan, generators, judge.n, judge.labels, seed=state.seed))
+        row[f"validation/{weights}"] = score
+        if score < state.best.score:
+            tensors = {name: tensor.detach().clone() for name, tensor in generators.state_dict().items()}
+            state.best = Best(score, state.step, weights, tensors)
+    row["validation/best"] = state.best.score
+    state.rows.append(row)
+    save_image(directory / "samples" / f"step-{state.step:06d}.png", sample_grid(state.gan, state.ema.generators))
+
+
+def sample_grid(gan: Gan, generators: nn.ModuleDict, rows: int = 4) -> NDArray[np.uint8]:
+    """One row a class (or `rows` rows) of the same z at every call."""
+    classes = gan.spec.classes
+    n = (classes or rows) * GRID_COLUMNS
+    labels = np.repeat(np.arange(classes), GRID_COLUMNS) if classes else None
+    return grid(generate(gan, generators, n, labels, seed=0), columns=GRID_COLUMNS)
+
+
+@torch.no_grad()
+def generate(
+    gan: Gan, generators: nn.ModuleDict, n: int, labels: NDArray[np.int64] | None, *, seed: int, batch: int = 100
+) -> NDArray[np.uint8]:
+    """(n, H, W, C) uint8 in float32 arithmetic; the same seed gives the same images."""
+    z = torch.randn(n, gan.latent_dim, generator=torch_generator(seed, "draw"))
+    label = torch.from_numpy(np.asarray(labels)) if labels is not None else None
+    was_training = generators.training
+    generators.eval()
+    drawn = [
+        gan.draw(generators, z[i : i + batch], None if label is None else label[i : i + batch]).numpy()
+        for i in range(0, n, batch)
+    ]
+    generators.train(was_training)
+    return to_uint8(np.concatenate(drawn))
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    yield
+    torch.set_num_threads(before)
+
+
+class _Flag:
+    def __init__(self) -> None:
+        self._set = False
+
+    def set(self, *_: object) -> None:
+        self._set = True
+
+    def is_set(self) -> bool:
+        return self._set
+
+
+@contextmanager
+def _stop_requested() -> Iterator[_Flag]:
+    """Turn SIGTERM and SIGINT into a flag, so that a step is always finished and saved."""
+    flag, before = _Flag(), {}
+    for number in (signal.SIGTERM, signal.SIGINT):
+        before[number] = signal.signal(number, flag.set)
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,118 @@
+"""The state of a training: networks, averages, optimisers, scores; how it is saved and restored."""
+
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from medgan.config import GanConfig, TrainConfig
+from medgan.data.spec import ImageSpec
+from medgan.errors import MedganError
+from medgan.fingerprint import code_hash
+from medgan.gans import build_gan
+from medgan.randomness import derive_seed
+from medgan.training.checkpoint import Checkpoint, discard, load_checkpoint, save_checkpoint
+from medgan.training.device import resolve_precision, resolve_threads
+from medgan.training.ema import Ema
+
+Row = dict[str, float]
+
+
+@dataclass
+class Best:
+    """The best weights on validation so far: `weights` says whether the raw or the averaged ones."""
+
+    score: float = math.inf
+    step: int = 0
+    weights: str = "none"
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+
+class State:
+    """What a training is at a step: exactly what a checkpoint holds."""
+
+    def __init__(self, gan_config: GanConfig, config: TrainConfig, spec: ImageSpec, *, seed: int) -> None:
+        self.gan_config, self.config, self.seed = gan_config, config, seed
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(seed, "init"))
+            self.gan = build_gan(gan_config, spec)
+        self.gan.to(memory_format=torch.channels_last)
+        self.ema = Ema(self.gan.generators, gan_config.ema)
+        self.optimizers = {
+            name: torch.optim.Adam(networks.parameters(), lr=lr, betas=gan_config.betas, fused=True)
+            for name, networks, lr in (
+                ("generator", self.gan.generators, gan_config.lr),
+                ("discriminator", self.gan.discriminators, gan_config.lr * gan_config.discriminator_lr_ratio),
+            )
+        }
+        self.base_lr = {name: optimizer.param_groups[0]["lr"] for name, optimizer in self.optimizers.items()}
+        self.step, self.rows, self.best = 0, list[Row](), Best()
+
+    def set_learning_rates(self) -> None:
+        """Constant, then half a cosine from `decay_from` of the budget to zero at its end."""
+        start = self.gan_config.decay_from * self.config.steps
+        late = max(0.0, self.step - start) / max(1.0, self.config.steps - start)
+        for name, optimizer in self.optimizers.items():
+            optimizer.param_groups[0]["lr"] = self.base_lr[name] * 0.5 * (1 + math.cos(math.pi * late))
+
+    def identity(self) -> dict[str, Any]:
+        return {
+            "code": code_hash(),
+            "precision": resolve_precision(self.config.precision),
+            "threads": resolve_threads(self.config.threads),
+        }
+
+    def save(self, directory: Path) -> None:
+        tensors = {f"gan.{name}": tensor for name, tensor in self.gan.state_dict().items()}
+        tensors |= {f"ema.{name}": tensor for name, tensor in self.ema.generators.state_dict().items()}
+        tensors |= {f"best.{name}": tensor for name, tensor in self.best.tensors.items()}
+        for name, optimizer in self.optimizers.items():
+            for index, values in optimizer.state_dict()["state"].items():
+                tensors |= {f"{name}.{index}.{key}": value for key, value in values.items()}
+        best = {"score": self.best.score, "step": self.best.step, "weights": self.best.weights}
+        meta = {"identity": self.identity(), "steps": self.config.steps, "rows": self.rows, "best": best}
+        # clone: a tensor that two names share (best and ema at an evaluation) cannot be saved twice.
+        saved = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        save_checkpoint(directory, Checkpoint(self.step, saved, meta))
+
+    def restore(self, directory: Path) -> int:
+        """Steps already done: 0 after a fresh start."""
+        if self.config.restart:
+            discard(directory)
+        checkpoint = load_checkpoint(directory)
+        if checkpoint is None:
+            return 0
+        now, then = self.identity(), checkpoint.meta["identity"]
+        differing = [f"{key} ({then[key]} then, {now[key]} now)" for key in now if now[key] != then[key]]
+        if differing and checkpoint.step >= self.config.steps:
+            print("a finished training of other code, precision or threads was found: starting anew")
+            discard(directory)
+            return 0
+        if differing:
+            raise MedganError(
+                f"an unfinished training (step {checkpoint.step} of {self.config.steps}) differs in "
+                f"{', '.join(differing)}; go back to those, or start anew with train.restart: true"
+            )
+        part = _parts(checkpoint.tensors)
+        self.gan.load_state_dict(part["gan"])
+        self.ema.generators.load_state_dict(part["ema"])
+        for name, optimizer in self.optimizers.items():
+            state: dict[int, dict[str, Tensor]] = {}
+            for key, tensor in part.get(name, {}).items():
+                index, value = key.split(".", 1)
+                state.setdefault(int(index), {})[value] = tensor
+            optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+        self.best = Best(**checkpoint.meta["best"], tensors=part.get("best", {}))
+        self.step, self.rows = checkpoint.step, checkpoint.meta["rows"]
+        return self.step
+
+
+def _parts(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    parts: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        part, rest = name.split(".", 1)
+        parts.setdefault(part, {})[rest] = tensor
+    return parts

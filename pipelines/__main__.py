@@ -1,0 +1,82 @@
+"""What `make repro` runs: check everything that can be checked first, `dvc repro`, then a short table."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from medgan.config import build, load_config
+from medgan.console import run
+from medgan.data.sources import SOURCES
+from medgan.data.spec import ImageSpec
+from medgan.errors import MedganError
+from medgan.gans import check_gan
+from medgan.search import check_space
+from pipelines import EXPORT, METRICS, PARAMS, REGISTRY, SEARCH
+
+
+def main() -> None:
+    _preflight()
+    # The stages' `python` is this one.
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    code = subprocess.run([sys.executable, "-m", "dvc", "repro"], check=False, env=environment).returncode
+    if code:
+        # DVC removes a stage's outputs before it runs; those of the last good run come back from its cache.
+        subprocess.run(
+            [sys.executable, "-m", "dvc", "checkout", "-q", "--allow-missing"], check=False, capture_output=True
+        )
+        raise MedganError("the pipeline stopped, see above; the same command goes on from where it was")
+    _table()
+
+
+def _preflight() -> None:
+    """DVC removes outputs before a stage runs, so bad input must be found before DVC starts."""
+    config = load_config(PARAMS)
+    data = config.data
+    items = build(SOURCES, data.source, data.options, "data.options").samples(
+        data.raw, ImageSpec(data.size, data.channels)
+    )
+    next(items)  # a missing or empty folder says so here
+    check_gan(config.gan, ImageSpec(data.size, data.channels, classes=2 if data.labels else 0))
+    check_space(config)
+
+
+def _table() -> None:
+    metrics, registry = json.loads(METRICS.read_text()), json.loads(REGISTRY.read_text())
+    parity = json.loads((EXPORT / "parity.json").read_text())
+    quality, floor = metrics["quality"], metrics["floor"]
+    with (SEARCH / "trials.csv").open(newline="") as file:
+        trials = list(csv.DictReader(file))
+    onnx = EXPORT / "generator.onnx"
+    table = Table(show_header=False, box=None, padding=(0, 2))
+    interval = f"[{quality['fid_low']:.3f}, {quality['fid_high']:.3f}]"
+    table.add_row(
+        f"FID ({quality['extractor']})",
+        f"{quality['fid']:.3f} {interval}, floor {floor['fid']:.3f}  ({quality['split']}, n = {quality['n']:,})",
+    )
+    table.add_row(
+        "precision, recall", f"{quality['precision']:.3f}, {quality['recall']:.3f}  (real: {floor['recall']:.3f})"
+    )
+    if "agreement" in metrics:
+        agreement = metrics["agreement"]
+        table.add_row("class agreement", f"{agreement['generated']:.3f}  (real: {agreement['real']:.3f})")
+    table.add_row("copied share", f"{metrics['copied']:.3f}")
+    table.add_row("trials", str(len(trials)))
+    table.add_row("registered", f"{registry['name']} version {registry['version']}; champion: {registry['champion']}")
+    table.add_row("", "; ".join(registry["reasons"]))
+    table.add_row("ONNX", f"{onnx}, {parity['bytes'] / 1e6:.2f} MB, parity error {parity['worst']:.1e}")
+    table.add_row("samples", "reports/samples.png (real ones: reports/real.png)")
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(table)
+    console.print("\nnext:  make ui")
+    console.print(f"       .venv/bin/medgan generate {onnx} --count 16 --seed 1 --out drawn")
+    console.print("       .venv/bin/medgan recipes")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,58 @@
+"""Stage evaluate: test-split quality, its floor, copying and class agreement -> reports/."""
+
+import json
+import shutil
+from dataclasses import asdict
+
+import numpy as np
+
+from medgan.config import load_config
+from medgan.console import run
+from medgan.data.store import open_prepared
+from medgan.evaluation.copying import copied_share
+from medgan.evaluation.fidelity import measure, reference
+from medgan.pictures import by_class, grid, save_image
+from medgan.randomness import derive_seed
+from medgan.training.loop import GRID_COLUMNS, generate, sample_grid
+from medgan.training.result import load_generators
+from pipelines import METRICS, PARAMS, PREPARED, REPORTS, TRAIN
+from pipelines.recording import find_run, open_store
+from pipelines.scoring import load_extractor
+
+
+def main() -> None:
+    config = load_config(PARAMS)
+    prepared, extractor, n = open_prepared(PREPARED), load_extractor(), config.evaluate.n
+    gan, generators, _ = load_generators(TRAIN)
+    test = prepared.take("test", n, derive_seed(config.seed, "evaluate"))
+    train = prepared.take("train", n, derive_seed(config.seed, "floor"))
+    labels = None if prepared.labels is None else np.asarray(prepared.labels[test])
+    drawn = generate(gan, generators, n, labels if gan.spec.classes else None, seed=derive_seed(config.seed, "test"))
+
+    real = reference(extractor, prepared.images[test], split="test")
+    floor = measure(extractor, prepared.images[train], real, bootstrap=config.evaluate.bootstrap, seed=config.seed)
+    quality = measure(extractor, drawn, real, bootstrap=config.evaluate.bootstrap, seed=config.seed)
+    train_features = extractor.features(prepared.images[prepared.indices("train")])
+    metrics = {
+        "quality": asdict(quality),
+        "floor": asdict(floor),
+        "copied": copied_share(extractor.features(drawn), real.features, train_features),
+    }
+    if labels is not None and gan.spec.classes:
+        real_agreement = float((extractor.classify(prepared.images[test]) == labels).mean())
+        drawn_agreement = float((extractor.classify(drawn) == labels).mean())
+        metrics["agreement"] = {"generated": drawn_agreement, "real": real_agreement}
+
+    shutil.rmtree(REPORTS, ignore_errors=True)
+    save_image(REPORTS / "samples.png", sample_grid(gan, generators))
+    shown = by_class(prepared.labels, prepared.splits == "test", classes=gan.spec.classes, columns=GRID_COLUMNS)
+    save_image(REPORTS / "real.png", grid(prepared.images[shown], columns=GRID_COLUMNS))
+    METRICS.write_text(json.dumps(metrics, indent=2) + "\n")
+    store = open_store(config.data.name)
+    run_id, description = find_run(store, f"train {config.data.name}")
+    store.log_tree(run_id, "test", metrics)
+    store.log_picture(run_id, REPORTS / "samples.png", key="final", step=description.step)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,45 @@
+"""Stage train: the best configuration, trained on the full budget -> artifacts/train."""
+
+import shutil
+
+import yaml
+
+from medgan.config import load_config
+from medgan.console import progress, run
+from medgan.data.store import open_prepared
+from medgan.fingerprint import code_hash, fingerprint
+from medgan.training.checkpoint import prune_folders
+from medgan.training.loop import Listener, fit
+from medgan.training.result import describe, write_trained
+from pipelines import CHECKPOINTS, PARAMS, PREPARED, SEARCH, TRAIN
+from pipelines.recording import Sender, finish, open_run, open_store
+from pipelines.scoring import load_extractor, training_fingerprint, validation_judge
+
+
+def main() -> None:
+    config = load_config(PARAMS)
+    best = yaml.safe_load((SEARCH / "best.yaml").read_text())
+    for path, value in best.items():
+        print(f"best.yaml sets {path} = {value}")
+    gan, train, seed = config.override(best).gan, config.train, config.seed
+    prepared, extractor = open_prepared(PREPARED), load_extractor()
+    judge = validation_judge(prepared, extractor, train.n, seed, conditional=gan.conditional)
+    folder = CHECKPOINTS / f"train-{training_fingerprint(gan, train, seed, prepared, extractor)}"
+    identity = fingerprint({"training": folder.name, "code": code_hash()})
+    store = open_store(config.data.name)
+    sections = {"gan": gan.model_dump(mode="json"), "train": train.model_dump(mode="json"), "seed": seed}
+    run_id = open_run(store, f"train {config.data.name}", identity, sections, prepared.md5)
+    with progress("train", train.steps) as done, Sender(store, run_id) as sender:
+        listener = Listener(on_step=done, on_checkpoint=sender)
+        trained = fit(gan, train, prepared, seed=seed, judge=judge, directory=folder, listener=listener)
+    shutil.rmtree(TRAIN, ignore_errors=True)
+    write_trained(TRAIN, trained, describe(identity, sections, prepared, trained), folder / "samples")
+    finish(store, run_id, trained.rows, TRAIN / "samples")
+    prune_folders(CHECKPOINTS, keep=folder)
+    print(
+        f"best on validation: {trained.best.weights} weights of step {trained.best.step}, FID {trained.best.score:.4g}"
+    )
+
+
+if __name__ == "__main__":
+    run(main)
