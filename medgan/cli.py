@@ -76,6 +76,14 @@ def use(
 
 
 @app.command()
+def data(name: Annotated[str, typer.Argument(help="A raw data set: data/NAME.dvc exists.")]) -> None:
+    """Fetch a raw data set into data/raw, or check and adopt the files that are there."""
+    from medgan.rawdata import raw_data
+
+    typer.echo(raw_data(Path.cwd(), name))
+
+
+@app.command()
 def doctor() -> None:
     """Versions, device, precision, stores and the state of the pipeline."""
     from medgan.doctor import findings

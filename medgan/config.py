@@ -20,7 +20,7 @@ STRICT = ConfigDict(extra="forbid")
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class DataConfig(Section):
@@ -43,7 +43,6 @@ class FeaturesConfig(Section):
 
     steps: int = Field(ge=1)
     batch: int = Field(ge=2)
-    n: int = Field(ge=100, description="images a side in every score")
 
 
 class Distribution(Section):
@@ -161,7 +160,8 @@ def set_path(tree: dict[str, Any], path: str, value: Any) -> None:
     *parents, leaf = path.split(".")
     node: Any = tree
     for depth, key in enumerate([*parents, leaf]):
-        open_ended = parents[:depth] in (["gan", "model"], ["data", "options"])
+        # Options are checked by the model or source that they are for.
+        open_ended = depth == len(parents) and parents in (["gan", "model"], ["data", "options"])
         if not isinstance(node, dict) or (key not in node and not open_ended):
             choices = list(node) if isinstance(node, dict) else []
             raise MedganError(f"unknown parameter '{path}'{nearest(key, choices)}")
@@ -184,9 +184,11 @@ def load_config(path: Path) -> Config:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = yaml.safe_load(path.read_bytes())
     except FileNotFoundError:
         raise MedganError(f"{path} does not exist; run this in a clone of the repository") from None
+    except OSError as error:
+        raise MedganError(f"{path} cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:
         raise MedganError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):

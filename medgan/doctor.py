@@ -38,7 +38,7 @@ def findings(here: Path) -> Iterator[Finding]:
 
 
 def _params(root: Path) -> Iterator[Finding]:
-    from medgan.training.device import resolve_precision, resolve_threads
+    from medgan.device import resolve_precision, resolve_threads
 
     try:
         config = load_config(root / "params.yaml")
@@ -51,26 +51,16 @@ def _params(root: Path) -> Iterator[Finding]:
 
 
 def _stores(root: Path) -> Iterator[Finding]:
-    from mlflow.exceptions import MlflowException
-
-    from medgan.tracking import tracking_uri
+    from medgan.tracking import experiments, tracking_uri
 
     uri = tracking_uri(root)
     try:
-        from mlflow import MlflowClient
-
-        experiments = len(MlflowClient(uri).search_experiments()) if _made(uri) else 0
-        yield Finding(
-            "mlflow", f"{uri}, {experiments} experiment(s)" if experiments else f"{uri}, made by the first run"
-        )
-    except MlflowException as error:
-        yield Finding("mlflow", f"{uri} cannot be reached: {error}", good=False)
+        number = experiments(uri)
+        yield Finding("mlflow", f"{uri}, {number} experiment(s)" if number else f"{uri}, made by the first run")
+    except MedganError as error:
+        yield Finding("mlflow", str(error), good=False)
     study = root / "optuna.db"
     yield Finding("optuna", str(study) if study.exists() else f"{study}, made by the first search")
-
-
-def _made(uri: str) -> bool:
-    return not uri.startswith("sqlite:///") or Path(uri.removeprefix("sqlite:///")).exists()
 
 
 def _pipeline(root: Path) -> Finding:

@@ -30,9 +30,11 @@ def grid(images: NDArray[np.uint8], *, columns: int) -> NDArray[np.uint8]:
 
 
 def save_image(path: Path, image: NDArray[np.uint8]) -> None:
-    """(H, W, 1 or 3) to a file whose suffix says the format."""
+    """(H, W, 1 or 3) to a file whose suffix says the format; a reader never sees half of it."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(path)
+    aside = path.with_name(f".{path.name}")
+    Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(aside)
+    aside.replace(path)
 
 
 def by_class(labels: NDArray[np.int64] | None, splits: NDArray[np.bool_], *, classes: int, columns: int) -> list[int]:

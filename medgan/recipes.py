@@ -1,6 +1,8 @@
 """Recipes: overlays of the shipped params.yaml. The shipped one lives in recipes/default.yaml."""
 
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +42,16 @@ def use_recipe(here: Path, name: str, *, force: bool) -> list[str]:
     if name not in known:
         raise MedganError(f"unknown recipe '{name}'{nearest(name, known)}")
     params = root / "params.yaml"
-    current = read_yaml(params) if params.exists() else {}
-    if not force and not any(current == _recipe(root, other)[0] for other in known):
+    current: dict[str, Any] = {}
+    with suppress(MedganError) if force else nullcontext():  # with --force even a broken file is replaced
+        current = read_yaml(params) if params.exists() else {}
+    if current and not force and not any(current == _recipe(root, other)[0] for other in known):
         raise MedganError("params.yaml was edited by hand; keep it, or use --force to drop the edits")
     wanted, text = _recipe(root, name)
     parse_config(wanted, where=f"recipes/{name}.yaml")
-    params.write_text(text, encoding="utf-8")
+    aside = params.with_name(f".params-{os.getpid()}.yaml")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(params)
     before, after = dict(_flat(current)), dict(_flat(wanted))
     changed = [
         f"{key}: {before.get(key, '(none)')} -> {after.get(key, '(none)')}"

@@ -17,12 +17,13 @@ class Verdict:
 def failed_gates(metrics: Mapping[str, Any], parity: float, gates: Mapping[str, float]) -> list[str]:
     """One sentence for each gate that is not passed. gates: parity, recall (share of the floor's), copies."""
     failed = []
-    if parity > gates["parity"]:
+    # `not <=` and `not >=`: a figure that is NaN passes no gate.
+    if not parity <= gates["parity"]:
         failed.append(f"ONNX differs from torch by {parity:.2g}, above register.parity = {gates['parity']:g}")
     share = metrics["quality"]["recall"] / max(metrics["floor"]["recall"], 1e-9)
-    if share < gates["recall"]:
+    if not share >= gates["recall"]:
         failed.append(f"recall is {share:.2f} of real-against-real, below register.recall = {gates['recall']:g}")
-    if metrics["copied"] > gates["copies"]:
+    if not metrics["copied"] <= gates["copies"]:
         failed.append(f"copied share is {metrics['copied']:.3f}, above register.copies = {gates['copies']:g}")
     return failed
 

@@ -12,7 +12,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from medgan.config import Config, Distribution, Scalar, SearchConfig
+from medgan.data.spec import ImageSpec
 from medgan.errors import DivergedError, MedganError
+from medgan.gans import check_gan
 from medgan.randomness import derive_seed
 
 RETRY_OF = "retry_of"
@@ -37,11 +39,13 @@ Objective = Callable[[Config, int, Callable[[int, float], None]], float]
 
 def check_space(config: Config) -> None:
     """Raise MedganError where the space names a parameter that does not exist, or a value that it does not take."""
+    data = config.data
+    spec = ImageSpec(data.size, data.channels, classes=2 if data.labels else 0)
     for path, distribution in config.search.space.items():
         if not path.startswith("gan."):
             raise MedganError(f"search.space: '{path}' is outside the gan section; a trial changes only gan.*")
         for value in distribution.examples():
-            config.override({path: value})
+            check_gan(config.override({path: value}).gan, spec)
 
 
 def open_study(name: str, storage: str) -> Study:
@@ -77,8 +81,9 @@ def run_trials(
     if not study.get_trials(deepcopy=False) and config.search.space:
         study.enqueue_trial(_current_values(config))
     while len(study.get_trials(deepcopy=False, states=ENDED)) < config.search.trials:
-        number = len(study.get_trials(deepcopy=False))
-        # Seeded by the trial's number, so that a resumed study suggests what the unbroken one would have.
+        # Seeded by the trial's number less the retries before it, so that a resumed study suggests what the unbroken
+        # one would have.
+        number = sum(RETRY_OF not in trial.user_attrs for trial in study.get_trials(deepcopy=False))
         study.sampler = optuna.samplers.TPESampler(seed=derive_seed(config.seed, "sampler", number) % 2**32)
         study.optimize(
             lambda trial: _run(trial, config, objective),
@@ -155,11 +160,12 @@ def _current_values(config: Config) -> dict[str, Any]:
     for path, distribution in config.search.space.items():
         node: Any = config.model_dump(mode="json", by_alias=True)
         for key in path.split("."):
-            node = node[key]
+            node = node.get(key)  # None: an option of gan.model that is left at its default
         inside = (
             node in distribution.choices
             if distribution.choices is not None
-            else distribution.low is not None
+            else node is not None
+            and distribution.low is not None
             and distribution.high is not None
             and distribution.low <= node <= distribution.high
         )

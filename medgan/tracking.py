@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import subprocess
 import tempfile
 import time
@@ -20,13 +21,14 @@ import mlflow
 import numpy as np
 import onnx
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import LoggedModelStatus, Metric, Param, Run, RunTag
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
 from PIL import Image
 
+from medgan.errors import MedganError
 from medgan.runtime import OnnxGenerator
 
 Row = Mapping[str, float]
@@ -58,25 +60,34 @@ class Store:
         tags: Mapping[str, str],
         parent: str | None = None,
     ) -> str:
-        """The id of the one run with this fingerprint, made where it is missing; params and tags are set again."""
+        """The id of the one run with this fingerprint, made where it is missing; tags are set again.
+
+        A param that the run has stays as it is, since MLflow takes no second value: those outside the fingerprint
+        (train.restart, search.trials) may have changed since.
+        """
         found = self.find_run(fingerprint)
         all_tags = {FINGERPRINT: fingerprint, **tags} | ({"mlflow.parentRunId": parent} if parent else {})
         if found is None:
             found = self.client.create_run(self.experiment_id, tags=all_tags, run_name=name)
         self.client.log_batch(
             found.info.run_id,
-            params=[Param(key, str(value)[:6000]) for key, value in params.items()],
+            params=[Param(key, str(value)[:6000]) for key, value in params.items() if key not in found.data.params],
             tags=[RunTag(key, value) for key, value in all_tags.items()],
         )
         return str(found.info.run_id)
 
     def log_rows(self, run_id: str, rows: Sequence[Row]) -> None:
-        """Rows of figures with `step` and `time` (s). A point that is there already is not doubled."""
+        """Rows of figures with `step` and `time` (s). A point that is there already is not doubled.
+
+        Compared by (key, step): a training that goes on from an older checkpoint repeats points at another time.
+        """
+        keys = {key for row in rows for key in row} - {"step", "time"}
+        present = {(key, point.step) for key in keys for point in self.client.get_metric_history(run_id, key)}
         metrics = [
-            Metric(key, value, int(1000 * row["time"]), int(row["step"]))
+            Metric(key, row[key], int(1000 * row["time"]), int(row["step"]))
             for row in rows
-            for key, value in row.items()
-            if key not in ("step", "time")
+            for key in row
+            if key in keys and (key, row["step"]) not in present
         ]
         for start in range(0, len(metrics), _BATCH):
             self.client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
@@ -95,8 +106,8 @@ class Store:
 
     def log_picture(self, run_id: str, path: Path, *, key: str, step: int) -> None:
         """Shown in the run's image grid; one picture a (key, step)."""
-        prefix = f"images/{key}%step%{step}%"
-        if not any(item.path.startswith(prefix) for item in self.client.list_artifacts(run_id, "images")):
+        name = re.compile(rf"images/{re.escape(key)}([%+])step\1{step}\1")  # the separator depends on MLflow's version
+        if not any(name.match(item.path) for item in self.client.list_artifacts(run_id, "images")):
             with Image.open(path) as image:
                 self.client.log_image(run_id, image.copy(), key=key, step=step)
 
@@ -128,10 +139,10 @@ def store_at(root: Path, experiment: str) -> Store:
     """The store of this repository: MLFLOW_TRACKING_URI, or mlflow.db with mlartifacts/ beside it under `root`."""
     uri = tracking_uri(root)
     mlflow.set_tracking_uri(uri)
-    client = MlflowClient(uri)
     artifacts = (root / "mlartifacts").resolve().as_uri() if uri.startswith("sqlite") else None
     # Processes that open a new database at the same moment would each try to create its tables.
     with _one_at_a_time(root / ".checkpoints" / "mlflow.lock"):
+        client = MlflowClient(uri)
         found = client.get_experiment_by_name(experiment)
         identity = found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
     return Store(client, identity)
@@ -156,6 +167,16 @@ def git_tags(root: Path) -> dict[str, str]:
     except (OSError, subprocess.CalledProcessError):
         return {}
     return {"mlflow.source.git.commit": commit, "medgan.git_dirty": str(bool(status.strip())).lower()}
+
+
+def experiments(uri: str) -> int:
+    """How many there are; 0 where the database is not made yet. Raises MedganError for a store that does not answer."""
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        return 0
+    try:
+        return len(MlflowClient(uri).search_experiments())
+    except MlflowException as error:
+        raise MedganError(f"{uri} cannot be reached: {error}") from None
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -207,10 +228,12 @@ def mirror_trial(store: Store, parent: str, study: str, trial: Trial) -> None:
 def log_model(store: Store, run_id: str, path: Path, *, fingerprint: str) -> str:
     """The ONNX file as a logged model of its run, with its signature; returns its URI. Found again by fingerprint."""
     found = store.client.search_logged_models(
-        [store.experiment_id], filter_string=f"tags.`{FINGERPRINT}` = '{fingerprint}'", max_results=1
+        [store.experiment_id], filter_string=f"tags.`{FINGERPRINT}` = '{fingerprint}'"
     )
-    if found:
-        return str(found[0].model_uri)
+    for model in found:
+        if model.status == LoggedModelStatus.READY:  # one that was killed while it was logged has no file
+            store.end(run_id)
+            return str(model.model_uri)
     generator = OnnxGenerator(path)
     inputs: list[ColSpec | TensorSpec] = [TensorSpec(np.dtype(np.float32), (-1, generator.latent_dim), "z")]
     if generator.conditional:

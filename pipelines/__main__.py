@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,10 @@ def main() -> None:
     _preflight()
     # The stages' `python` is this one.
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    # Ctrl-C reaches the stage too, which saves and stops; `run` would kill DVC before that.
+    interrupted = signal.signal(signal.SIGINT, lambda *_: None)
     code = subprocess.run([sys.executable, "-m", "dvc", "repro"], check=False, env=environment).returncode
+    signal.signal(signal.SIGINT, interrupted)
     if code:
         # DVC removes a stage's outputs before it runs; those of the last good run come back from its cache.
         subprocess.run(

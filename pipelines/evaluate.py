@@ -9,6 +9,7 @@ import numpy as np
 from medgan.config import load_config
 from medgan.console import run
 from medgan.data.store import open_prepared
+from medgan.device import use_threads
 from medgan.evaluation.copying import copied_share
 from medgan.evaluation.fidelity import measure, reference
 from medgan.pictures import by_class, grid, save_image
@@ -22,6 +23,7 @@ from pipelines.scoring import load_extractor
 
 def main() -> None:
     config = load_config(PARAMS)
+    use_threads(config.train.threads)
     prepared, extractor, n = open_prepared(PREPARED), load_extractor(), config.evaluate.n
     gan, generators, _ = load_generators(TRAIN)
     test = prepared.take("test", n, derive_seed(config.seed, "evaluate"))

@@ -6,6 +6,7 @@ import shutil
 from medgan.config import load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
+from medgan.device import use_threads
 from medgan.evaluation.features import train_extractor
 from medgan.randomness import derive_seed
 from pipelines import FEATURES, PARAMS, PREPARED
@@ -13,6 +14,7 @@ from pipelines import FEATURES, PARAMS, PREPARED
 
 def main() -> None:
     config = load_config(PARAMS)
+    use_threads(config.train.threads)
     prepared = open_prepared(PREPARED)
     train, validation = prepared.indices("train"), prepared.indices("validation")
     labels = prepared.labels

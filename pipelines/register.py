@@ -10,6 +10,7 @@ from medgan import tracking
 from medgan.config import load_config
 from medgan.console import run
 from medgan.data.store import open_prepared
+from medgan.device import use_threads
 from medgan.evaluation.fidelity import measure, reference
 from medgan.pictures import to_uint8
 from medgan.randomness import derive_seed
@@ -23,6 +24,7 @@ from pipelines.scoring import load_extractor
 
 def main() -> None:
     config = load_config(PARAMS)
+    use_threads(config.train.threads)
     metrics = json.loads(METRICS.read_text())
     parity = json.loads((EXPORT / "parity.json").read_text())["worst"]
     name = f"medgan-{config.data.name}-{config.gan.name}"

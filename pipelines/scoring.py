@@ -19,11 +19,11 @@ def load_extractor() -> Extractor:
     return Extractor.load(FEATURES / "extractor.safetensors")
 
 
-def validation_judge(prepared: Prepared, extractor: Extractor, n: int, seed: int, *, conditional: bool) -> Judge:
-    """FID against n validation images, generated with the labels of those images."""
+def validation_judge(prepared: Prepared, extractor: Extractor, n: int, seed: int) -> Judge:
+    """FID against n validation images, generated with their labels, which unconditional networks ignore."""
     chosen = prepared.take("validation", n, derive_seed(seed, "judge"))
     real = reference(extractor, prepared.images[chosen], split="validation")
-    labels = np.asarray(prepared.labels[chosen]) if conditional and prepared.labels is not None else None
+    labels = np.asarray(prepared.labels[chosen]) if prepared.labels is not None else None
     return Judge(n, labels, lambda images: score(extractor, images, real))
 
 

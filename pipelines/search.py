@@ -10,7 +10,7 @@ from medgan.config import Config, Scalar, load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
 from medgan.fingerprint import code_hash, fingerprint
-from medgan.training.checkpoint import locked
+from medgan.training.checkpoint import locked, remove_folders
 from medgan.training.loop import Listener, fit
 from pipelines import CHECKPOINTS, PARAMS, PREPARED, SEARCH, STUDIES, store_root
 from pipelines.scoring import load_extractor, training_fingerprint, trial_training, validation_judge
@@ -33,7 +33,7 @@ def main() -> None:
 def _search(config: Config) -> tuple[dict[str, Scalar], list[search.TrialRecord]]:
     prepared, extractor = open_prepared(PREPARED), load_extractor()
     training = trial_training(config)
-    judge = validation_judge(prepared, extractor, config.search.n, config.seed, conditional=config.gan.conditional)
+    judge = validation_judge(prepared, extractor, config.search.n, config.seed)
     space = config.search.model_dump(mode="json", exclude={"trials", "finalists"})
     base = training_fingerprint(config.gan, training, config.seed, prepared, extractor)
     name = fingerprint({"base": base, "space": space, "code": code_hash()})
@@ -65,8 +65,7 @@ def _search(config: Config) -> tuple[dict[str, Scalar], list[search.TrialRecord]
         )
         best = search.choose(study, config, objective)
     store.end(parent)
-    for folder in CHECKPOINTS.glob("trial-*"):
-        shutil.rmtree(folder)
+    remove_folders(CHECKPOINTS.glob("trial-*"))
     return best, search.records(study)
 
 

@@ -23,7 +23,7 @@ def main() -> None:
         print(f"best.yaml sets {path} = {value}")
     gan, train, seed = config.override(best).gan, config.train, config.seed
     prepared, extractor = open_prepared(PREPARED), load_extractor()
-    judge = validation_judge(prepared, extractor, train.n, seed, conditional=gan.conditional)
+    judge = validation_judge(prepared, extractor, train.n, seed)
     folder = CHECKPOINTS / f"train-{training_fingerprint(gan, train, seed, prepared, extractor)}"
     identity = fingerprint({"training": folder.name, "code": code_hash()})
     store = open_store(config.data.name)

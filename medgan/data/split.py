@@ -29,7 +29,8 @@ def split_by_patient(
         members[group].append(index)
     strata: dict[str, list[str]] = defaultdict(list)
     for group, indices in members.items():
-        strata[Counter(labels[i] or "" for i in indices).most_common(1)[0][0]].append(group)
+        # Sorted: a tie must not be broken by the order of the images.
+        strata[Counter(sorted(labels[i] or "" for i in indices)).most_common(1)[0][0]].append(group)
 
     assigned: dict[str, str] = {}
     for label, names in strata.items():
@@ -40,8 +41,9 @@ def split_by_patient(
                 "add images or remove the class"
             )
         ordered = sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
-        n_test = max(1, round(test * len(ordered)))
-        n_validation = max(1, round(validation * len(ordered)))
+        # One at least in each split, train included: shares of a small class may all round up.
+        n_test = max(1, min(round(test * len(ordered)), len(ordered) - 2))
+        n_validation = max(1, min(round(validation * len(ordered)), len(ordered) - n_test - 1))
         for rank, name in enumerate(ordered):
             later = "validation" if rank < n_test + n_validation else "train"
             assigned[name] = "test" if rank < n_test else later

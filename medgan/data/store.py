@@ -44,7 +44,8 @@ class Prepared:
         """n random indices of a split, without repetition. Raises MedganError where the split is smaller."""
         chosen = self.indices(split)
         if len(chosen) < n:
-            raise MedganError(f"{split} has {len(chosen)} images and {n} are asked for; lower n or raise data.{split}")
+            more = "add images" if split == "train" else f"raise data.{split}"
+            raise MedganError(f"{split} has {len(chosen)} images and {n} are asked for; lower n or {more}")
         return np.sort(np.random.default_rng(seed).permutation(chosen)[:n])
 
 
@@ -71,7 +72,7 @@ def write_prepared(
         elif labelled and item.label is None:
             rejected.append(Rejected(item.origin, "not in a class folder, and data.labels is true"))
         else:
-            _check(item, size, channels, samples[0] if samples else None)
+            _check(item, size, channels, samples[0] if samples else item)
             samples.append(item)
     if not samples:
         reasons = f"; first reason: {rejected[0].origin}: {rejected[0].reason}" if rejected else ""
@@ -152,11 +153,17 @@ def counts(prepared: Prepared) -> Iterator[tuple[str, str, int]]:
             yield name, split, int(np.sum(of_class & (prepared.splits == split)))
 
 
-def _check(sample: Sample, size: int, channels: int, first: Sample | None) -> None:
+def _check(sample: Sample, size: int, channels: int, first: Sample) -> None:
     if sample.image.shape != (size, size, channels):
         raise MedganError(f"{sample.origin}: shape {sample.image.shape}, expected {(size, size, channels)}")
-    if first is not None and sample.image.dtype != first.image.dtype:
-        raise MedganError(f"{sample.origin}: {sample.image.dtype}, while {first.origin} is {first.image.dtype}")
+    for name in ("image", "source", "mask"):
+        own, expected = (_form(getattr(of, name)) for of in (sample, first))
+        if own != expected:
+            raise MedganError(f"{sample.origin}: its {name} is {own}, while that of {first.origin} is {expected}")
+
+
+def _form(array: NDArray[Any] | None) -> str:
+    return "missing" if array is None else f"{array.dtype} {array.shape}"
 
 
 def _load_optional(path: Path) -> NDArray[Any] | None:

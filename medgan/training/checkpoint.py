@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,8 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     body = save({name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}, metadata=meta)
     target = directory / f"step-{checkpoint.step:08d}.checkpoint"
     write_atomically(target, hashlib.sha256(body).digest() + body)
-    for old in _files(directory)[KEPT:]:
+    # A kill in the middle of a write leaves its file aside.
+    for old in [*_files(directory)[KEPT:], *directory.glob(".step-*")]:
         old.unlink()
 
 
@@ -75,12 +76,14 @@ def locked(directory: Path) -> Iterator[None]:
 def prune_folders(root: Path, keep: Path) -> None:
     """Remove all but the newest few checkpoint folders; `keep` always stays."""
     folders = sorted((p for p in root.iterdir() if p.is_dir() and p != keep), key=lambda p: p.stat().st_mtime)
-    for folder in folders[: max(0, len(folders) - (KEPT_FOLDERS - 1))]:
-        try:
-            with locked(folder):
-                shutil.rmtree(folder)
-        except MedganError:
-            continue  # in use by another trainer
+    remove_folders(folders[: max(0, len(folders) - (KEPT_FOLDERS - 1))])
+
+
+def remove_folders(folders: Iterable[Path]) -> None:
+    """Those that another process holds stay."""
+    for folder in folders:
+        with contextlib.suppress(MedganError), locked(folder):
+            shutil.rmtree(folder)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -16,12 +16,12 @@ from torch import Tensor, nn
 from medgan.config import GanConfig, TrainConfig
 from medgan.data.loader import Batches
 from medgan.data.store import Prepared
+from medgan.device import autocast, resolve_precision, resolve_threads
 from medgan.errors import DivergedError
 from medgan.gans.base import Gan
 from medgan.pictures import grid, save_image, to_uint8
 from medgan.randomness import StepRandomness, torch_generator
 from medgan.training.checkpoint import locked
-from medgan.training.device import autocast, resolve_precision, resolve_threads
 from medgan.training.state import Best, Row, State
 
 LOG_POINTS = 200
@@ -80,6 +80,9 @@ def fit(
         resumed = state.restore(directory)
         if resumed:
             listener.on_step(resumed)
+        for row in state.rows:  # a trial that is tried again must report what its first attempt had seen
+            if "validation/best" in row:
+                listener.on_evaluation(int(row["step"]), row["validation/best"])
         _train(state, prepared, judge, directory, listener)
         state.gan.generators.load_state_dict(state.best.tensors)
         return Trained(state.gan.generators.eval(), state.gan, state.best, state.rows, resumed)
@@ -96,19 +99,17 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
             values = _step(state, batches, precision)
             state.step += 1
             listener.on_step(state.step)
-            if state.step % log_every == 0:
-                row = {name: float(value) for name, value in values.items()}
-                if not all(map(math.isfinite, row.values())):
-                    bad = [name for name, value in row.items() if not math.isfinite(value)]
-                    raise DivergedError(
-                        f"step {state.step}: {', '.join(bad)} is not finite, training has diverged; lower gan.lr or "
-                        "raise gan.r1 and gan.r2, then set train.restart: true"
-                    )
-                state.rows.append({"step": state.step, "time": time.time(), **row})
             evaluated = state.step in evaluations
+            saved = evaluated or state.step % config.checkpoint_every == 0 or stopping.is_set()
+            logged = state.step % log_every == 0
+            if logged or saved:
+                row = {name: float(value) for name, value in values.items()}
+                _check_finite(state, row, weights=saved)
+            if logged:
+                state.rows.append({"step": state.step, "time": time.time(), **row})
             if evaluated:
                 _evaluate(state, judge, directory)
-            if evaluated or state.step % config.checkpoint_every == 0 or stopping.is_set():
+            if saved:
                 state.save(directory)
                 listener.on_checkpoint(state.rows, directory / "samples")
             if evaluated:
@@ -138,6 +139,18 @@ def _step(state: State, batches: Batches, precision: str) -> dict[str, Tensor]:
     return logged | figures
 
 
+def _check_finite(state: State, row: Row, *, weights: bool) -> None:
+    """Raise DivergedError; before a save the weights are looked at too, since a finite loss can spoil them."""
+    bad = [name for name, value in row.items() if not math.isfinite(value)]
+    if weights and not all(bool(tensor.isfinite().all()) for tensor in state.gan.state_dict().values()):
+        bad.append("a weight")
+    if bad:
+        raise DivergedError(
+            f"step {state.step}: {', '.join(bad)} is not finite, training has diverged; lower gan.lr or "
+            "raise gan.r1 and gan.r2, then set train.restart: true"
+        )
+
+
 def _update(optimizer: torch.optim.Optimizer, terms: dict[str, Tensor]) -> None:
     optimizer.zero_grad(set_to_none=True)
     torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
@@ -150,6 +163,7 @@ def _evaluate(state: State, judge: Judge, directory: Path) -> None:
     for weights, generators in (("raw", state.gan.generators), ("ema", state.ema.generators)):
         score = judge.score(generate(state.gan, generators, judge.n, judge.labels, seed=state.seed))
         row[f"validation/{weights}"] = score
+        _check_finite(state, row, weights=False)
         if score < state.best.score:
             tensors = {name: tensor.detach().clone() for name, tensor in generators.state_dict().items()}
             state.best = Best(score, state.step, weights, tensors)
@@ -187,8 +201,10 @@ def generate(
 def _threads(count: int) -> Iterator[None]:
     before = torch.get_num_threads()
     torch.set_num_threads(count)
-    yield
-    torch.set_num_threads(before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 class _Flag:

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from medgan.config import GanConfig, TrainConfig
 from medgan.data.spec import ImageSpec
+from medgan.device import resolve_precision, resolve_threads
 from medgan.errors import MedganError
 from medgan.fingerprint import code_hash
 from medgan.gans import build_gan
 from medgan.randomness import derive_seed
 from medgan.training.checkpoint import Checkpoint, discard, load_checkpoint, save_checkpoint
-from medgan.training.device import resolve_precision, resolve_threads
 from medgan.training.ema import Ema
 
 Row = dict[str, float]
@@ -103,7 +103,10 @@ class State:
             state: dict[int, dict[str, Tensor]] = {}
             for key, tensor in part.get(name, {}).items():
                 index, value = key.split(".", 1)
-                state.setdefault(int(index), {})[value] = tensor
+                weight = optimizer.param_groups[0]["params"][int(index)]
+                # Fused Adam walks raw memory: moments need the layout of their weight, which a file loses.
+                moment = tensor if value == "step" else torch.empty_like(weight).copy_(tensor)
+                state.setdefault(int(index), {})[value] = moment
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
         self.best = Best(**checkpoint.meta["best"], tensors=part.get("best", {}))
         self.step, self.rows = checkpoint.step, checkpoint.meta["rows"]

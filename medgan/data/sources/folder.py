@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from pydantic.dataclasses import dataclass
 
 from medgan.config import STRICT
@@ -30,7 +30,7 @@ class Folder:
         pattern = self._pattern()
         if not raw.is_dir():
             raise MedganError(f"{raw} is not a folder; put one sub-folder of images a class there")
-        files = sorted(path for path in raw.rglob("*") if path.is_file() and not path.name.startswith("."))
+        files = sorted(path for path in raw.rglob("*") if path.is_file() and not _hidden(path.relative_to(raw)))
         images = [path for path in files if path.suffix.lower() in SUFFIXES]
         if not images:
             raise MedganError(
@@ -44,11 +44,14 @@ class Folder:
             try:
                 content = path.read_bytes()
                 image = _read(path, spec)
-            except (OSError, ValueError, SyntaxError) as error:
+            except UnidentifiedImageError:
+                yield Rejected(origin, f"its content is not an image's, whatever {path.suffix} says")
+                continue
+            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
                 yield Rejected(origin, " ".join(str(error).split()))
                 continue
             found = pattern.search(path.name) if pattern else None
-            if pattern and not found:
+            if pattern and not (found and found.group(1)):
                 yield Rejected(origin, f"data.options.patient = {self.patient!r} does not match the name")
                 continue
             yield Sample(
@@ -69,6 +72,11 @@ class Folder:
         if pattern.groups < 1:
             raise MedganError(f"data.options.patient = {self.patient!r} needs a group, such as '^(\\w+)_'")
         return pattern
+
+
+def _hidden(path: Path) -> bool:
+    """A file, or a file of a folder, that other programs keep for themselves, such as .ipynb_checkpoints."""
+    return any(part.startswith(".") for part in path.parts)
 
 
 def _read(path: Path, spec: ImageSpec) -> NDArray[np.uint8]:

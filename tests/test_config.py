@@ -1,0 +1,325 @@
+"""params.yaml: what is accepted, and what is said of the rest."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from medgan.config import Config, build, load_config, parse_config, set_path
+from medgan.data.sources import SOURCES
+from medgan.data.spec import ImageSpec
+from medgan.errors import MedganError
+from medgan.gans import check_gan
+
+PARAMS = Path(__file__).parents[1] / "params.yaml"
+
+
+def tree() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    return loaded
+
+
+def complaint(changed: dict[str, Any]) -> str:
+    with pytest.raises(MedganError) as caught:
+        parse_config(changed)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_the_shipped_file_loads_with_its_own_values() -> None:
+    loaded, raw = load_config(PARAMS), tree()
+    assert loaded.model_dump(mode="json", by_alias=True)["train"] == raw["train"]
+    assert list(loaded.gan.betas) == raw["gan"]["betas"]
+    assert set(loaded.search.space) == set(raw["search"]["space"])
+
+
+@pytest.mark.parametrize(
+    ("path", "right"),
+    [
+        ("trian", "train"),
+        ("gan.learning_rat", None),
+        ("gan.label_smothing", "label_smoothing"),
+        ("train.step", "steps"),
+        ("registr", "register"),
+        ("register.recal", "recall"),
+        ("search.space", None),
+    ],
+)
+def test_a_misspelt_key_is_named_with_the_nearest_and_all_choices(path: str, right: str | None) -> None:
+    changed = tree()
+    *parents, leaf = path.split(".")
+    node = changed
+    for key in parents:
+        node = node[key]
+    if path == "search.space":
+        node["space"] = {"gan.lr": {"low": 0.1, "hihg": 0.2}}
+        path, right = "search.space.gan.lr.hihg", "high"
+    else:
+        node[leaf] = 1
+    message = complaint(changed)
+    assert f"unknown parameter '{path}'" in message
+    assert "choices: " in message
+    assert right is None or f"did you mean '{right}'?" in message
+
+
+def test_a_missing_key_is_named() -> None:
+    changed = tree()
+    del changed["gan"]["lr"]
+    assert "parameter 'gan.lr' is missing" in complaint(changed)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "shown"),
+    [
+        ("train.steps", 0, "0"),
+        ("data.size", 48, "48"),
+        ("data.channels", 2, "2"),
+        ("data.validation", 0.5, "0.5"),
+        ("data.name", "Brain MR", "'Brain MR'"),
+        ("gan.lr", -1.0, "-1.0"),
+        ("gan.loss", "wasserstein", "'wasserstein'"),
+        ("gan.batch", "many", "'many'"),
+        ("train.threads", 0, "0"),
+        ("register.recall", 1.5, "1.5"),
+        ("seed", -1, "-1"),
+    ],
+)
+def test_a_value_out_of_range_is_named_with_its_path(path: str, value: object, shown: str) -> None:
+    changed = tree()
+    set_path(changed, path, value)
+    message = complaint(changed)
+    assert f"{path}" in message
+    assert f"= {shown}: " in message
+
+
+def test_splits_that_leave_too_few_training_images_are_refused() -> None:
+    changed = tree()
+    changed["data"].update(validation=0.45, test=0.45)
+    assert "data.validation + data.test" in complaint(changed)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_none_are_refused(value: float) -> None:
+    changed = tree()
+    changed["gan"]["lr"] = value
+    assert "'gan.lr'" in complaint(changed)
+
+
+def test_exponents_without_a_point_are_numbers_though_yaml_reads_them_as_text() -> None:
+    changed = tree()
+    changed["gan"]["lr"] = yaml.safe_load("3e-4")
+    changed["search"]["space"] = {"gan.lr": {"low": "1e-4", "high": "1e-3", "log": True}}
+    loaded = parse_config(changed)
+    assert loaded.gan.lr == 0.0003
+    assert loaded.search.space["gan.lr"].examples() == (0.0001, 0.001)
+
+
+def test_two_mistakes_are_both_said() -> None:
+    changed = tree()
+    changed["train"]["steps"] = 0
+    changed["gan"]["emma"] = 0.9
+    message = complaint(changed)
+    assert "'train.steps' = 0" in message
+    assert "'gan.emma' (did you mean 'ema'?)" in message
+
+
+def test_it_is_frozen() -> None:
+    loaded = load_config(PARAMS)
+    with pytest.raises(ValidationError, match="frozen"):
+        loaded.train.steps = 1
+
+
+# override
+
+
+def test_override_changes_the_path_and_nothing_else() -> None:
+    before = load_config(PARAMS)
+    after = before.override({"gan.lr": 0.5, "gan.model.width": 7, "data.options.count": 9})
+    assert (after.gan.lr, after.gan.model["width"], after.data.options["count"]) == (0.5, 7, 9)
+    assert after.override({"gan.lr": before.gan.lr, "gan.model.width": 32, "data.options.count": 12000}) == before
+    assert before.gan.lr != 0.5
+
+
+def test_override_with_nothing_is_the_same_configuration() -> None:
+    before = load_config(PARAMS)
+    assert before.override({}) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "near"),
+    [("gan.learn", None), ("gan.lrr", "lr"), ("gna.lr", "gan"), ("gan.lr.deeper", None), ("seed.x", None), ("", None)],
+)
+def test_override_of_an_unknown_path_is_refused(path: str, near: str | None) -> None:
+    with pytest.raises(MedganError) as caught:
+        load_config(PARAMS).override({path: 1})
+    assert f"unknown parameter '{path}'" in str(caught.value)
+    assert near is None or f"did you mean '{near}'?" in str(caught.value)
+
+
+def test_override_checks_the_value() -> None:
+    with pytest.raises(MedganError, match=r"'gan.lr' = -1"):
+        load_config(PARAMS).override({"gan.lr": -1})
+
+
+def test_an_open_section_takes_new_keys_but_not_nested_ones_without_a_parent() -> None:
+    assert load_config(PARAMS).override({"gan.model.depth": 3}).gan.model["depth"] == 3
+    with pytest.raises(MedganError, match="unknown parameter 'gan.model.inner.depth'"):
+        load_config(PARAMS).override({"gan.model.inner.depth": 3})
+
+
+# options of models and sources
+
+
+def test_a_misspelt_model_option_is_named_with_its_choices() -> None:
+    wrong = load_config(PARAMS).override({"gan.model.widht": 8})
+    with pytest.raises(MedganError) as caught:
+        check_gan(wrong.gan, ImageSpec(32, 1, classes=2))
+    assert "unknown parameter 'gan.model.widht' (did you mean 'width'?)" in str(caught.value)
+    assert "latent_dim" in str(caught.value)
+
+
+def test_a_model_option_out_of_range_is_named() -> None:
+    wrong = load_config(PARAMS).override({"gan.model.width": 0})
+    with pytest.raises(MedganError, match=r"'gan.model.width' = 0: "):
+        check_gan(wrong.gan, ImageSpec(32, 1, classes=2))
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"gan.name": "synthesys"}, r"unknown GAN 'synthesys'.*synthesis"),
+        ({"gan.model.name": "dcgann"}, r"unknown name 'dcgann' \(did you mean 'dcgan'\?\)"),
+        ({"gan.model": {"width": 8}}, r"gan.model: .*dcgan"),
+    ],
+)
+def test_unknown_networks_are_named_with_the_choices(values: dict[str, Any], says: str) -> None:
+    wrong = load_config(PARAMS).override(values)
+    with pytest.raises(MedganError, match=says):
+        check_gan(wrong.gan, ImageSpec(32, 1, classes=2))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "says"),
+    [
+        ("phantom", {"cuont": 3}, r"unknown parameter 'data.options.cuont' \(did you mean 'count'\?\)"),
+        ("phantom", {"count": 0}, r"'data.options.count' = 0: "),
+        ("phantom", {"lesions": ["tumor"]}, r"unknown lesion 'tumor' \(did you mean 'tumour'\?\)"),
+        ("folder", {"patients": "x"}, r"unknown parameter 'data.options.patients' \(did you mean 'patient'\?\)"),
+        ("foldr", {}, r"unknown name 'foldr' \(did you mean 'folder'\?\); choices: folder, phantom"),
+    ],
+)
+def test_source_options_are_checked_as_the_rest(name: str, options: dict[str, Any], says: str) -> None:
+    with pytest.raises(MedganError, match=says):
+        build(SOURCES, name, options, "data.options")
+
+
+# search.space
+
+
+@pytest.mark.parametrize(
+    ("distribution", "says"),
+    [
+        ({"low": 2.0, "high": 1.0}, "low < high"),
+        ({"low": 1.0, "high": 1.0}, "low < high"),
+        ({"low": 1.0}, "low < high"),
+        ({}, "low < high"),
+        ({"low": 0.0, "high": 1.0, "log": True}, "low > 0"),
+        ({"choices": []}, "non-empty choices"),
+        ({"choices": [1], "high": 3}, "either"),
+        ({"low": float("nan"), "high": 1.0}, "low"),
+        ({"low": 0.1, "high": float("inf")}, "high"),
+        ("wide", "wide"),
+    ],
+)
+def test_a_distribution_in_neither_form_is_refused(distribution: object, says: str) -> None:
+    changed = tree()
+    changed["search"]["space"] = {"gan.lr": distribution}
+    message = complaint(changed)
+    assert "search.space.gan.lr" in message
+    assert says in message
+
+
+@pytest.mark.parametrize(
+    ("distribution", "examples"),
+    [
+        ({"choices": [1, 2.5, "a", True]}, (1, 2.5, "a", True)),
+        ({"low": 1, "high": 4}, (1, 4)),
+        ({"low": 0.5, "high": 2.0, "log": True}, (0.5, 2.0)),
+    ],
+)
+def test_a_distribution_gives_values_to_check_of_their_own_type(
+    distribution: dict[str, Any], examples: tuple[Any, ...]
+) -> None:
+    changed = tree()
+    changed["search"]["space"] = {"gan.lr": distribution}
+    got = parse_config(changed).search.space["gan.lr"].examples()
+    assert got == examples
+    assert [type(value) for value in got] == [type(value) for value in examples]
+
+
+def test_an_empty_space_is_fine() -> None:
+    changed = tree()
+    changed["search"]["space"] = {}
+    assert parse_config(changed).search.space == {}
+
+
+# files
+
+
+def test_a_missing_file_is_a_sentence_with_the_remedy(tmp_path: Path) -> None:
+    with pytest.raises(MedganError, match=r"absent.yaml does not exist; run this in a clone"):
+        load_config(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("seed: [0\ndata: {", "is not valid YAML"),
+        ("a:\tb\n\tc: d", "is not valid YAML"),
+        ("- seed\n- data\n", "must hold a mapping of sections, not list"),
+        ("", "must hold a mapping of sections, not NoneType"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_a_sentence(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(MedganError) as caught:
+        load_config(path)
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"seed: \xff\xfe", b"seed: \x00\x01"])
+def test_a_binary_file_is_a_sentence(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_bytes(content)
+    with pytest.raises(MedganError, match="is not valid YAML"):
+        load_config(path)
+
+
+def test_a_folder_in_the_place_of_the_file_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(MedganError, match=str(tmp_path)):
+        load_config(tmp_path)
+
+
+@pytest.mark.parametrize("section", ["train", "gan", "data"])
+def test_a_section_that_is_no_mapping_is_named(section: str) -> None:
+    changed = tree()
+    changed[section] = None
+    assert f"'{section}'" in complaint(changed)
+
+
+def test_a_key_that_is_no_string_is_named() -> None:
+    changed: dict[Any, Any] = tree()
+    changed[3] = {}
+    assert "'3'" in complaint(changed)
+
+
+def test_an_unknown_key_is_unknown_however_far_from_all_names(config: Config) -> None:
+    dumped = config.model_dump(mode="json", by_alias=True)
+    dumped["train"]["zzzzzz"] = 1
+    message = complaint(dumped)
+    assert "unknown parameter 'train.zzzzzz'; choices: " in message

@@ -1,0 +1,254 @@
+"""Killed and started again: real processes, real stores, and results that do not show it."""
+
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from medgan.config import Config
+from medgan.data.store import Prepared
+
+ROOT = Path(__file__).parents[1]
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+
+TRAINING = """
+import json, sys, time
+from pathlib import Path
+from medgan.config import parse_config
+from medgan.data.store import open_prepared
+from medgan.training.loop import Judge, Listener, fit
+
+config, prepared = parse_config(json.loads(Path("config.json").read_text())), open_prepared(Path(sys.argv[1]))
+judge = Judge(16, None if prepared.labels is None else prepared.labels[:16], lambda images: float(images.mean()))
+
+def heard(step):
+    print("step", step, flush=True)
+    time.sleep(0.01)
+
+trained = fit(config.gan, config.train, prepared, seed=3, judge=judge, directory=Path(sys.argv[2]),
+              listener=Listener(on_step=heard))
+print("resumed from", trained.resumed_from)
+"""
+
+
+@pytest.fixture
+def start(tmp_path: Path, config: Config, prepared_folder: Path) -> Callable[[str], "subprocess.Popen[str]"]:
+    """Starts the training above in a process of its own; the argument names its checkpoint folder."""
+    values = {"train.steps": 40, "train.checkpoint_every": 6, "train.evaluations": 4, "gan.penalty_every": 2}
+    tree = config.override(values).model_dump(mode="json", by_alias=True)
+    (tmp_path / "config.json").write_text(json.dumps(tree))
+
+    def started(name: str) -> "subprocess.Popen[str]":
+        command = [sys.executable, "-W", "error", "-c", TRAINING, str(prepared_folder), name]
+        return subprocess.Popen(
+            command, cwd=tmp_path, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+
+    return started
+
+
+@pytest.fixture(scope="module")
+def prepared_folder(prepared: Prepared) -> Path:
+    return Path(prepared.images.filename).parent  # type: ignore[attr-defined]
+
+
+def wait_for(process: "subprocess.Popen[str]", line: str) -> None:
+    assert process.stdout is not None
+    for printed in process.stdout:
+        if printed.strip() == line:
+            return
+    raise AssertionError(f"ended before '{line}': {process.communicate()[1]}")
+
+
+def finish(process: "subprocess.Popen[str]") -> str:
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    return out
+
+
+def left_behind(directory: Path) -> tuple[Any, ...]:
+    """Newest checkpoint (tensors; rows without their times; best) and sample grids."""
+    from medgan.training.checkpoint import load_checkpoint
+
+    checkpoint = load_checkpoint(directory)
+    assert checkpoint is not None
+    tensors = {name: tensor.numpy().tobytes() for name, tensor in checkpoint.tensors.items()}
+    rows = [{key: value for key, value in row.items() if key != "time"} for row in checkpoint.meta.pop("rows")]
+    samples = {path.name: path.read_bytes() for path in (directory / "samples").iterdir()}
+    return checkpoint.step, tensors, rows, checkpoint.meta, samples
+
+
+@pytest.mark.slow
+def test_a_killed_training_ends_with_the_bits_of_an_unbroken_one(start: Any, tmp_path: Path) -> None:
+    finish(start("whole"))
+    whole = left_behind(tmp_path / "whole")
+    assert whole[0] == 40 and len(whole[2]) == 44 and len(whole[4]) == 4
+    parts = {name.split(".")[0] for name in whole[1]}
+    assert parts == {"gan", "ema", "best", "generator", "discriminator"}
+
+    victim = start("killed")
+    wait_for(victim, f"step {random.randint(7, 38)}")
+    victim.send_signal(signal.SIGKILL)
+    assert victim.wait() == -signal.SIGKILL
+    victim.communicate()
+    out = finish(start("killed"))
+    assert int(out.rsplit("resumed from ", 1)[1]) >= 6
+    assert left_behind(tmp_path / "killed") == whole
+
+    asked = start("stopped")
+    wait_for(asked, "step 21")
+    begun = time.monotonic()
+    asked.send_signal(signal.SIGTERM)
+    out, err = asked.communicate(timeout=60)
+    assert time.monotonic() - begun < 10
+    assert asked.returncode == 1
+    assert "the same command goes on from there" in err
+    assert "Traceback" not in err
+    stopped_at = int(err.split("at step ")[1].split()[0])
+    assert int(finish(start("stopped")).rsplit("resumed from ", 1)[1]) == stopped_at
+    assert left_behind(tmp_path / "stopped") == whole
+
+
+@pytest.fixture(scope="module")
+def workplace(tmp_path_factory: pytest.TempPathFactory, config: Config, prepared_folder: Path) -> Path:
+    """A folder in which the stages search and train can run: params.yaml, prepared images and features."""
+    from medgan.data.store import open_prepared
+    from medgan.evaluation.features import train_extractor
+
+    place = tmp_path_factory.mktemp("workplace")
+    values = {
+        "search.trials": 3,
+        "search.steps": 60,
+        "search.evaluations": 6,
+        "search.space": {"gan.lr": {"low": 0.0001, "high": 0.001, "log": True}},
+        "train.steps": 60,
+        "train.evaluations": 5,
+        "train.checkpoint_every": 7,
+    }
+    tree = config.override(values).model_dump(mode="json", by_alias=True)
+    (place / "params.yaml").write_text(yaml.safe_dump(tree))
+    (place / "data").mkdir()
+    (place / "data" / "prepared").symlink_to(prepared_folder)
+    prepared = open_prepared(prepared_folder)
+    extractor = train_extractor(
+        prepared.images, prepared.labels, classes=prepared.spec.classes, steps=2, batch=8, seed=0
+    )
+    (place / "artifacts" / "features").mkdir(parents=True)
+    extractor.save(place / "artifacts" / "features" / "extractor.safetensors")
+    (place / "artifacts" / "search").mkdir()
+    (place / "artifacts" / "search" / "best.yaml").write_text("{}\n")
+    return place
+
+
+def stage(name: str, place: Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", f"pipelines.{name}"]
+    environment = {key: value for key, value in ENVIRONMENT.items() if key != "MLFLOW_TRACKING_URI"}
+    return subprocess.Popen(
+        command, cwd=place, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+
+
+def kill_when(process: "subprocess.Popen[str]", ready: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 120
+    while not ready():
+        assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < deadline
+        time.sleep(0.002)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    process.communicate()
+
+
+def trial_states(database: Path) -> list[str]:
+    if not database.exists():
+        return []
+    try:
+        with sqlite3.connect(f"file:{database}?mode=ro", uri=True) as connection:
+            return [state for (state,) in connection.execute("select state from trials order by number")]
+    except sqlite3.OperationalError:
+        return []
+
+
+@pytest.mark.slow
+def test_a_killed_search_retries_the_trial_once_and_leaves_nothing_running(workplace: Path) -> None:
+    import optuna
+    from mlflow import MlflowClient
+    from optuna.trial import TrialState
+
+    def second_trial_has_trained() -> bool:
+        # One folder a trial: the second one exists, and holds a checkpoint.
+        states = trial_states(workplace / "optuna.db")
+        running = len(states) == 2 and states[1] == "RUNNING"
+        return running and len(list(workplace.glob(".checkpoints/trial-*/step-*20.checkpoint"))) >= 1
+
+    victim = stage("search", workplace)
+    kill_when(victim, second_trial_has_trained)
+    assert trial_states(workplace / "optuna.db")[1] == "RUNNING"
+    out = finish(stage("search", workplace))
+    assert "trial 1 was interrupted; it is tried once more" in out
+
+    (study,) = optuna.get_all_study_names(f"sqlite:///{workplace / 'optuna.db'}")
+    trials = optuna.load_study(study_name=study, storage=f"sqlite:///{workplace / 'optuna.db'}").trials
+    by_state = {state: [trial for trial in trials if trial.state == state] for state in TrialState}
+    assert [trial.number for trial in by_state[TrialState.FAIL]] == [1]
+    assert not by_state[TrialState.RUNNING] and not by_state[TrialState.WAITING]
+    assert len(by_state[TrialState.COMPLETE]) + len(by_state[TrialState.PRUNED]) == 3
+    (retry,) = [trial for trial in trials if "retry_of" in trial.user_attrs]
+    assert retry.user_attrs["retry_of"] == 1
+    assert retry.params == trials[1].params
+    # The retry went on from a checkpoint and still tells what was scored before the kill.
+    assert set(trials[1].intermediate_values.items()) <= set(retry.intermediate_values.items())
+    assert 10 in retry.intermediate_values
+
+    client = MlflowClient(f"sqlite:///{workplace / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("phantom")
+    runs = client.search_runs([experiment.experiment_id])
+    children = {run.data.tags["medgan.fingerprint"]: run for run in runs if run.data.tags["medgan.kind"] == "trial"}
+    assert len(runs) == len(children) + 1 == len(trials) + 1
+    assert not [run for run in runs if run.info.status == "RUNNING"]
+    for trial in trials:
+        child = children[f"trial-{study}-{trial.number}"]
+        expected = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
+        assert child.info.status == expected[trial.state]
+        if trial.state == TrialState.COMPLETE:
+            assert child.data.metrics["score"] == trial.value
+        history = client.get_metric_history(child.info.run_id, "validation/fid")
+        assert sorted((p.step, p.value) for p in history) == sorted(trial.intermediate_values.items())
+    assert children[f"trial-{study}-{retry.number}"].data.tags["medgan.retry_of"] == "1"
+    assert not list(workplace.glob(".checkpoints/trial-*"))
+
+
+@pytest.mark.slow
+def test_a_killed_train_stage_ends_as_one_finished_run_with_each_point_once(workplace: Path) -> None:
+    from mlflow import MlflowClient
+
+    victim = stage("train", workplace)
+    # Late enough that rows and pictures were sent already.
+    kill_when(victim, lambda: any(workplace.glob(".checkpoints/train-*/step-*35.checkpoint")))
+    finish(stage("train", workplace))
+
+    client = MlflowClient(f"sqlite:///{workplace / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("phantom")
+    (run,) = client.search_runs([experiment.experiment_id], "tags.`medgan.kind` = 'training'")
+    assert run.info.status == "FINISHED"
+    rows = [json.loads(line) for line in (workplace / "artifacts/train/history.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows if "loss/generator" in row] == list(range(1, 61))
+    for key in {key for row in rows for key in row} - {"step", "time"}:
+        sent = [(p.step, p.value, p.timestamp) for p in client.get_metric_history(run.info.run_id, key)]
+        assert sorted(sent) == sorted((row["step"], row[key], int(1000 * row["time"])) for row in rows if key in row)
+    pictures = [
+        item.path.replace("%", "+").removeprefix("images/")
+        for item in client.list_artifacts(run.info.run_id, "images")
+        if item.path.endswith(".png")
+    ]
+    assert sorted(int(path.split("+step+")[1].split("+")[0]) for path in pictures) == [12, 24, 36, 48, 60]

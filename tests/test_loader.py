@@ -1,0 +1,125 @@
+"""Batches: any step at any time, every image once an epoch, values in [-1, 1]."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from medgan.data.loader import Batches, gather
+from medgan.data.spec import ImageSpec
+from medgan.data.store import Prepared
+from medgan.errors import MedganError
+
+
+def numbered(count: int, *, dtype: Any = np.uint8, train: int | None = None) -> Prepared:
+    """Images 1 x 1 whose value is their index; the first `train` of them are the train split, the others test."""
+    splits = np.array(["train" if train is None or i < train else "test" for i in range(count)])
+    return Prepared(
+        spec=ImageSpec(1, 1, classes=count),
+        images=np.arange(count, dtype=dtype).reshape(count, 1, 1, 1),
+        sources=None,
+        masks=None,
+        labels=np.arange(count, dtype=np.int64),
+        label_names=tuple(str(i) for i in range(count)),
+        patients=np.array([str(i) for i in range(count)]),
+        splits=splits,
+        value_range=(0.0, float(np.iinfo(dtype).max)),
+        md5="",
+    )
+
+
+def drawn(batches: Batches, step: int) -> list[int]:
+    labels = batches.at(step).label
+    assert labels is not None
+    return [int(label) for label in labels]
+
+
+@pytest.mark.parametrize("batch", [3, 10, 25])
+def test_a_step_is_the_same_in_any_order_and_from_a_fresh_object(batch: int) -> None:
+    data = numbered(10)
+    forward = Batches(data, "train", batch=batch, seed=1)
+    expected = [drawn(forward, step) for step in range(12)]
+    backward = Batches(data, "train", batch=batch, seed=1)
+    assert [drawn(backward, step) for step in reversed(range(12))] == expected[::-1]
+    for step in (0, 5, 11):
+        assert drawn(Batches(data, "train", batch=batch, seed=1), step) == expected[step]
+
+
+@pytest.mark.parametrize("batch", [1, 3, 4, 7, 10, 23])
+def test_every_image_comes_once_an_epoch_whatever_the_batch(batch: int) -> None:
+    batches = Batches(numbered(10), "train", batch=batch, seed=0)
+    stream = [index for step in range(-(-50 // batch)) for index in drawn(batches, step)]
+    for epoch in range(5):
+        assert sorted(stream[10 * epoch : 10 * epoch + 10]) == list(range(10))
+
+
+def test_epochs_and_seeds_differ_in_order() -> None:
+    batches = Batches(numbered(30), "train", batch=30, seed=0)
+    assert drawn(batches, 0) != drawn(batches, 1)
+    assert drawn(batches, 0) != drawn(Batches(numbered(30), "train", batch=30, seed=1), 0)
+
+
+def test_a_batch_has_its_size_at_the_end_of_an_epoch_and_beyond_the_split() -> None:
+    data = numbered(10)
+    assert all(len(drawn(Batches(data, "train", batch=7, seed=0), step)) == 7 for step in range(5))
+    large = Batches(data, "train", batch=25, seed=0)
+    for step in range(4):
+        counted = np.bincount(drawn(large, step), minlength=10)
+        assert counted.sum() == 25
+        assert counted.min() >= 1
+
+
+def test_only_the_split_is_drawn() -> None:
+    data = numbered(12, train=8)
+    assert sorted(drawn(Batches(data, "train", batch=8, seed=0), 0)) == list(range(8))
+    assert sorted(drawn(Batches(data, "test", batch=4, seed=0), 0)) == list(range(8, 12))
+
+
+def test_an_empty_split_is_a_sentence() -> None:
+    with pytest.raises(MedganError, match="validation split is empty"):
+        Batches(numbered(4), "validation", batch=2, seed=0)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_the_value_range_becomes_minus_one_to_one(dtype: Any) -> None:
+    top = np.iinfo(dtype).max
+    data = replace(numbered(3, dtype=dtype), images=np.array([0, top, top // 2], dtype).reshape(3, 1, 1, 1))
+    image = gather(data, np.array([0, 1, 2])).image
+    assert image.dtype == torch.float32
+    assert image.flatten().tolist()[:2] == [-1.0, 1.0]
+    assert abs(float(image[2])) <= 1 / top
+
+
+def test_normalising_can_be_undone_exactly(prepared: Prepared) -> None:
+    batch = gather(prepared, np.array([5, 3, 400]))
+    assert batch.image.shape == (3, 1, 16, 16)
+    undone = np.rint((batch.image.permute(0, 2, 3, 1).numpy() + 1) * 127.5).astype(np.uint8)
+    assert np.array_equal(undone, prepared.images[[5, 3, 400]])
+
+
+def test_label_mask_and_source_belong_to_the_image(prepared: Prepared) -> None:
+    assert prepared.labels is not None
+    assert prepared.masks is not None
+    indices = prepared.indices("test")[[0, 50, 7]]
+    batch = gather(replace(prepared, sources=prepared.images), indices)
+    assert batch.label is not None
+    assert batch.mask is not None
+    assert batch.source is not None
+    assert batch.label.tolist() == prepared.labels[indices].tolist()
+    assert torch.equal(batch.source, batch.image)
+    assert batch.mask.shape == (3, 1, 16, 16)
+    assert np.array_equal(batch.mask[:, 0].numpy(), prepared.masks[indices][..., 0])
+
+
+def test_what_the_data_has_not_is_absent() -> None:
+    batch = gather(replace(numbered(2), labels=None), np.array([0]))
+    assert (batch.label, batch.source, batch.mask) == (None, None, None)
+
+
+def test_a_batch_may_be_changed_without_changing_the_data(prepared: Prepared) -> None:
+    first = gather(prepared, np.array([0]))
+    before = first.image.clone()
+    first.image.zero_()
+    assert torch.equal(gather(prepared, np.array([0])).image, before)

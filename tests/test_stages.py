@@ -1,0 +1,170 @@
+"""dvc.yaml against the code: a stage runs again whenever something that it uses has changed, and only then."""
+
+import ast
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import pipelines
+from import_graph import ROOT, closure, modules
+from medgan.config import Config
+
+STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+# A release number must not train everything again, and this file holds nothing else (see the test below).
+EXEMPT = Path("medgan/__init__.py")
+LONGEST = 75
+every_stage = pytest.mark.parametrize("stage", STAGES)
+
+
+def paths(entries: list[Any]) -> list[Path]:
+    """Outputs and dependencies are strings, or a string with its settings."""
+    return [Path(entry if isinstance(entry, str) else next(iter(entry))) for entry in entries]
+
+
+def outs(stage: str) -> list[Path]:
+    return paths([*STAGES[stage].get("outs", []), *STAGES[stage].get("metrics", []), *STAGES[stage].get("plots", [])])
+
+
+def covered(path: Path, by: list[Path]) -> bool:
+    return any(path == other or other in path.parents for other in by)
+
+
+def code(stage: str) -> set[Path]:
+    """Files of the modules that the stage may import."""
+    known = modules(ROOT)
+    return {known[name].relative_to(ROOT) for name in closure(ROOT, f"pipelines.{stage}")} - {EXEMPT}
+
+
+def tree(stage: str) -> ast.Module:
+    return ast.parse((ROOT / "pipelines" / f"{stage}.py").read_text(encoding="utf-8"))
+
+
+@every_stage
+def test_every_module_that_a_stage_imports_is_a_dependency(stage: str) -> None:
+    deps = paths(STAGES[stage]["deps"])
+    assert [str(path) for path in sorted(code(stage)) if not covered(path, deps)] == []
+
+
+@every_stage
+def test_no_code_is_a_dependency_that_the_stage_does_not_import(stage: str) -> None:
+    listed = [path for path in paths(STAGES[stage]["deps"]) if path.parts[0] in ("medgan", "pipelines")]
+    assert [str(path) for path in listed if not any(covered(file, [path]) for file in code(stage))] == []
+
+
+@every_stage
+def test_every_dependency_exists_or_is_made_by_another_stage(stage: str) -> None:
+    made = [path for other in STAGES if other != stage for path in outs(other)]
+    for dep in paths(STAGES[stage]["deps"]):
+        assert str(dep) == "${data.raw}" or (ROOT / dep).exists() or covered(dep, made)
+        assert not covered(dep, outs(stage))
+
+
+def test_the_package_itself_holds_nothing_but_its_version() -> None:
+    statements = ast.parse((ROOT / EXEMPT).read_text(encoding="utf-8")).body
+    assert [type(statement) for statement in statements] == [ast.Expr, ast.Assign]
+
+
+@every_stage
+def test_every_folder_that_a_stage_reads_is_a_dependency_or_its_own(stage: str) -> None:
+    reached = [name.rpartition(".")[2] for name in closure(ROOT, f"pipelines.{stage}") if name.startswith("pipelines.")]
+    names = {
+        alias.name
+        for module in reached
+        for node in ast.walk(tree(module))
+        if isinstance(node, ast.ImportFrom) and node.module == "pipelines"
+        for alias in node.names
+    }
+    used = {name: getattr(pipelines, name) for name in names if isinstance(getattr(pipelines, name), Path)}
+    allowed = [*paths(STAGES[stage]["deps"]), *outs(stage)]
+    # REPORTS is the folder that a stage's own files are in; checkpoints outlive stages by design.
+    wrong = [
+        name
+        for name, path in used.items()
+        if name not in ("PARAMS", "CHECKPOINTS") and not covered(path, allowed) and not any(covered(o, [path]) for o in outs(stage))
+    ]
+    assert wrong == []
+
+
+@every_stage
+def test_every_parameter_that_a_stage_names_is_listed(stage: str) -> None:
+    fields = {field.alias or name: field for name, field in Config.model_fields.items()}
+    read = set()
+    for node in ast.walk(tree(stage)):
+        if not isinstance(node, ast.Attribute):
+            continue
+        section = node if isinstance(node.value, ast.Name) else node.value
+        if not (isinstance(section, ast.Attribute) and isinstance(section.value, ast.Name)):
+            continue
+        name = section.attr.rstrip("_")
+        if section.value.id != "config" or name not in fields:
+            continue
+        keys = getattr(fields[name].annotation, "model_fields", {})
+        read.add(f"{name}.{node.attr}" if node is not section and node.attr in keys else name)
+    # `config.data.name` also holds the attribute `config.data`; the longer one says what is read.
+    read = {name for name in read if not any(other.startswith(f"{name}.") for other in read)}
+    listed = STAGES[stage]["params"]
+    assert [name for name in sorted(read) if not any(name == p or name.startswith(f"{p}.") for p in listed)] == []
+
+
+@every_stage
+def test_a_stage_with_a_section_of_its_own_depends_on_it(stage: str) -> None:
+    section = {"prepare": "data"}.get(stage, stage)
+    if section in {field.alias or name for name, field in Config.model_fields.items()}:
+        assert section in STAGES[stage]["params"]
+
+
+@every_stage
+def test_every_listed_parameter_exists(stage: str) -> None:
+    params = yaml.safe_load((ROOT / "recipes" / "default.yaml").read_text(encoding="utf-8"))
+    for path in STAGES[stage]["params"]:
+        node = params
+        for key in path.split("."):
+            assert key in node
+            node = node[key]
+
+
+@every_stage
+def test_a_stage_is_a_short_module_with_a_main(stage: str) -> None:
+    assert STAGES[stage]["cmd"] == f"python -m pipelines.{stage}"
+    text = (ROOT / "pipelines" / f"{stage}.py").read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= LONGEST
+    assert any(isinstance(node, ast.FunctionDef) and node.name == "main" for node in tree(stage).body)
+    assert text.endswith('if __name__ == "__main__":\n    run(main)\n')
+
+
+@every_stage
+def test_outputs_lie_where_git_ignores_them(stage: str) -> None:
+    for out in outs(stage):
+        assert covered(out, [Path("artifacts"), Path("reports"), Path("data/prepared")])
+
+
+def test_every_place_in_the_code_is_an_output() -> None:
+    made = [path for stage in STAGES for path in outs(stage)]
+    places = {name: value for name, value in vars(pipelines).items() if isinstance(value, Path)}
+    assert {"PREPARED", "FEATURES", "SEARCH", "TRAIN", "EXPORT", "REGISTRY", "METRICS"} <= places.keys()
+    for name in places.keys() - {"PARAMS", "CHECKPOINTS", "REPORTS"}:
+        assert covered(places[name], made), name
+
+
+def test_one_stage_owns_the_reports_since_it_empties_their_folder() -> None:
+    assert {stage for stage in STAGES for out in outs(stage) if covered(out, [pipelines.REPORTS])} == {"evaluate"}
+
+
+def test_a_registration_is_never_restored_from_a_cache() -> None:
+    assert {"artifacts/registry.json": {"cache": False, "persist": True}} in STAGES["register"]["outs"]
+
+
+@pytest.mark.parametrize(
+    ("here", "root"),
+    [
+        ("clone", "clone"),
+        ("clone/.dvc/tmp/exps/tmpab12", "clone"),
+        ("clone/.dvc/tmp/exps/tmpab12/data", "clone"),
+        ("clone/.dvc/tmp", "clone/.dvc/tmp"),
+    ],
+)
+def test_an_experiment_in_a_temporary_folder_uses_the_stores_of_its_clone(tmp_path: Path, here: str, root: str) -> None:
+    (tmp_path / here).mkdir(parents=True)
+    assert pipelines.store_root(tmp_path / here) == tmp_path / root

@@ -1,0 +1,174 @@
+"""The prepared format: what goes in comes out, and what cannot go in says why."""
+
+import csv
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.data.store import Prepared, counts, open_prepared, write_prepared
+from medgan.errors import MedganError
+
+
+def sample(index: int, *, dtype: Any = np.uint8, channels: int = 1, **fields: Any) -> Sample:
+    image = np.random.default_rng(index).integers(0, np.iinfo(dtype).max, (16, 16, channels), dtype, endpoint=True)
+    made = Sample(image, patient=f"p{index // 2}", origin=f"file-{index}", digest=f"d{index}", label="ab"[index % 4 // 2])
+    return replace(made, **fields)
+
+
+def samples(count: int = 24, **fields: Any) -> list[Sample]:
+    return [sample(index, **fields) for index in range(count)]
+
+
+def write(folder: Path, items: Sequence[Sample | Rejected], *, labelled: bool = True, channels: int = 1) -> Prepared:
+    return write_prepared(
+        folder, items, size=16, channels=channels, labelled=labelled, validation=0.2, test=0.2, seed=0
+    )
+
+
+@pytest.mark.parametrize(("dtype", "channels"), [(np.uint8, 1), (np.uint8, 3), (np.uint16, 1)])
+def test_what_is_written_is_read_back(tmp_path: Path, dtype: Any, channels: int) -> None:
+    mask = np.zeros((16, 16, 2), np.uint8)
+    mask[3:5, 4, 1] = 1
+    items = [
+        sample(i, dtype=dtype, channels=channels, source=sample(100 + i, dtype=dtype).image, mask=np.roll(mask, i))
+        for i in range(24)
+    ]
+    write(tmp_path / "new" / "folder", items, channels=channels)
+    prepared = open_prepared(tmp_path / "new" / "folder")
+    assert prepared.spec == ImageSpec(16, channels, classes=2, source_channels=1, mask_channels=2)
+    assert prepared.images.dtype == dtype
+    assert np.array_equal(prepared.images, [item.image for item in items])
+    assert prepared.sources is not None
+    assert np.array_equal(prepared.sources, [item.source for item in items])
+    assert prepared.masks is not None
+    assert np.array_equal(prepared.masks, [item.mask for item in items])
+    assert prepared.labels is not None
+    assert [prepared.label_names[code] for code in prepared.labels] == [item.label for item in items]
+    assert prepared.patients.tolist() == [item.patient for item in items]
+    assert prepared.value_range == (0, np.iinfo(dtype).max)
+
+
+def test_arrays_are_mapped_not_loaded(tmp_path: Path) -> None:
+    assert isinstance(write(tmp_path, samples()).images, np.memmap)
+
+
+def test_what_the_source_does_not_give_is_absent(tmp_path: Path) -> None:
+    prepared = write(tmp_path, samples(label=None), labelled=False)
+    assert (prepared.sources, prepared.masks, prepared.labels, prepared.label_names) == (None, None, None, ())
+    assert prepared.spec == ImageSpec(16, 1)
+
+
+def test_labels_that_are_not_wanted_are_dropped(tmp_path: Path) -> None:
+    prepared = write(tmp_path, samples(), labelled=False)
+    assert prepared.labels is None
+    assert prepared.spec.classes == 0
+
+
+def test_the_md5_is_of_the_content_and_not_of_the_place(tmp_path: Path) -> None:
+    first = write(tmp_path / "a", samples()).md5
+    assert write(tmp_path / "b", samples()).md5 == first
+    darker = samples()
+    darker[7].image[0, 0, 0] ^= 1
+    other_patient = samples()
+    other_patient[5] = replace(other_patient[5], patient="p11")
+    other_mask = samples(mask=np.zeros((16, 16, 1), np.uint8))
+    fewer = samples()[:-1]
+    md5s = {write(tmp_path / f"c{i}", x).md5 for i, x in enumerate([darker, other_patient, other_mask, fewer])}
+    assert len(md5s | {first}) == 5
+    assert write(tmp_path / "d", samples(), labelled=False).md5 not in md5s | {first}
+
+
+def test_opening_gives_the_md5_of_writing(tmp_path: Path) -> None:
+    assert write(tmp_path, samples()).md5 == open_prepared(tmp_path).md5
+
+
+def test_awkward_names_survive_the_index(tmp_path: Path) -> None:
+    names = ['comma, "quote"', "Ünïcode", "line\nbreak", "a;b", "", "x", "y", "z", "0", "00", "p", "q"]
+    items = [sample(i, patient=name, origin=f"{name}/é.png") for i, name in enumerate(names)]
+    assert write(tmp_path, items).patients.tolist() == names
+
+
+def test_rejected_files_are_listed_with_their_reason(tmp_path: Path) -> None:
+    write(tmp_path, [*samples(), Rejected("a/b.png", "cannot identify, it says")])
+    with (tmp_path / "rejected.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [["file", "reason"], ["a/b.png", "cannot identify, it says"]]
+
+
+def test_an_image_without_a_class_is_rejected_where_labels_are_wanted(tmp_path: Path) -> None:
+    prepared = write(tmp_path, [*samples(), sample(24, label=None)])
+    assert len(prepared.images) == 24
+    assert "file-24,\"not in a class folder, and data.labels is true\"" in (tmp_path / "rejected.csv").read_text()
+
+
+def test_an_empty_source_is_a_sentence_with_the_first_reason(tmp_path: Path) -> None:
+    with pytest.raises(MedganError, match=r"no usable image \(0 rejected\)"):
+        write(tmp_path / "x", [])
+    with pytest.raises(MedganError, match=r"no usable image \(2 rejected; first reason: a: torn\)"):
+        write(tmp_path / "x", [Rejected("a", "torn"), Rejected("b", "burnt")])
+    assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("odd", "says"),
+    [
+        ({"dtype": np.uint16}, r"file-24: its image is uint16 .*, while that of file-0 is uint8"),
+        ({"channels": 3}, r"file-24: shape \(16, 16, 3\), expected \(16, 16, 1\)"),
+    ],
+)
+def test_an_image_unlike_the_first_is_named(tmp_path: Path, odd: dict[str, Any], says: str) -> None:
+    with pytest.raises(MedganError, match=says):
+        write(tmp_path, [*samples(), sample(24, **odd)])
+
+
+@pytest.mark.parametrize("field", ["source", "mask"])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_source_or_mask_that_only_some_images_have_is_named(tmp_path: Path, field: str, first: bool) -> None:
+    extra = {field: np.zeros((16, 16, 1), np.uint8)}
+    items = [*samples(**extra), sample(24)] if first else [*samples(), sample(24, **extra)]
+    with pytest.raises(MedganError, match=f"file-24: .*{field}"):
+        write(tmp_path, items)
+
+
+def test_take_gives_distinct_images_of_the_split_and_repeats_itself(prepared: Prepared) -> None:
+    taken = prepared.take("test", 50, seed=3)
+    assert len(set(taken.tolist())) == 50
+    assert set(prepared.splits[taken]) == {"test"}
+    assert np.array_equal(taken, prepared.take("test", 50, seed=3))
+    assert not np.array_equal(taken, prepared.take("test", 50, seed=4))
+
+
+def test_take_refuses_more_than_there_is(prepared: Prepared) -> None:
+    size = len(prepared.indices("validation"))
+    assert len(prepared.take("validation", size, seed=0)) == size
+    with pytest.raises(MedganError, match=rf"validation has {size} images and {size + 1} are asked for"):
+        prepared.take("validation", size + 1, seed=0)
+
+
+def test_take_does_not_name_a_parameter_that_does_not_exist(prepared: Prepared) -> None:
+    with pytest.raises(MedganError) as caught:
+        prepared.take("train", 10_000, seed=0)
+    assert "data.train" not in str(caught.value)
+
+
+def test_counts_add_up(prepared: Prepared) -> None:
+    listed = list(counts(prepared))
+    assert sum(number for *_, number in listed) == len(prepared.images)
+    assert {(name, number) for name, split, number in listed if split == "test"} == {
+        ("healthy", 40),
+        ("infarct", 40),
+        ("tumour", 40),
+    }
+
+
+def test_counts_without_labels_are_of_all_images(tmp_path: Path) -> None:
+    assert sum(n for *_, n in counts(write(tmp_path, samples(label=None), labelled=False))) == 24
+
+
+def test_before_prepare_has_run_there_is_a_remedy(tmp_path: Path) -> None:
+    with pytest.raises(MedganError, match=r"spec.json does not exist; run `make repro`"):
+        open_prepared(tmp_path)
