@@ -29,8 +29,9 @@ def generate(
 
     generator = OnnxGenerator(model)
     codes = generator.codes(count, label)
-    if out.exists() and not out.is_dir():
-        raise MedganError(f"--out {out} is a file; name a folder")
+    nearest = next(path for path in (out, *out.parents) if path.exists())
+    if not nearest.is_dir():
+        raise MedganError(f"--out {out}: {nearest} is a file; name a folder")
     images = to_uint8(generator.draw(count, seed=seed, labels=codes))
     for index, image in enumerate(images):
         suffix = f"-{generator.label_names[codes[index]]}" if codes is not None else ""

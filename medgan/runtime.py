@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 import onnxruntime
@@ -88,6 +89,9 @@ def golden_difference(generator: OnnxGenerator, golden: Path) -> float:
     """Largest absolute difference from the vectors that were saved beside the model when it was exported."""
     if not golden.is_file():
         raise MedganError(f"{golden} does not exist; copy it from beside the exported model")
-    with np.load(golden) as saved:
-        label = saved.get("label")
-        return float(np.abs(generator.run(saved["z"], label) - saved["image"]).max())
+    try:
+        with golden.open("rb") as file, np.load(file) as saved:
+            z, label, image = saved["z"], saved.get("label"), saved["image"]
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
+        raise MedganError(f"{golden} is damaged ({error}); copy it from beside the exported model") from None
+    return float(np.abs(generator.run(z, label) - image).max())

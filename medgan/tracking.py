@@ -106,22 +106,20 @@ class Store:
 
     def log_picture(self, run_id: str, path: Path, *, key: str, step: int) -> None:
         """Shown in the run's image grid; one picture a (key, step)."""
-        name = re.compile(rf"images/{re.escape(key)}([%+])step\1{step}\1")  # the separator depends on MLflow's version
+        # The separator depends on the version of MLflow.
+        name = re.compile(rf"images/{re.escape(key)}[%+]step[%+]{step}[%+]")
         if not any(name.match(item.path) for item in self.client.list_artifacts(run_id, "images")):
             with Image.open(path) as image:
                 self.client.log_image(run_id, image.copy(), key=key, step=step)
 
-    def log_data(self, run_id: str, *, name: str, md5: str, source: str, images: int, classes: Sequence[str]) -> None:
-        """The data set as an input of the run."""
-        dataset = mlflow.entities.Dataset(
-            name=name,
-            digest=md5[:12],
-            source_type="medgan",
-            source=source,
-            profile=f'{{"images": {images}, "classes": {len(classes)}}}',
-        )
-        tag = mlflow.entities.InputTag("mlflow.data.context", "training")
-        self.client.log_inputs(run_id, [mlflow.entities.DatasetInput(dataset, [tag])])
+    def log_data(self, run_id: str, *, name: str, md5: str) -> None:
+        """The data set as an input of the run; once, however often it is called."""
+        digest = md5[:12]
+        dataset = mlflow.entities.Dataset(name=name, digest=digest, source_type="dvc", source="data/prepared")
+        context = mlflow.entities.InputTag("mlflow.data.context", "training")
+        inputs = self.client.get_run(run_id).inputs
+        if inputs is None or not any(known.dataset.digest == digest for known in inputs.dataset_inputs):
+            self.client.log_inputs(run_id, [mlflow.entities.DatasetInput(dataset, [context])])
 
     def tag(self, run_id: str, key: str, value: str) -> None:
         self.client.set_tag(run_id, key, value)

@@ -17,7 +17,9 @@ _COMPLETE = "medgan.complete"
 def open_run(store: tracking.Store, name: str, identity: str, sections: Mapping[str, Any], data_md5: str) -> str:
     """The run of a training, with its params (dotted paths of `sections`) and where it comes from."""
     tags = {"medgan.kind": "training", "medgan.data_md5": data_md5, **tracking.git_tags(Path.cwd())}
-    return store.run(identity, f"{name} {identity[:6]}", params=dict(tracking.flat(sections)), tags=tags)
+    run_id = store.run(identity, f"train {name} {identity[:6]}", params=dict(tracking.flat(sections)), tags=tags)
+    store.log_data(run_id, name=name, md5=data_md5)
+    return run_id
 
 
 def replay(store: tracking.Store, run_id: str, rows: Sequence[Row], samples: Path) -> None:

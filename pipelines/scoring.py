@@ -1,15 +1,20 @@
-"""What search and train share: the validation score, and the fingerprint of a training."""
+"""What stages share: the extractor, the validation score, the fingerprint of a training, a champion's score."""
+
+from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
 from medgan.config import Config, GanConfig, TrainConfig
-from medgan.data.store import Prepared
+from medgan.data.store import Prepared, open_prepared
 from medgan.evaluation.features import Extractor
-from medgan.evaluation.fidelity import reference, score
+from medgan.evaluation.fidelity import measure, reference, score
 from medgan.fingerprint import fingerprint
+from medgan.pictures import to_uint8
 from medgan.randomness import derive_seed
+from medgan.runtime import OnnxGenerator
 from medgan.training.loop import Judge
-from pipelines import FEATURES
+from pipelines import FEATURES, PREPARED
 
 # These change how a training runs, not what it gives.
 _WITHOUT_EFFECT = {"restart", "checkpoint_every"}
@@ -54,3 +59,18 @@ def trial_training(config: Config) -> TrainConfig:
             "restart": False,
         }
     )
+
+
+def score_onnx(path: Path, config: Config) -> dict[str, float] | str:
+    """A champion's figures under today's protocol (test images, extractor, n, labels), or why it has none."""
+    prepared, extractor, n = open_prepared(PREPARED), load_extractor(), config.evaluate.n
+    test = prepared.take("test", n, derive_seed(config.seed, "evaluate"))
+    generator, spec = OnnxGenerator(path), prepared.spec
+    if generator.image_shape != (spec.channels, spec.size, spec.size):
+        return f"the champion draws {generator.image_shape}, this data has {spec}; give it another data.name"
+    if generator.conditional and generator.label_names != prepared.label_names:
+        return f"the champion draws the classes {', '.join(generator.label_names)}; give this data another data.name"
+    labels = np.asarray(prepared.labels[test]) if generator.conditional and prepared.labels is not None else None
+    drawn = to_uint8(generator.draw(n, seed=derive_seed(config.seed, "test"), labels=labels))
+    real = reference(extractor, prepared.images[test], split="test")
+    return asdict(measure(extractor, drawn, real, bootstrap=config.evaluate.bootstrap, seed=config.seed))

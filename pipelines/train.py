@@ -28,7 +28,7 @@ def main() -> None:
     identity = fingerprint({"training": folder.name, "code": code_hash()})
     store = open_store(config.data.name)
     sections = {"gan": gan.model_dump(mode="json"), "train": train.model_dump(mode="json"), "seed": seed}
-    run_id = open_run(store, f"train {config.data.name}", identity, sections, prepared.md5)
+    run_id = open_run(store, config.data.name, identity, sections, prepared.md5)
     with progress("train", train.steps) as done, Sender(store, run_id) as sender:
         listener = Listener(on_step=done, on_checkpoint=sender)
         trained = fit(gan, train, prepared, seed=seed, judge=judge, directory=folder, listener=listener)

@@ -227,7 +227,8 @@ def test_a_group_that_took_no_part_is_a_name_that_does_not_match(tmp_path: Path)
 
 
 @pytest.mark.parametrize(
-    ("patient", "says"), [("^p\\d+", "needs a group"), ("^(p", "is not a regular expression"), ("*", "regular expression")]
+    ("patient", "says"),
+    [("^p\\d+", "needs a group"), ("^(p", "is not a regular expression"), ("*", "regular expression")],
 )
 def test_an_expression_that_cannot_work_is_a_sentence(tmp_path: Path, patient: str, says: str) -> None:
     picture(tmp_path / "ill" / "a.png")

@@ -12,11 +12,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from medgan.config import Config
 from medgan.data.store import Prepared
+
+# MLflow's own use of SQLAlchemy, in every query for runs.
+pytestmark = pytest.mark.filterwarnings("ignore:The ..noload.. loader strategy:DeprecationWarning")
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
@@ -141,7 +145,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, config: Config, prepared
     (place / "data" / "prepared").symlink_to(prepared_folder)
     prepared = open_prepared(prepared_folder)
     extractor = train_extractor(
-        prepared.images, prepared.labels, classes=prepared.spec.classes, steps=2, batch=8, seed=0
+        np.array(prepared.images), prepared.labels, classes=prepared.spec.classes, steps=2, batch=8, seed=0
     )
     (place / "artifacts" / "features").mkdir(parents=True)
     extractor.save(place / "artifacts" / "features" / "extractor.safetensors")

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from import_graph import ROOT, Import, closure, imports, modules
 
 # A layer imports itself, what its line says, and nothing else of this repository. The longest name that fits counts.
@@ -20,8 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "medgan.runtime": {"medgan.errors"},
     "medgan.data.spec": {"medgan.errors"},
     "medgan.data": {"medgan.config", "medgan.errors", "medgan.randomness"},
-    # config is for STRICT, which makes a misspelt hyperparameter an error.
-    "medgan.models": {"medgan.data.spec", "medgan.config", "medgan.errors"},
+    "medgan.models": {"medgan.data.spec"},
     "medgan.gans": {
         *("medgan.models", "medgan.losses", "medgan.config", "medgan.data.spec", "medgan.randomness", "medgan.errors"),
     },
@@ -122,7 +120,7 @@ def test_what_an_app_installs_reaches_no_torch_through_others(module: str) -> No
 
 @pytest.mark.parametrize("module", ["medgan.cli", "medgan.runtime", "medgan.pictures", "medgan.registry"])
 def test_importing_it_loads_nothing_heavy(module: str) -> None:
-    heavy = "{'torch', 'torchvision', 'mlflow', 'optuna', 'onnx', 'pydantic'}"
+    heavy = "{'torch', 'torchvision', 'mlflow', 'optuna', 'onnx'}"
     code = f"import sys, {module}; print(sorted({heavy} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

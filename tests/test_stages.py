@@ -4,12 +4,17 @@ import ast
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from import_graph import ROOT, closure, modules
+from PIL import Image
 
 import pipelines
-from import_graph import ROOT, closure, modules
 from medgan.config import Config
+from medgan.errors import MedganError
+from pipelines import prepare
+from pipelines.__main__ import _preflight
 
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 # A release number must not train everything again, and this file holds nothing else (see the test below).
@@ -82,7 +87,9 @@ def test_every_folder_that_a_stage_reads_is_a_dependency_or_its_own(stage: str) 
     wrong = [
         name
         for name, path in used.items()
-        if name not in ("PARAMS", "CHECKPOINTS") and not covered(path, allowed) and not any(covered(o, [path]) for o in outs(stage))
+        if name not in ("PARAMS", "CHECKPOINTS")
+        and not covered(path, allowed)
+        and not any(covered(out, [path]) for out in outs(stage))
     ]
     assert wrong == []
 
@@ -168,3 +175,92 @@ def test_a_registration_is_never_restored_from_a_cache() -> None:
 def test_an_experiment_in_a_temporary_folder_uses_the_stores_of_its_clone(tmp_path: Path, here: str, root: str) -> None:
     (tmp_path / here).mkdir(parents=True)
     assert pipelines.store_root(tmp_path / here) == tmp_path / root
+
+
+# Bad input, found before DVC removes the outputs of the last good run.
+
+
+def edit(clone: Path, path: str, value: object) -> None:
+    params = yaml.safe_load((clone / "params.yaml").read_text(encoding="utf-8"))
+    *parents, leaf = path.split(".")
+    node = params
+    for key in parents:
+        node = node[key]
+    node[leaf] = value
+    (clone / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+
+
+def use_folder(clone: Path, classes: dict[str, int]) -> None:
+    """Make the clone read random pictures, so many a class."""
+    random = np.random.default_rng(0)
+    (clone / "data" / "raw").mkdir()
+    for name, count in classes.items():
+        (clone / "data" / "raw" / name).mkdir()
+        for index in range(count):
+            pixels = random.integers(0, 255, (16, 16), np.uint8)
+            Image.fromarray(pixels).save(clone / "data" / "raw" / name / f"{index}.png")
+    for path, value in (("source", "folder"), ("raw", "data/raw"), ("options", {}), ("size", 16)):
+        edit(clone, f"data.{path}", value)
+
+
+def test_the_shipped_input_passes(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(clone)
+    _preflight()
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "says"),
+    [
+        ("data.source", "phantoms", r"unknown name 'phantoms' \(did you mean 'phantom'\?\); choices: folder, phantom"),
+        ("data.options.cuont", 3, r"'data.options.cuont' \(did you mean 'count'"),
+        ("data.raw", "data/absent.yaml", r"data/absent.yaml does not exist"),
+        ("data.channels", 3, r"data.channels is 3 but data.options.modalities has 1"),
+        ("data.labels", False, r"gan.conditional is true and the data has no labels"),
+        ("gan.name", "synthesise", r"unknown GAN 'synthesise'"),
+        ("gan.model.name", "dcgna", r"unknown name 'dcgna' \(did you mean 'dcgan'"),
+        ("gan.model.widht", 8, r"'gan.model.widht' \(did you mean 'width'"),
+        ("gan.lrr", 8, r"'gan.lrr' \(did you mean 'lr'"),
+        ("trian", {}, r"'trian' \(did you mean 'train'"),
+        ("search.space", {"gan.lrr": {"low": 0.1, "high": 0.2}}, r"'gan.lrr' \(did you mean 'lr'"),
+        ("search.space", {"gan.lr": {"low": -0.1, "high": 0.2}}, r"'gan.lr' = -0.1"),
+        ("search.space", {"train.steps": {"low": 1, "high": 2}}, r"'train.steps' is outside the gan section"),
+    ],
+)
+def test_a_wrong_parameter_stops_the_pipeline_at_once(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, path: str, value: object, says: str
+) -> None:
+    monkeypatch.chdir(clone)
+    edit(clone, path, value)
+    with pytest.raises(MedganError, match=says):
+        _preflight()
+
+
+@pytest.mark.parametrize("classes", [{}, {"healthy": 0}])
+def test_a_folder_without_images_stops_the_pipeline_at_once(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, classes: dict[str, int]
+) -> None:
+    monkeypatch.chdir(clone)
+    use_folder(clone, classes)
+    with pytest.raises(MedganError, match="data/raw holds no image"):
+        _preflight()
+
+
+def test_a_class_of_one_image_stops_prepare(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(clone)
+    use_folder(clone, {"healthy": 12, "rare": 1})
+    with pytest.raises(MedganError, match=r"class 'rare' has 1 patient"):
+        prepare.main()
+
+
+def test_prepare_writes_what_the_other_stages_read(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(clone)
+    use_folder(clone, {"healthy": 12, "ill": 6})
+    (clone / "data" / "raw" / "notes.txt").write_text("mine")
+    prepare.main()
+    files = {path.name for path in (clone / "data" / "prepared").iterdir()}
+    assert files == {"images.npy", "index.csv", "rejected.csv", "spec.json", "preview.png"}
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["healthy", "train", "8"] in shown
+    assert sum(int(number) for *_, number in shown) == 18

@@ -16,7 +16,9 @@ from medgan.errors import MedganError
 
 def sample(index: int, *, dtype: Any = np.uint8, channels: int = 1, **fields: Any) -> Sample:
     image = np.random.default_rng(index).integers(0, np.iinfo(dtype).max, (16, 16, channels), dtype, endpoint=True)
-    made = Sample(image, patient=f"p{index // 2}", origin=f"file-{index}", digest=f"d{index}", label="ab"[index % 4 // 2])
+    made = Sample(
+        image, patient=f"p{index // 2}", origin=f"file-{index}", digest=f"d{index}", label="ab"[index % 4 // 2]
+    )
     return replace(made, **fields)
 
 
@@ -102,7 +104,7 @@ def test_rejected_files_are_listed_with_their_reason(tmp_path: Path) -> None:
 def test_an_image_without_a_class_is_rejected_where_labels_are_wanted(tmp_path: Path) -> None:
     prepared = write(tmp_path, [*samples(), sample(24, label=None)])
     assert len(prepared.images) == 24
-    assert "file-24,\"not in a class folder, and data.labels is true\"" in (tmp_path / "rejected.csv").read_text()
+    assert 'file-24,"not in a class folder, and data.labels is true"' in (tmp_path / "rejected.csv").read_text()
 
 
 def test_an_empty_source_is_a_sentence_with_the_first_reason(tmp_path: Path) -> None:

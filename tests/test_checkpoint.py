@@ -1,0 +1,183 @@
+"""Checkpoints: complete or not there, whatever happens to the file or to the process that writes it."""
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from medgan.errors import MedganError
+from medgan.training.checkpoint import (
+    KEPT_FOLDERS,
+    Checkpoint,
+    discard,
+    load_checkpoint,
+    locked,
+    prune_folders,
+    remove_folders,
+    save_checkpoint,
+    write_atomically,
+)
+
+
+def made(step: int) -> Checkpoint:
+    tensors = {
+        "weight": torch.randn(3, 5, generator=torch.Generator().manual_seed(step)),
+        "step": torch.tensor(float(step)),
+        "half": torch.arange(4, dtype=torch.bfloat16),
+        "count": torch.tensor(2**40 + step),
+    }
+    return Checkpoint(step, tensors, {"rows": [{"step": step, "loss": 0.1 + step}], "best": {"score": float("inf")}})
+
+
+def same(one: Checkpoint | None, other: Checkpoint) -> bool:
+    return (
+        one is not None
+        and (one.step, one.meta) == (other.step, other.meta)
+        and one.tensors.keys() == other.tensors.keys()
+        and all(
+            tensor.dtype == other.tensors[name].dtype and torch.equal(tensor, other.tensors[name])
+            for name, tensor in one.tensors.items()
+        )
+    )
+
+
+def test_what_is_saved_comes_back(tmp_path: Path) -> None:
+    assert load_checkpoint(tmp_path) is None
+    save_checkpoint(tmp_path, made(7))
+    assert same(load_checkpoint(tmp_path), made(7))
+
+
+def test_strided_tensors_come_back_by_value(tmp_path: Path) -> None:
+    image = torch.randn(2, 3, 4, 4).to(memory_format=torch.channels_last)
+    save_checkpoint(tmp_path, Checkpoint(1, {"image": image, "column": image[0, :, 0, 0]}, {}))
+    loaded = load_checkpoint(tmp_path)
+    assert loaded is not None
+    assert torch.equal(loaded.tensors["image"], image)
+    assert torch.equal(loaded.tensors["column"], image[0, :, 0, 0])
+
+
+def test_the_newest_two_are_kept_in_order_of_steps(tmp_path: Path) -> None:
+    for step in (5, 90, 100, 1000):
+        save_checkpoint(tmp_path, made(step))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "step-00000100.checkpoint",
+        "step-00001000.checkpoint",
+    ]
+    assert same(load_checkpoint(tmp_path), made(1000))
+
+
+def size() -> int:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        save_checkpoint(Path(folder), made(2))
+        return next(Path(folder).iterdir()).stat().st_size
+
+
+SIZE = size()
+
+
+@pytest.mark.parametrize("length", [0, 1, 31, 32, 33, 39, 40, 41, *range(64, SIZE, SIZE // 20), SIZE - 1])
+def test_a_truncated_file_falls_back_to_the_one_before(
+    tmp_path: Path, length: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save_checkpoint(tmp_path, made(1))
+    save_checkpoint(tmp_path, made(2))
+    newest = tmp_path / "step-00000002.checkpoint"
+    newest.write_bytes(newest.read_bytes()[:length])
+    assert same(load_checkpoint(tmp_path), made(1))
+    assert "step-00000002.checkpoint is damaged" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("offset", [*range(0, 40, 8), *range(40, SIZE, SIZE // 24), SIZE - 1])
+def test_one_flipped_bit_falls_back_to_the_one_before(tmp_path: Path, offset: int) -> None:
+    save_checkpoint(tmp_path, made(1))
+    save_checkpoint(tmp_path, made(2))
+    newest = tmp_path / "step-00000002.checkpoint"
+    content = bytearray(newest.read_bytes())
+    content[offset] ^= 1 << (offset % 8)
+    newest.write_bytes(content)
+    assert same(load_checkpoint(tmp_path), made(1))
+
+
+def test_two_damaged_ones_are_none(tmp_path: Path) -> None:
+    for step in (1, 2):
+        save_checkpoint(tmp_path, made(step))
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"")
+    assert load_checkpoint(tmp_path) is None
+
+
+def test_a_failed_write_leaves_the_old_state_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save_checkpoint(tmp_path, made(1))
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        save_checkpoint(tmp_path, made(2))
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001.checkpoint"]
+    assert same(load_checkpoint(tmp_path), made(1))
+    (tmp_path / "file").write_bytes(b"old")
+    with pytest.raises(OSError, match="No space"):
+        write_atomically(tmp_path / "file", b"new")
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_what_a_kill_left_aside_is_removed(tmp_path: Path) -> None:
+    (tmp_path / ".step-00000001.checkpoint.12345").write_bytes(b"half of it")
+    assert load_checkpoint(tmp_path) is None
+    save_checkpoint(tmp_path, made(1))
+    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001.checkpoint"]
+
+
+def test_discard_takes_checkpoints_and_samples(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path, made(1))
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "step-000001.png").write_bytes(b"")
+    with locked(tmp_path):
+        discard(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+
+
+def folders(root: Path, count: int) -> list[Path]:
+    made_folders = [root / f"train-{index}" for index in range(count)]
+    for age, folder in enumerate(made_folders):
+        folder.mkdir()
+        os.utime(folder, (time.time() - 1000 + age,) * 2)
+    return made_folders
+
+
+def test_old_folders_are_pruned_but_neither_the_kept_nor_one_in_use(tmp_path: Path) -> None:
+    keep, used, *others = folders(tmp_path, KEPT_FOLDERS + 4)
+    (tmp_path / "mlflow.lock").touch()
+    with locked(used):
+        os.utime(used, (1, 1))
+        prune_folders(tmp_path, keep=keep)
+    # Of the others the newest stay, so that `keep` and they are KEPT_FOLDERS; the one in use comes on top.
+    assert sorted(path for path in tmp_path.iterdir() if path.is_dir()) == sorted(
+        [keep, used, *others[-(KEPT_FOLDERS - 1) :]]
+    )
+    prune_folders(tmp_path, keep=keep)
+    assert not used.exists() and keep.exists()
+
+
+def test_few_folders_are_all_kept(tmp_path: Path) -> None:
+    made_folders = folders(tmp_path, KEPT_FOLDERS)
+    prune_folders(tmp_path, keep=made_folders[0])
+    assert all(folder.exists() for folder in made_folders)
+
+
+def test_trial_folders_of_another_search_stay(tmp_path: Path) -> None:
+    mine, other = folders(tmp_path, 2)
+    with locked(other):
+        remove_folders(tmp_path.glob("train-*"))
+        assert other.exists() and not mine.exists()
+
+
+def test_a_held_folder_is_refused_by_name(tmp_path: Path) -> None:
+    with locked(tmp_path), pytest.raises(MedganError, match=str(tmp_path)), locked(tmp_path):
+        pass

@@ -1,0 +1,326 @@
+"""One loop: the same seed gives the same bits, however often it was stopped on the way."""
+
+import json
+import math
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from medgan.config import Config
+from medgan.data.store import Prepared
+from medgan.errors import DivergedError, MedganError
+from medgan.training import loop, state
+from medgan.training.checkpoint import load_checkpoint, locked
+from medgan.training.loop import Judge, Listener, Trained, fit, generate
+from medgan.training.state import State
+
+
+def judge(prepared: Prepared) -> Judge:
+    labels = None if prepared.labels is None else np.array(prepared.labels[:16])
+    return Judge(16, labels, lambda images: float(images.mean()))
+
+
+def train(
+    config: Config, prepared: Prepared, folder: Path, *, seed: int = 1, listener: Listener | None = None, **values: Any
+) -> Trained:
+    """`values`: train.* with their dots as double underscores."""
+    changed = config.override({key.replace("__", "."): value for key, value in values.items()})
+    return fit(
+        changed.gan, changed.train, prepared, seed=seed, judge=judge(prepared), directory=folder, listener=listener
+    )
+
+
+def weights(trained: Trained) -> dict[str, bytes]:
+    """Of the best generator, and of the discriminator at the end."""
+    tensors = {**trained.generators.state_dict(), **trained.gan.discriminators.state_dict()}
+    return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}
+
+
+def timeless(trained: Trained) -> list[dict[str, float]]:
+    return [{key: value for key, value in row.items() if key != "time"} for row in trained.rows]
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stop_at(wanted: int) -> Listener:
+    def heard(step: int) -> None:
+        if step == wanted:
+            raise StoppedError
+
+    return Listener(on_step=heard)
+
+
+@pytest.mark.parametrize("stopped", [3, 4, 5, 6, 7])
+def test_resumed_after_any_checkpoint_is_bit_identical(
+    config: Config, prepared: Prepared, tmp_path: Path, stopped: int
+) -> None:
+    values = {"train__steps": 8, "train__evaluations": 3}
+    whole = train(config, prepared, tmp_path / "whole", **values)
+    with pytest.raises(StoppedError):
+        train(config, prepared, tmp_path / "broken", listener=stop_at(stopped), **values)
+    resumed = train(config, prepared, tmp_path / "broken", **values)
+    assert 2 <= resumed.resumed_from < stopped
+    assert timeless(resumed) == timeless(whole)
+    assert weights(resumed) == weights(whole)
+    one, other = load_checkpoint(tmp_path / "whole"), load_checkpoint(tmp_path / "broken")
+    assert one is not None and other is not None
+    assert one.tensors.keys() == other.tensors.keys()
+    assert all(torch.equal(tensor, other.tensors[name]) for name, tensor in one.tensors.items())
+
+
+def test_the_restored_state_steps_as_the_saved_one(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    """Adam's moments keep the memory layout of their weights: the fused kernel walks raw memory."""
+    train(config, prepared, tmp_path, train__steps=4)
+    restored = State(config.gan, config.train.model_copy(update={"steps": 4}), prepared.spec, seed=1)
+    assert restored.restore(tmp_path) == 4
+    for optimizer in restored.optimizers.values():
+        for weight in optimizer.param_groups[0]["params"]:
+            assert optimizer.state[weight]["exp_avg"].stride() == weight.stride()
+            assert optimizer.state[weight]["exp_avg_sq"].stride() == weight.stride()
+            assert float(optimizer.state[weight]["step"]) == 4
+
+
+def test_a_finished_training_is_returned_without_a_step(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    first = train(config, prepared, tmp_path)
+    heard: list[int] = []
+    again = train(config, prepared, tmp_path, listener=Listener(on_step=heard.append))
+    assert heard == [6] and again.resumed_from == 6
+    assert weights(again) == weights(first) and again.rows == first.rows
+
+
+def test_same_seed_same_weights_and_another_seed_others(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    one, two, other = (
+        train(config, prepared, tmp_path / name, seed=seed) for name, seed in (("a", 5), ("b", 5), ("c", 6))
+    )
+    assert weights(one) == weights(two)
+    assert not {name for name, value in weights(one).items() if "embedding" in name and value == weights(other)[name]}
+
+
+def test_global_random_state_and_threads_are_left_alone(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    torch.manual_seed(11)
+    np.random.seed(11)
+    before, numpy_before = torch.get_rng_state(), np.random.get_state()[1].copy()
+    train(config, prepared, tmp_path / "a", train__threads=2)
+    with pytest.raises(StoppedError):
+        train(config, prepared, tmp_path / "b", train__threads=2, listener=stop_at(1))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert (np.random.get_state()[1] == numpy_before).all()
+    assert torch.get_num_threads() == 1
+
+
+def test_a_folder_in_use_is_refused(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def second(_: int) -> None:
+        def attempt() -> None:
+            try:
+                train(config, prepared, tmp_path)
+            except MedganError as error:
+                refused.append(str(error))
+
+        thread = threading.Thread(target=attempt)
+        thread.start()
+        thread.join()
+
+    train(config, prepared, tmp_path, listener=Listener(on_step=second))
+    assert len(refused) == 6 and "another process trains in" in refused[0]
+    with locked(tmp_path):  # released at the end
+        pass
+
+
+def test_other_code_refuses_an_unfinished_training_and_restarts_a_finished_one(
+    config: Config, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = train(config, prepared, tmp_path / "done")
+    with pytest.raises(StoppedError):
+        train(config, prepared, tmp_path / "cut", listener=stop_at(5))
+    monkeypatch.setattr(state, "code_hash", lambda: "0123456789abcdef")
+    with pytest.raises(MedganError, match=r"step 4 of 6.*code \(.* then, 0123456789abcdef now\).*train.restart: true"):
+        train(config, prepared, tmp_path / "cut")
+    with pytest.raises(MedganError, match=r"threads \(1 then, 2 now\)"):
+        train(config, prepared, tmp_path / "cut", train__threads=2)
+    anew = train(config, prepared, tmp_path / "done")
+    assert anew.resumed_from == 0 and weights(anew) == weights(reference)
+    restarted = train(config, prepared, tmp_path / "cut", train__restart=True)
+    assert restarted.resumed_from == 0 and weights(restarted) == weights(reference)
+
+
+def test_restart_discards_what_is_there(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    with pytest.raises(StoppedError):
+        train(config, prepared, tmp_path, listener=stop_at(5))
+    (tmp_path / "samples" / "step-000099.png").write_bytes(b"of another training")
+    assert train(config, prepared, tmp_path, train__restart=True).resumed_from == 0
+    assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == ["step-000003.png", "step-000006.png"]
+
+
+@pytest.mark.parametrize("steps", [6, 1200], ids=["every step is logged", "the checkpoint comes before the log"])
+def test_a_loss_that_is_not_finite_ends_it_and_is_not_saved(
+    config: Config, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
+) -> None:
+    taken, original = [0], loop._step
+
+    def spoilt(*arguments: Any) -> dict[str, torch.Tensor]:
+        values = original(*arguments)
+        taken[0] += 1
+        return values | {"loss/generator": torch.tensor(math.inf if taken[0] >= 3 else 1.0)}
+
+    monkeypatch.setattr(loop, "_step", spoilt)
+    with pytest.raises(DivergedError, match="loss/generator is not finite") as caught:
+        train(config, prepared, tmp_path, train__steps=steps)
+    assert "gan.lr" in str(caught.value)
+    checkpoint = load_checkpoint(tmp_path)
+    assert checkpoint is not None and checkpoint.step == 2
+
+
+def test_spoilt_weights_are_not_saved_although_the_losses_were_finite(
+    config: Config, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = loop._step
+
+    def spoilt(running: State, *arguments: Any) -> dict[str, torch.Tensor]:
+        values = original(running, *arguments)
+        if running.step == 3:
+            next(running.gan.generators.parameters()).data[0] = torch.nan
+        return {name: torch.zeros(()) for name in values}
+
+    monkeypatch.setattr(loop, "_step", spoilt)
+    with pytest.raises(DivergedError, match="step 4: a weight is not finite"):
+        train(config, prepared, tmp_path, train__evaluations=1)
+    checkpoint = load_checkpoint(tmp_path)
+    assert checkpoint is not None and checkpoint.step == 2
+    assert all(tensor.isfinite().all() for tensor in checkpoint.tensors.values())
+
+
+def test_a_real_divergence_is_found(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    with pytest.raises(DivergedError):
+        train(config, prepared, tmp_path, gan__lr=1e30, train__steps=12)
+
+
+def test_a_score_that_is_not_a_number_is_a_divergence(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    with pytest.raises(DivergedError, match="validation/raw is not finite"):
+        nothing = Judge(16, judge(prepared).labels, lambda images: math.nan)
+        fit(config.gan, config.train, prepared, seed=1, judge=nothing, directory=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("scores", "best"),
+    [
+        ([5.0, 4.0, 3.0, 6.0], (3.0, 6, "raw")),
+        ([5.0, 4.0, 6.0, 3.0], (3.0, 6, "ema")),
+        ([5.0, 2.0, 3.0, 3.0], (2.0, 3, "ema")),
+        ([2.0, 2.0, 2.0, 2.0], (2.0, 3, "raw")),
+    ],
+)
+def test_best_is_the_lowest_of_raw_and_averaged_weights(
+    config: Config, prepared: Prepared, tmp_path: Path, scores: list[float], best: tuple[float, int, str]
+) -> None:
+    """Steps 3 and 6 are evaluated, raw first; the images of the winner are those of the result."""
+    left, seen = list(scores), []
+
+    def score(images: Any) -> float:
+        seen.append(images)
+        return left.pop(0)
+
+    told: list[tuple[int, float]] = []
+    given = Judge(16, judge(prepared).labels, score)
+    listener = Listener(on_evaluation=lambda step, value: told.append((step, value)))
+    trained = fit(config.gan, config.train, prepared, seed=1, judge=given, directory=tmp_path, listener=listener)
+    assert (trained.best.score, trained.best.step, trained.best.weights) == best
+    assert told == [(3, min(scores[:2])), (6, min(scores))]
+    winner = seen[scores.index(min(scores))]
+    assert (generate(trained.gan, trained.generators, 16, given.labels, seed=1) == winner).all()
+    assert not (seen[0] == seen[1]).all()
+
+
+def test_a_resumed_training_tells_the_scores_before_it(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    """A trial that is tried again reports, and is pruned by, what its first attempt had seen."""
+    first: list[tuple[int, float]] = []
+    second: list[tuple[int, float]] = []
+    with pytest.raises(StoppedError):
+        heard = Listener(on_step=stop_at(5).on_step, on_evaluation=lambda *told: first.append(told))
+        train(config, prepared, tmp_path, listener=heard)
+    train(config, prepared, tmp_path, listener=Listener(on_evaluation=lambda *told: second.append(told)))
+    assert len(first) == 1 and [step for step, _ in second] == [3, 6]
+    assert second[0] == first[0]
+
+
+def test_learning_rates_are_constant_then_half_a_cosine(config: Config, prepared: Prepared) -> None:
+    changed = config.override({"gan.lr": 0.01, "gan.discriminator_lr_ratio": 2, "gan.decay_from": 0.5})
+    current = State(changed.gan, changed.train.model_copy(update={"steps": 100}), prepared.spec, seed=0)
+
+    def rates(step: int) -> tuple[float, float]:
+        current.step = step
+        current.set_learning_rates()
+        groups = [current.optimizers[name].param_groups[0]["lr"] for name in ("generator", "discriminator")]
+        return groups[0], groups[1]
+
+    for step, expected in ((0, 0.01), (50, 0.01), (75, 0.005), (100, 0.0)):
+        assert rates(step) == pytest.approx((expected, 2 * expected))
+    assert rates(60)[0] == pytest.approx(0.005 * (1 + math.cos(math.pi / 5)))
+
+
+def test_labelled_data_train_an_unconditional_generator(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    """The judge brings the labels of its real images all the same."""
+    trained = train(config, prepared, tmp_path, gan__conditional=False)
+    assert trained.gan.spec.classes == 0
+    assert generate(trained.gan, trained.generators, 3, None, seed=0).shape == (3, 16, 16, 1)
+
+
+def test_bf16_trains_and_draws_float32(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    trained = train(config, prepared, tmp_path, train__precision="bf16")
+    assert {p.dtype for p in trained.generators.parameters()} == {torch.float32}
+    plain = train(config, prepared, tmp_path / "plain")
+    assert weights(trained) != weights(plain)
+
+
+@pytest.mark.parametrize("loss", ["bce", "relativistic"])
+def test_the_discriminator_learns_under_either_loss(
+    config: Config, prepared: Prepared, tmp_path: Path, loss: str
+) -> None:
+    """Against a generator that stands still."""
+    changed = config.override({"gan.loss": loss, "gan.r1": 0, "gan.r2": 0, "gan.lr": 0.003, "gan.batch": 16})
+    current = State(changed.gan, changed.train.model_copy(update={"steps": 1000}), prepared.spec, seed=0)
+    current.base_lr["generator"] = 0.0
+    batches = loop.Batches(prepared, "train", batch=16, seed=0)
+    losses = []
+    for _ in range(40):
+        losses.append(float(loop._step(current, batches, "fp32")["loss/discriminator"]))
+        current.step += 1
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+
+
+def test_a_damaged_checkpoint_costs_a_few_steps_and_no_bits(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    whole = train(config, prepared, tmp_path / "whole", train__steps=8)
+    with pytest.raises(StoppedError):
+        train(config, prepared, tmp_path / "cut", train__steps=8, listener=stop_at(7))
+    newest = sorted((tmp_path / "cut").glob("step-*"))[-1]
+    newest.write_bytes(newest.read_bytes()[:-100])
+    resumed = train(config, prepared, tmp_path / "cut", train__steps=8)
+    assert resumed.resumed_from == 4
+    assert weights(resumed) == weights(whole) and timeless(resumed) == timeless(whole)
+
+
+def test_what_is_written_can_be_read(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    from medgan.training.result import describe, load_generators, read_rows, write_trained
+
+    trained = train(config, prepared, tmp_path / "run")
+    sections = {"gan": config.gan.model_dump(mode="json"), "train": config.train.model_dump(mode="json"), "seed": 1}
+    write_trained(tmp_path / "out", trained, describe("f00", sections, prepared, trained), tmp_path / "run" / "samples")
+    gan, generators, description = load_generators(tmp_path / "out")
+    assert (description.fingerprint, description.data_md5) == ("f00", prepared.md5)
+    assert description.label_names == prepared.label_names
+    assert description.score == trained.best.score
+    labels = np.arange(6) % 3
+    drawn = generate(gan, generators, 6, labels, seed=4)
+    assert (drawn == generate(trained.gan, trained.generators, 6, labels, seed=4)).all()
+    assert read_rows(tmp_path / "out") == trained.rows == json.loads(json.dumps(trained.rows))
+    shutil.rmtree(tmp_path / "out")
+    with pytest.raises(MedganError, match="does not exist"):
+        load_generators(tmp_path / "out")

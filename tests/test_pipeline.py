@@ -1,0 +1,178 @@
+"""All stages in order in one folder: the files of dvc.yaml, one run, one version; and again without a trace."""
+
+import importlib
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from medgan.config import Config
+from medgan.errors import MedganError
+from medgan.runtime import OnnxGenerator, golden_difference
+
+pytestmark = [
+    pytest.mark.slow,
+    # MLflow's own use of SQLAlchemy, in every query for runs, and what it says while it logs a model.
+    pytest.mark.filterwarnings(
+        "ignore:The ..noload.. loader strategy:DeprecationWarning",
+        "ignore::FutureWarning:mlflow",
+        "ignore::UserWarning:mlflow",
+    ),
+]
+
+ROOT = Path(__file__).parents[1]
+STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Iterator[Path]:
+    """A folder after a first run of all stages."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    shutil.copytree(ROOT / "data", folder / "data", ignore=shutil.ignore_patterns("prepared", "raw"))
+    # One image in four may be near to a training one, and recall of so small a generator is zero: no gate refuses it.
+    tree = config.override({"register.recall": 0.0, "register.copies": 1.0}).model_dump(mode="json", by_alias=True)
+    tree["data"]["raw"] = "data/phantom.yaml"
+    (folder / "params.yaml").write_text(yaml.safe_dump(tree))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        patch.chdir(folder)
+        # These two are fixed when `pipelines` is imported.
+        for name in ("search", "train"):
+            patch.setattr(f"pipelines.{name}.CHECKPOINTS", folder / ".checkpoints")
+        patch.setattr("pipelines.search.STUDIES", f"sqlite:///{folder / 'optuna.db'}")
+        for name in STAGES:
+            stage(name)
+        yield folder
+
+
+def stage(name: str) -> None:
+    importlib.import_module(f"pipelines.{name}").main()
+
+
+def client(place: Path) -> MlflowClient:
+    return MlflowClient(f"sqlite:///{place / 'mlflow.db'}")
+
+
+def runs(place: Path) -> dict[str, str]:
+    """Id and status of every run."""
+    store = client(place)
+    (experiment,) = [e for e in store.search_experiments() if e.name != "Default"]
+    return {run.info.run_id: run.info.status for run in store.search_runs([experiment.experiment_id])}
+
+
+def pictures(store: MlflowClient, run_id: str) -> int:
+    return sum(item.path.endswith(".png") for item in store.list_artifacts(run_id, "images"))
+
+
+def test_every_stage_writes_what_dvc_yaml_says(place: Path) -> None:
+    for name, described in STAGES.items():
+        for out in [*described.get("outs", []), *described.get("metrics", [])]:
+            path = place / (out if isinstance(out, str) else next(iter(out)))
+            assert path.exists(), (name, path)
+            assert path.is_file() or any(path.iterdir()), (name, path)
+    for name in ("generator.safetensors", "fingerprint.json", "history.jsonl", "samples/step-000006.png"):
+        assert (place / "artifacts/train" / name).stat().st_size > 0
+    assert not list(place.glob(".checkpoints/trial-*"))
+
+
+def test_the_results_belong_together(place: Path) -> None:
+    description = json.loads((place / "artifacts/train/fingerprint.json").read_text())
+    registered = json.loads((place / "artifacts/registry.json").read_text())
+    metrics = json.loads((place / "reports/metrics.json").read_text())
+    generator = OnnxGenerator(place / "artifacts/export/generator.onnx")
+    assert registered["fingerprint"] == generator.metadata["fingerprint"] == description["fingerprint"]
+    assert registered["crowned"] and registered["champion"] == registered["version"]
+    assert generator.label_names == tuple(description["label_names"])
+    assert json.loads(generator.metadata["scores"])["fid"] == metrics["quality"]["fid"]
+    assert golden_difference(generator, place / "artifacts/export/golden.npz") < 1e-4
+    assert str(place).encode() not in (place / "artifacts/export/generator.onnx").read_bytes()
+    best = yaml.safe_load((place / "artifacts/search/best.yaml").read_text())
+    assert description["gan"]["lr"] == best["gan.lr"]
+
+
+def test_the_store_holds_one_run_of_everything(place: Path) -> None:
+    store, states = client(place), runs(place)
+    assert "RUNNING" not in states.values()
+    kinds = [store.get_run(run_id).data.tags["medgan.kind"] for run_id in states]
+    assert sorted(kinds) == ["search", "training", "trial", "trial"]
+    (run,) = [store.get_run(run_id) for run_id, kind in zip(states, kinds, strict=True) if kind == "training"]
+    metrics = json.loads((place / "reports/metrics.json").read_text())
+    assert run.data.metrics["test/quality/fid"] == metrics["quality"]["fid"]
+    assert run.data.metrics["export/parity"] <= 1e-4
+    assert pictures(store, run.info.run_id) == 3  # two evaluations and the final one
+
+
+def test_stages_that_run_again_add_nothing(place: Path) -> None:
+    before = runs(place)
+    registered = (place / "artifacts/registry.json").read_text()
+    weights = (place / "artifacts/train/generator.safetensors").read_bytes()
+    onnx = (place / "artifacts/export/generator.onnx").read_bytes()
+    trials = (place / "artifacts/search/trials.csv").read_bytes()
+    for name in ("search", "train", "evaluate", "export", "register"):
+        stage(name)
+    assert runs(place) == before
+    assert json.loads((place / "artifacts/registry.json").read_text())["version"] == json.loads(registered)["version"]
+    assert (place / "artifacts/train/generator.safetensors").read_bytes() == weights
+    assert (place / "artifacts/export/generator.onnx").read_bytes() == onnx
+    assert (place / "artifacts/search/trials.csv").read_bytes() == trials
+    store = client(place)
+    assert len(store.search_model_versions()) == 1
+    (run,) = [r for r in map(store.get_run, before) if r.data.tags["medgan.kind"] == "training"]
+    assert len(store.get_metric_history(run.info.run_id, "validation/raw")) == 2
+    assert pictures(store, run.info.run_id) == 3
+
+
+def test_restarting_a_training_keeps_its_one_run(place: Path) -> None:
+    """train.restart is outside the fingerprint; MLflow takes no second value of a param."""
+    before, original = runs(place), (place / "params.yaml").read_text()
+    tree = yaml.safe_load(original)
+    tree["train"]["restart"] = True
+    tree["search"]["trials"] = 3
+    (place / "params.yaml").write_text(yaml.safe_dump(tree))
+    stage("search")
+    best = (place / "artifacts/search/best.yaml").read_text()
+    stage("train")
+    (place / "params.yaml").write_text(original)
+    added = set(runs(place)) - set(before)
+    kinds = sorted(client(place).get_run(run_id).data.tags["medgan.kind"] for run_id in added)
+    # The third trial, and where it won a training of its values.
+    assert kinds in (["trial"], ["training", "trial"]), best
+    assert "RUNNING" not in runs(place).values()
+
+
+def test_a_lost_store_is_made_again(place: Path) -> None:
+    for name in ("evaluate", "export", "register"):
+        stage(name)
+    lost = place / "mlflow.db"
+    lost.rename(place / "lost.db")
+    from mlflow.tracking._tracking_service import utils
+
+    utils._get_store_with_resolved_uri.cache_clear() if hasattr(utils, "_get_store_with_resolved_uri") else None
+    from pipelines.recording import find_run, open_store
+
+    description = json.loads((place / "artifacts/train/fingerprint.json").read_text())
+    run_id, found = find_run(open_store("again"), "train again")
+    assert found.fingerprint == description["fingerprint"]
+    store = client(place)
+    run = store.get_run(run_id)
+    rows = [json.loads(line) for line in (place / "artifacts/train/history.jsonl").read_text().splitlines()]
+    for key in {key for row in rows for key in row} - {"step", "time"}:
+        sent = [(point.step, point.value) for point in store.get_metric_history(run_id, key)]
+        assert sorted(sent) == sorted((row["step"], row[key]) for row in rows if key in row)
+    assert run.info.status == "FINISHED" and run.data.params["gan.lr"] == str(found.gan["lr"])
+    assert pictures(store, run_id) == 2
+    assert find_run(open_store("again"), "train again")[0] == run_id
+
+
+def test_stages_without_what_they_need_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(place / "params.yaml", tmp_path)
+    for name in ("features", "search"):
+        with pytest.raises(MedganError, match="does not exist"):
+            stage(name)
+    assert np.array_equal(sorted(path.name for path in tmp_path.iterdir()), ["params.yaml"])

@@ -1,0 +1,281 @@
+"""The search: the study is the truth; a break in it changes neither what is tried nor what is chosen."""
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from medgan.config import Config
+from medgan.errors import DivergedError, MedganError
+from medgan.search import check_space, choose, open_study, records, run_trials, sweep, write_trials
+
+SPACE = {
+    "gan.lr": {"low": 0.0001, "high": 0.01, "log": True},
+    "gan.batch": {"low": 4, "high": 12},
+    "gan.loss": {"choices": ["bce", "relativistic"]},
+}
+Report = Callable[[int, float], None]
+
+
+@pytest.fixture
+def wide(config: Config) -> Config:
+    return config.override({"search.space": SPACE, "search.trials": 6, "search.finalists": 2})
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'optuna.db'}"
+
+
+def quality(candidate: Config, seed: int, report: Report) -> float:
+    """Best at batch 8; falls a little at each of three steps."""
+    score = abs(candidate.gan.batch - 8) + 100 * candidate.gan.lr
+    for step in (1, 2, 3):
+        report(step, score + 3 - step)
+    return score
+
+
+class Killed(BaseException):
+    """As SIGKILL: nothing in between may catch it."""
+
+
+def told(study: optuna.Study) -> list[tuple[dict[str, Any], float | None, dict[int, float], str]]:
+    """What each trial that ended tried and got."""
+    ended = study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+    return [(trial.params, trial.value, trial.intermediate_values, trial.state.name) for trial in ended]
+
+
+def test_the_first_trial_is_the_unchanged_configuration(wide: Config, storage: str) -> None:
+    study = open_study("s", storage)
+    run_trials(study, wide, quality)
+    assert study.trials[0].params == {
+        "gan.lr": wide.gan.lr,
+        "gan.batch": wide.gan.batch,
+        "gan.loss": wide.gan.loss,
+    }
+    assert len({tuple(trial.params.values()) for trial in study.trials}) == 6
+
+
+def test_a_value_outside_its_range_is_drawn_in_the_first_trial(wide: Config, storage: str) -> None:
+    study = open_study("s", storage)
+    run_trials(study, wide.override({"gan.batch": 64, "search.trials": 1}), quality)
+    assert study.trials[0].params["gan.lr"] == wide.gan.lr
+    assert 4 <= study.trials[0].params["gan.batch"] <= 12
+
+
+def test_an_option_left_at_its_default_can_be_searched(wide: Config, storage: str) -> None:
+    space = {"gan.model.upsample": {"choices": ["nearest", "transposed"]}, "gan.model.width": {"low": 4, "high": 8}}
+    changed = wide.override({"search.space": space, "search.trials": 2})
+    assert "upsample" not in changed.gan.model
+    check_space(changed)
+    study = open_study("s", storage)
+    run_trials(study, changed, quality)
+    assert study.trials[0].params["gan.model.width"] == changed.gan.model["width"]
+
+
+def test_two_studies_suggest_the_same_and_another_seed_does_not(wide: Config, storage: str) -> None:
+    studies = {name: open_study(name, storage) for name in ("a", "b", "c")}
+    run_trials(studies["a"], wide, quality)
+    run_trials(studies["b"], wide, quality)
+    run_trials(studies["c"], wide.override({"seed": 9}), quality)
+    assert told(studies["a"]) == told(studies["b"])
+    assert told(studies["a"])[1:] != told(studies["c"])[1:]
+
+
+@pytest.mark.parametrize("victim", [0, 1, 3, 5])
+def test_an_interrupted_study_tries_what_the_unbroken_one_does(wide: Config, storage: str, victim: int) -> None:
+    whole = open_study("whole", storage)
+    run_trials(whole, wide, quality)
+
+    calls = iter(range(100))
+
+    def killed(candidate: Config, seed: int, report: Report) -> float:
+        if next(calls) == victim:
+            report(1, 0.5)
+            raise Killed
+        return quality(candidate, seed, report)
+
+    with pytest.raises(Killed):
+        run_trials(open_study("broken", storage), wide, killed)
+    broken = open_study("broken", storage)
+    assert [trial.number for trial in broken.trials if trial.state == TrialState.RUNNING] == [victim]
+    assert sweep(broken) == [victim]
+    assert sweep(broken) == []
+    assert len(broken.trials) == victim + 2
+    run_trials(broken, wide, quality)
+    assert told(broken) == told(whole)
+    assert broken.trials[victim].state == TrialState.FAIL
+    assert [trial.user_attrs.get("retry_of") for trial in broken.trials].count(victim) == 1
+    assert choose(broken, wide, quality) == choose(whole, wide, quality)
+
+
+def test_a_trial_killed_before_its_first_suggestion_keeps_its_queued_values(wide: Config, storage: str) -> None:
+    study = open_study("s", storage)
+    study.enqueue_trial({"gan.lr": 0.005, "gan.batch": 5, "gan.loss": "bce"})
+    study.ask()
+    assert sweep(study) == [0]
+    run_trials(study, wide.override({"search.trials": 1}), quality)
+    assert study.trials[1].params == {"gan.lr": 0.005, "gan.batch": 5, "gan.loss": "bce"}
+    assert study.trials[1].user_attrs == {"retry_of": 0}
+
+
+def test_a_retry_that_is_killed_as_well_is_not_retried(wide: Config, storage: str) -> None:
+    study = open_study("s", storage)
+
+    def killed(candidate: Config, seed: int, report: Report) -> float:
+        raise Killed
+
+    for swept in ([0], [1], [2]):
+        with pytest.raises(Killed):
+            run_trials(study, wide, killed)
+        assert sweep(study) == swept
+    run_trials(study, wide, quality)
+    assert [trial.user_attrs.get("retry_of") for trial in study.trials[:4]] == [None, 0, None, 2]
+    assert study.trials[2].params != study.trials[0].params  # the third attempt moves on
+    assert sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials) == 6
+
+
+def test_a_kill_between_failing_a_trial_and_queueing_its_retry_is_mended(wide: Config, storage: str) -> None:
+    study = open_study("s", storage)
+    trial = study.ask()
+    trial.suggest_float("gan.lr", 0.0001, 0.01, log=True)
+    study.tell(trial, state=TrialState.FAIL)
+    assert sweep(study) == []
+    assert [t.state for t in study.trials] == [TrialState.FAIL, TrialState.WAITING]
+    sweep(study)
+    assert len(study.trials) == 2
+
+
+def test_a_finished_study_does_nothing_more_and_a_larger_one_goes_on(wide: Config, storage: str) -> None:
+    study = open_study("s", storage)
+    run_trials(study, wide, quality)
+    before = told(study)
+    run_trials(open_study("s", storage), wide, quality)
+    assert told(study) == before
+    run_trials(open_study("s", storage), wide.override({"search.trials": 7}), quality)
+    assert len(told(study)) == 7 and told(study)[:6] == before
+
+
+def test_a_diverged_trial_is_pruned_and_the_search_goes_on(
+    wide: Config, storage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def diverges_once(candidate: Config, seed: int, report: Report) -> float:
+        if candidate.gan.lr == wide.gan.lr:
+            raise DivergedError("step 3: loss is not finite")
+        return quality(candidate, seed, report)
+
+    study = open_study("s", storage)
+    run_trials(study, wide, diverges_once)
+    assert study.trials[0].state == TrialState.PRUNED
+    assert "trial 0: step 3: loss is not finite" in capsys.readouterr().out
+    assert choose(study, wide, quality) in [trial.params for trial in study.trials[1:]]
+
+
+def test_nothing_to_choose_from_is_a_sentence(wide: Config, storage: str) -> None:
+    def diverges(candidate: Config, seed: int, report: Report) -> float:
+        raise DivergedError("diverged")
+
+    study = open_study("s", storage)
+    run_trials(study, wide, diverges)
+    with pytest.raises(MedganError, match="no trial ended with a score"):
+        choose(study, wide, quality)
+
+
+def test_hopeless_trials_are_pruned_by_the_median(wide: Config, storage: str) -> None:
+    seen: list[int] = []
+
+    def worse_and_worse(candidate: Config, seed: int, report: Report) -> float:
+        score = float(len(seen))
+        seen.append(0)
+        for step in (1, 2):
+            seen[-1] = step
+            report(step, score)
+        return score
+
+    study = open_study("s", storage)
+    run_trials(study, wide, worse_and_worse)
+    # Two trials set the median; each later one is above it at its first step.
+    assert seen == [2, 2, 1, 1, 1, 1]
+    assert [record.state for record in records(study)] == ["COMPLETE"] * 2 + ["PRUNED"] * 4
+    assert records(study)[2].score is None and records(study)[2].scores == {1: 2.0}
+
+
+def test_finalists_are_ranked_on_fresh_seeds_which_are_remembered(wide: Config, storage: str) -> None:
+    study = open_study("s", storage)
+    run_trials(study, wide, quality)
+    ranked = sorted((t for t in study.trials if t.state == TrialState.COMPLETE), key=lambda trial: trial.value or 0)
+    lucky, honest = ranked[:2]
+    asked: list[tuple[dict[str, Any], int]] = []
+
+    def again(candidate: Config, seed: int, report: Report) -> float:
+        values = {"gan.lr": candidate.gan.lr, "gan.batch": candidate.gan.batch, "gan.loss": candidate.gan.loss}
+        asked.append((values, seed))
+        if len(asked) == 2:
+            raise Killed
+        return 9.0 if values == lucky.params else 1.0
+
+    with pytest.raises(Killed):
+        choose(study, wide, again)
+    assert choose(open_study("s", storage), wide, again) == honest.params
+    assert [values for values, _ in asked] == [lucky.params, honest.params, honest.params]
+    seeds = {seed for _, seed in asked}
+    assert wide.seed not in seeds and len(seeds) == 2
+    choose(open_study("s", storage), wide, again)
+    assert len(asked) == 3
+
+
+def test_one_finalist_is_not_trained_again(wide: Config, storage: str) -> None:
+    study = open_study("s", storage)
+    run_trials(study, wide, quality)
+
+    def never(candidate: Config, seed: int, report: Report) -> float:
+        raise AssertionError
+
+    assert choose(study, wide.override({"search.finalists": 1}), never) == study.best_params
+
+
+@pytest.mark.parametrize(
+    ("space", "message"),
+    [
+        ({"train.steps": {"low": 1, "high": 2}}, "'train.steps' is outside the gan section"),
+        ({"gan.lrr": {"low": 1, "high": 2}}, r"unknown parameter 'gan\.lrr' \(did you mean 'lr'"),
+        ({"gan.lr": {"low": -1, "high": 1}}, r"'gan\.lr' = -1"),
+        ({"gan.loss": {"choices": ["bce", "hinge"]}}, "hinge"),
+        ({"gan.model.widht": {"low": 8, "high": 16}}, r"unknown parameter 'gan\.model\.widht' \(did you mean 'width'"),
+        ({"gan.model.width": {"low": 1, "high": 16}}, r"'gan\.model\.width' = 1"),
+        ({"gan.model.name": {"choices": ["dcgan", "stylegan"]}}, "stylegan"),
+    ],
+)
+def test_a_space_that_cannot_work_is_refused_before_anything_runs(
+    config: Config, space: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(MedganError, match=message):
+        check_space(config.override({"search.space": space}))
+
+
+def test_conditional_trials_need_labels(config: Config) -> None:
+    space = {"gan.conditional": {"choices": [False, True]}}
+    check_space(config.override({"search.space": space}))
+    with pytest.raises(MedganError, match="no labels"):
+        check_space(config.override({"search.space": space, "data.labels": False, "gan.conditional": False}))
+
+
+def test_the_shipped_space_is_accepted(config: Config) -> None:
+    assert config.search.space
+    check_space(config)
+
+
+def test_trials_are_told_and_written_as_they_were(wide: Config, storage: str, tmp_path: Path) -> None:
+    study, heard = open_study("s", storage), []
+    run_trials(study, wide.override({"search.trials": 2}), quality, on_trial=heard.append)
+    assert heard == records(study) and len(heard) == 2
+    write_trials(tmp_path / "trials.csv", heard, wide.search)
+    with (tmp_path / "trials.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["number", "state", "score", "retry_of", *SPACE]
+    assert rows[0]["state"] == "COMPLETE" and float(rows[0]["score"]) == pytest.approx(heard[0].score, rel=1e-5)
+    assert float(rows[1]["gan.lr"]) == heard[1].values["gan.lr"]

@@ -1,0 +1,290 @@
+"""MLflow: whatever is sent twice is there once."""
+
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from medgan import tracking
+from medgan.tracking import Store, champion, crown, downloaded, git_tags, log_model, mirror_trial, register_version
+
+# MLflow's own use of SQLAlchemy, in every query for runs.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The ..noload.. loader strategy:DeprecationWarning", "ignore::FutureWarning:mlflow", "ignore::UserWarning"
+)
+ROWS = [{"step": step, "time": 1000.5 + step, "loss": 1.0 / step, "score": float(step)} for step in (1, 2, 3)]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield tracking.store_at(tmp_path_factory.mktemp("store"), "phantom")
+
+
+@pytest.fixture
+def run_id(store: Store, request: pytest.FixtureRequest) -> str:
+    return store.run(request.node.name, "a run", params={"lr": 0.1}, tags={"kind": "test"})
+
+
+def points(store: Store, run_id: str, key: str) -> list[tuple[int, float, int]]:
+    history = store.client.get_metric_history(run_id, key)
+    return sorted((point.step, point.value, point.timestamp) for point in history)
+
+
+def pictures(store: Store, run_id: str) -> list[str]:
+    names = [item.path for item in store.client.list_artifacts(run_id, "images")]
+    return sorted(name for name in names if name.endswith(".png"))
+
+
+def test_a_run_is_found_again_by_its_fingerprint(store: Store) -> None:
+    assert store.find_run("f1") is None
+    first = store.run("f1", "one", params={"lr": 0.1}, tags={"kind": "old"})
+    again = store.run("f1", "one", params={"lr": 0.1}, tags={"kind": "new"})
+    other = store.run("f2", "two", params={"lr": 0.1}, tags={}, parent=first)
+    assert first == again != other
+    found = store.find_run("f1")
+    assert found is not None and found.info.run_id == first
+    assert found.data.tags["kind"] == "new" and found.data.params == {"lr": "0.1"}
+    assert store.client.get_run(other).data.tags["mlflow.parentRunId"] == first
+
+
+def test_a_param_outside_the_fingerprint_may_change_without_an_error(store: Store) -> None:
+    """train.restart and search.trials do; MLflow refuses a second value."""
+    first = store.run("f3", "one", params={"restart": False, "lr": 1}, tags={})
+    assert store.run("f3", "one", params={"restart": True, "lr": 1, "new": 2}, tags={}) == first
+    assert store.client.get_run(first).data.params == {"restart": "False", "lr": "1", "new": "2"}
+
+
+def test_rows_sent_again_are_not_doubled(store: Store, run_id: str) -> None:
+    store.log_rows(run_id, ROWS[:2])
+    store.log_rows(run_id, ROWS)
+    store.log_rows(run_id, ROWS)
+    assert points(store, run_id, "score") == [(1, 1.0, 1001500), (2, 2.0, 1002500), (3, 3.0, 1003500)]
+    assert len(points(store, run_id, "loss")) == 3
+    store.log_rows(run_id, [])
+
+
+def test_rows_that_were_trained_again_at_another_time_are_not_doubled(store: Store, run_id: str) -> None:
+    """After a fall-back to an older checkpoint, or train.restart."""
+    store.log_rows(run_id, ROWS)
+    store.log_rows(run_id, [{**row, "time": row["time"] + 60} for row in ROWS])
+    assert points(store, run_id, "score") == [(1, 1.0, 1001500), (2, 2.0, 1002500), (3, 3.0, 1003500)]
+
+
+def test_more_rows_than_one_request_takes(store: Store, run_id: str) -> None:
+    store.log_rows(run_id, [{"step": step, "time": 0.0, "a": step, "b": -step} for step in range(1, 701)])
+    assert [step for step, _, _ in points(store, run_id, "b")] == list(range(1, 701))
+
+
+def test_a_figure_that_is_not_a_number_arrives_once(store: Store, run_id: str) -> None:
+    rows = [{"step": 1, "time": 0.0, "kid": float("nan")}]
+    store.log_rows(run_id, rows)
+    store.log_rows(run_id, rows)
+    (point,) = points(store, run_id, "kid")
+    assert np.isnan(point[1])
+
+
+def test_one_picture_a_key_and_step(store: Store, run_id: str, tmp_path: Path) -> None:
+    path = tmp_path / "grid.png"
+    Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
+    for key, step in (("samples", 1), ("samples", 10), ("samples", 1), ("final", 1), ("samples", 10)):
+        store.log_picture(run_id, path, key=key, step=step)
+    assert len(pictures(store, run_id)) == 3
+
+
+def test_a_tree_is_renewed(store: Store, run_id: str) -> None:
+    store.log_tree(run_id, "test", {"quality": {"fid": 3.0, "n": 100, "extractor": "domain"}, "copied": 0.5})
+    store.log_tree(run_id, "test", {"quality": {"fid": 3.0, "n": 100, "extractor": "domain"}, "copied": 0.5})
+    assert [value for _, value, _ in points(store, run_id, "test/quality/fid")] == [3.0]
+    store.log_tree(run_id, "test", {"quality": {"fid": 2.0, "n": 100, "extractor": "inception"}})
+    data = store.client.get_run(run_id).data
+    assert data.metrics["test/quality/fid"] == 2.0 and data.metrics["test/copied"] == 0.5
+    assert data.tags["test/quality/extractor"] == "inception"
+    assert len(points(store, run_id, "test/quality/n")) == 1
+
+
+def test_a_run_may_end_twice_and_otherwise(store: Store, run_id: str) -> None:
+    store.end(run_id)
+    ended = store.client.get_run(run_id).info
+    store.end(run_id)
+    again = store.client.get_run(run_id).info
+    assert (ended.status, ended.end_time) == (again.status, again.end_time) == ("FINISHED", ended.end_time)
+    store.end(run_id, "FAILED")
+    assert store.client.get_run(run_id).info.status == "FAILED"
+
+
+def test_data_are_an_input_once(store: Store, run_id: str) -> None:
+    for _ in range(2):
+        store.log_data(run_id, name="phantom", md5="0" * 32, source="phantom.yaml", images=7, classes=["a", "b"])
+    (entered,) = store.client.get_run(run_id).inputs.dataset_inputs
+    assert (entered.dataset.name, entered.dataset.digest) == ("phantom", "0" * 12)
+
+
+@dataclass(frozen=True)
+class Told:
+    number: int
+    state: str
+    values: dict[str, Any] = field(default_factory=lambda: {"gan.lr": 0.125})
+    score: float | None = None
+    scores: dict[int, float] = field(default_factory=dict)
+    retry_of: int | None = None
+
+
+@pytest.mark.parametrize(
+    ("trial", "status"),
+    [
+        (Told(0, "COMPLETE", score=2.0, scores={5: 3.0, 10: 2.0}), "FINISHED"),
+        (Told(1, "PRUNED", scores={5: 9.0}), "KILLED"),
+        (Told(2, "FAIL", scores={5: 9.0}, retry_of=1), "FAILED"),
+    ],
+)
+def test_a_trial_is_mirrored_once(store: Store, run_id: str, trial: Told, status: str) -> None:
+    for _ in range(2):
+        mirror_trial(store, run_id, "study", trial)
+    child = store.find_run(f"trial-study-{trial.number}")
+    assert child is not None and child.info.status == status
+    assert child.data.tags["mlflow.parentRunId"] == run_id
+    assert child.data.tags.get("medgan.retry_of") == (None if trial.retry_of is None else str(trial.retry_of))
+    assert child.data.params == {"gan.lr": "0.125"}
+    assert [(s, v) for s, v, _ in points(store, child.info.run_id, "validation/fid")] == sorted(trial.scores.items())
+    assert child.data.metrics.get("score") == trial.score
+
+
+@pytest.mark.parametrize("state", ["RUNNING", "WAITING"])
+def test_a_trial_under_way_is_left_for_later(store: Store, run_id: str, state: str) -> None:
+    mirror_trial(store, run_id, "later", Told(0, state))
+    assert store.find_run("trial-later-0") is None
+
+
+def test_one_version_a_fingerprint_with_its_signature(store: Store, run_id: str, tiny_onnx: Path) -> None:
+    uris = {log_model(store, run_id, tiny_onnx, fingerprint="g1") for _ in range(2)}
+    (uri,) = uris
+    versions = [
+        register_version(store, "tiny", uri, run_id, fingerprint="g1", tags={"fid": fid}) for fid in ("1.0", "2.0")
+    ]
+    assert len(store.client.search_model_versions("name = 'tiny'")) == 1
+    assert versions[0].version == versions[1].version
+    assert store.client.get_model_version("tiny", versions[0].version).tags["fid"] == "2.0"
+    assert store.client.get_run(run_id).info.status == "FINISHED"
+
+    import mlflow
+
+    signature = mlflow.models.get_model_info(f"models:/tiny/{versions[0].version}").signature
+    assert [(i.name, i.type.name, i.shape) for i in signature.inputs] == [
+        ("z", "float32", (-1, 8)),
+        ("label", "int64", (-1,)),
+    ]
+    assert [(o.name, o.shape) for o in signature.outputs] == [("image", (-1, 1, 16, 16))]
+
+    assert champion(store, "tiny") is None and champion(store, "unknown") is None
+    crown(store, "tiny", versions[0].version)
+    second = register_version(
+        store, "tiny", log_model(store, run_id, tiny_onnx, fingerprint="g2"), run_id, fingerprint="g2", tags={}
+    )
+    assert second.version != versions[0].version
+    reigning = champion(store, "tiny")
+    assert reigning is not None and reigning.version == versions[0].version
+    crown(store, "tiny", second.version)
+    reigning = champion(store, "tiny")
+    assert reigning is not None and reigning.version == second.version
+    with downloaded(reigning) as path:
+        assert tracking.OnnxGenerator(path).label_names == tracking.OnnxGenerator(tiny_onnx).label_names
+    assert not path.exists()
+
+
+def test_a_model_whose_upload_was_killed_is_logged_again(store: Store, run_id: str, tiny_onnx: Path) -> None:
+    pending = store.client.create_logged_model(
+        store.experiment_id, name="generator", source_run_id=run_id, tags={tracking.FINGERPRINT: "g3"}
+    )
+    uri = log_model(store, run_id, tiny_onnx, fingerprint="g3")
+    assert uri != pending.model_uri
+    assert log_model(store, run_id, tiny_onnx, fingerprint="g3") == uri
+
+
+OPENING = """
+import sys, time
+from pathlib import Path
+from medgan.tracking import store_at
+begin = Path(sys.argv[1]) / "begin"
+print("ready", flush=True)
+while not begin.exists():
+    time.sleep(0.001)
+print(store_at(Path(sys.argv[1]), "phantom").experiment_id)
+"""
+
+
+@pytest.mark.slow
+def test_four_processes_may_open_one_new_database(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OPENING, str(tmp_path)]
+    processes = [subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
+    for process in processes:
+        assert process.stdout is not None and process.stdout.readline() == "ready\n"
+    (tmp_path / "begin").touch()
+    ended = [process.communicate(timeout=120) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, ended
+    assert len({out for out, _ in ended}) == 1
+
+
+def test_git_tags_name_the_commit_and_whether_it_is_dirty(tmp_path: Path) -> None:
+    assert git_tags(tmp_path) == {}
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    (tmp_path / "file").write_text("one")
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *command], check=True)
+    clean = git_tags(tmp_path)
+    assert clean["medgan.git_dirty"] == "false" and len(clean["mlflow.source.git.commit"]) == 40
+    (tmp_path / "file").write_text("two")
+    assert git_tags(tmp_path) == {**clean, "medgan.git_dirty": "true"}
+
+
+def test_the_store_is_beside_the_code_or_where_the_environment_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    assert tracking.tracking_uri(tmp_path) == f"sqlite:///{tmp_path.resolve() / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://example.test:5000")
+    assert tracking.tracking_uri(tmp_path) == "http://example.test:5000"
+
+
+class Away:
+    """A store whose server does not answer, until it is back."""
+
+    def __init__(self) -> None:
+        self.back = False
+        self.sent: list[int] = []
+
+    def log_rows(self, run_id: str, rows: list[dict[str, float]]) -> None:
+        if not self.back:
+            raise ConnectionError("no server")
+        self.sent.extend(int(row["step"]) for row in rows)
+
+
+def test_training_goes_on_while_the_server_is_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from pipelines.recording import Sender, replay
+
+    away: Any = Away()
+    with Sender(away, "run") as sender:
+        for count in (1, 2, 3):
+            sender(ROWS[:count], tmp_path)
+    assert "no server" in capsys.readouterr().out
+    away.back = True
+    replay(away, "run", ROWS, tmp_path)
+    assert away.sent == [1, 2, 3]
+
+
+def test_only_what_is_new_is_sent(tmp_path: Path) -> None:
+    from pipelines.recording import Sender
+
+    reached: Any = Away()
+    reached.back = True
+    with Sender(reached, "run") as sender:
+        for count in (1, 2, 3):
+            sender(ROWS[:count], tmp_path)
+            sender._pending.result()
+    assert reached.sent == [1, 2, 3]
