@@ -62,7 +62,7 @@ def export(gan: Gan, generators: nn.ModuleDict, directory: Path, metadata: dict[
             verbose=False,
             input_names=names,
             output_names=["image"],
-            dynamic_shapes=({0: batch},) * len(arguments) + (None,) * (2 - len(arguments)),
+            dynamic_shapes=({0: batch},) * len(arguments),
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")

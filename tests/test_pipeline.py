@@ -11,9 +11,11 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
+from medgan import tracking
 from medgan.config import Config
 from medgan.errors import MedganError
 from medgan.runtime import OnnxGenerator, golden_difference
+from pipelines.recording import find_run
 
 pytestmark = [
     pytest.mark.slow,
@@ -145,28 +147,25 @@ def test_restarting_a_training_keeps_its_one_run(place: Path) -> None:
     assert "RUNNING" not in runs(place).values()
 
 
-def test_a_lost_store_is_made_again(place: Path) -> None:
-    for name in ("evaluate", "export", "register"):
-        stage(name)
-    lost = place / "mlflow.db"
-    lost.rename(place / "lost.db")
-    from mlflow.tracking._tracking_service import utils
-
-    utils._get_store_with_resolved_uri.cache_clear() if hasattr(utils, "_get_store_with_resolved_uri") else None
-    from pipelines.recording import find_run, open_store
-
-    description = json.loads((place / "artifacts/train/fingerprint.json").read_text())
-    run_id, found = find_run(open_store("again"), "train again")
-    assert found.fingerprint == description["fingerprint"]
-    store = client(place)
-    run = store.get_run(run_id)
+def test_a_lost_store_is_made_again(place: Path, tmp_path: Path) -> None:
+    """An empty store, as after mlflow.db was deleted: the run of artifacts/train is there again, with everything."""
+    empty = tracking.store_at(tmp_path, "phantom")
+    run_id, found = find_run(empty, "train again")
+    assert found.fingerprint == json.loads((place / "artifacts/train/fingerprint.json").read_text())["fingerprint"]
+    run = empty.client.get_run(run_id)
     rows = [json.loads(line) for line in (place / "artifacts/train/history.jsonl").read_text().splitlines()]
     for key in {key for row in rows for key in row} - {"step", "time"}:
-        sent = [(point.step, point.value) for point in store.get_metric_history(run_id, key)]
-        assert sorted(sent) == sorted((row["step"], row[key]) for row in rows if key in row)
+        sent = [(p.step, p.value, p.timestamp) for p in empty.client.get_metric_history(run_id, key)]
+        assert sorted(sent) == sorted((row["step"], row[key], int(1000 * row["time"])) for row in rows if key in row)
     assert run.info.status == "FINISHED" and run.data.params["gan.lr"] == str(found.gan["lr"])
-    assert pictures(store, run_id) == 2
-    assert find_run(open_store("again"), "train again")[0] == run_id
+    assert pictures(empty.client, run_id) == 2
+    assert find_run(empty, "train again")[0] == run_id
+    # A run that was killed before everything was sent is completed.
+    empty.client.delete_tag(run_id, "medgan.complete")
+    empty.client.set_terminated(run_id, "FAILED")
+    assert find_run(empty, "train again")[0] == run_id
+    assert empty.client.get_run(run_id).info.status == "FINISHED"
+    assert pictures(empty.client, run_id) == 2
 
 
 def test_stages_without_what_they_need_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Path) -> None:

@@ -9,10 +9,12 @@ _PERCENTILE = 1.0
 
 
 def copied_share(generated: NDArray[np.float32], held_out: NDArray[np.float32], train: NDArray[np.float32]) -> float:
-    """Share of generated images nearer to a training image than all but 1 % of held-out real images are.
+    """Share, 0 to 1, of generated images nearer to a training image than all but 1 % of held-out real images are.
 
-    All arguments are features (n, D). An honest generator of real-looking images scores about 0.01, one that repeats
-    its training images 1; blurry or wrong images score 0, so this is read beside the FID, never alone.
+    All arguments are features (n, D) of one extractor; the distance is Euclidean over dimensions that are standardised
+    on the training images. An honest generator of real-looking images scores about 0.01, one that repeats its training
+    images 1; blurry or wrong images score 0, so this is read beside the FID, never alone.
+    Held-out images set the threshold as in the data-copying test of Meehan et al. 2020.
     """
     spread = train.std(axis=0) + 1e-6
     scaled = torch.from_numpy(train / spread)

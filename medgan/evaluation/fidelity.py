@@ -1,4 +1,7 @@
-"""FID (Heusel 2017), KID (Binkowski 2018), precision and recall (Kynkaanniemi 2019), computed by torch-fidelity."""
+"""How near generated images are to real ones, computed by torch-fidelity on features of the extractor.
+
+FID: Heusel et al. 2017. KID: Bińkowski et al. 2018. Precision and recall: Kynkäänniemi et al. 2019.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,23 +19,29 @@ from torch_fidelity.metric_prc import prc_features_to_metric
 
 from medgan.errors import MedganError
 from medgan.evaluation.features import Extractor
-from medgan.randomness import numpy_generator
+from medgan.randomness import derive_seed, numpy_generator
 
 _PROTOCOL = ("extractor", "digest", "n", "split")
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Real images as the extractor sees them: features (n, D) and their mean and covariance."""
+    """Real images as one extractor sees them: features (n, D), their mean and covariance, its digest."""
 
     features: NDArray[np.float32]
     statistics: dict[str, NDArray[np.float64]]
     split: str
+    digest: str
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """fid_low, fid_high: fid -+ 1.96 bootstrap standard deviations. Lower fid and kid, higher precision and recall."""
+    """A score and the protocol that it was taken under.
+
+    fid, from 0 up, and kid, about 0 or more: lower is better. precision (share of generated images that look real) and
+    recall (share of real ones that the generator covers), 0 to 1: higher is better.
+    fid_low, fid_high: fid -+ 1.96 bootstrap standard deviations over images, not over patients or trainings.
+    """
 
     fid: float
     fid_low: float
@@ -47,29 +56,40 @@ class Fidelity:
 
 
 def reference(extractor: Extractor, images: NDArray[np.uint8], *, split: str) -> Reference:
-    """images: (n, H, W, C) uint8 of the named split."""
+    """The real side of a score, made once. images: (n, H, W, C) uint8 of the named split."""
     features = extractor.features(images)
-    return Reference(features, _statistics(features), split)
+    return Reference(features, _statistics(features), split, extractor.digest)
 
 
 def score(extractor: Extractor, images: NDArray[np.uint8], real: Reference) -> float:
-    """FID alone; refuses a number of images other than the reference's, because FID depends on it."""
-    _same_n(len(images), real)
+    """FID alone, of images (n, H, W, C) uint8.
+
+    Raises MedganError for a number of images other than the reference's, because FID depends on it, or for a
+    reference made with another extractor.
+    """
+    _same_protocol(extractor, len(images), real)
     return _fid(_statistics(extractor.features(images)), real.statistics)
 
 
+def agreement(extractor: Extractor, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
+    """Share, 0 to 1, of images (n, H, W, C) uint8 in which the extractor sees the class they were drawn as."""
+    return float((extractor.classify(images) == labels).mean())
+
+
 def measure(extractor: Extractor, images: NDArray[np.uint8], real: Reference, *, bootstrap: int, seed: int) -> Fidelity:
-    """Everything at once. images: generated ones, or for the floor real training ones, as many as the reference has."""
+    """Every figure at once. images: (n, H, W, C) uint8, generated; or real training images, which gives the floor.
+
+    bootstrap: resamples behind the interval, at least 2. Raises MedganError as `score` does.
+    """
     n = len(images)
-    _same_n(n, real)
+    _same_protocol(extractor, n, real)
     features = extractor.features(images)
     fid = _fid(_statistics(features), real.statistics)
     deviation = _bootstrap_deviation(features, real.features, bootstrap, seed)
-    theirs, ours = torch.from_numpy(features), torch.from_numpy(real.features)
-    kid = kid_features_to_metric(
-        theirs, ours, kid_subsets=50, kid_subset_size=min(1000, n // 2), rng_seed=seed, verbose=False
-    )
-    prc = prc_features_to_metric(theirs, ours, verbose=False)
+    drawn, held = torch.from_numpy(features), torch.from_numpy(real.features)
+    subsets = {"kid_subsets": 50, "kid_subset_size": min(1000, n // 2), "rng_seed": derive_seed(seed, "kid") % 2**32}
+    kid = kid_features_to_metric(drawn, held, **subsets, verbose=False)
+    prc = prc_features_to_metric(drawn, held, verbose=False)
     return Fidelity(
         fid=fid,
         fid_low=fid - 1.96 * deviation,
@@ -118,7 +138,7 @@ class DomainFeatures(FeatureExtractorBase):  # type: ignore[misc]
 
     def forward(self, image: Tensor) -> tuple[Tensor]:
         channels = image[:, : self._extractor.channels].float().div(127.5).sub(1)
-        return (self._extractor.scaled(channels),)
+        return (self._extractor.pooled(channels),)
 
 
 register_feature_extractor(Extractor.name, DomainFeatures)
@@ -133,23 +153,21 @@ def _fid(a: dict[str, NDArray[np.float64]], b: dict[str, NDArray[np.float64]]) -
     return float(fid_statistics_to_metric(a, b, verbose=False)["frechet_inception_distance"])
 
 
-def _same_n(n: int, real: Reference) -> None:
+def _same_protocol(extractor: Extractor, n: int, real: Reference) -> None:
     if n != len(real.features):
         raise MedganError(f"{n} images against {len(real.features)}: FID depends on n, so both sides need as many")
+    if extractor.digest != real.digest:
+        raise MedganError(f"the reference was made with extractor {real.digest}, not {extractor.digest}; make it again")
 
 
 def _bootstrap_deviation(a: NDArray[np.float32], b: NDArray[np.float32], resamples: int, seed: int) -> float:
-    """Standard deviation of FID when both sides are resampled. Not percentiles: repeats in a resample raise every FID.
+    """Standard deviation of the FID when both sides are resampled with replacement.
 
-    The trace of the root comes from symmetric eigenproblems, ten times faster than torch-fidelity's general one.
+    Not percentiles: a resample holds each image 0, 1, 2 or more times, which raises every resampled FID, so that the
+    measured one would often lie below its own interval.
     """
-    rng, values = numpy_generator(seed, "bootstrap"), []
-    for _ in range(resamples):
-        x, y = (side[rng.integers(len(side), size=len(side))].astype(np.float64) for side in (a, b))
-        cov_x, cov_y = np.cov(x, rowvar=False), np.cov(y, rowvar=False)
-        eigenvalues, vectors = np.linalg.eigh(cov_x)
-        root = (vectors * np.sqrt(eigenvalues.clip(0))) @ vectors.T
-        trace = np.sqrt(np.linalg.eigvalsh(root @ cov_y @ root).clip(0)).sum()
-        mean = x.mean(axis=0) - y.mean(axis=0)
-        values.append(mean @ mean + np.trace(cov_x) + np.trace(cov_y) - 2 * trace)
+    rng = numpy_generator(seed, "bootstrap")
+    values = [
+        _fid(*(_statistics(side[rng.integers(len(side), size=len(side))]) for side in (a, b))) for _ in range(resamples)
+    ]
     return float(np.std(values, ddof=1))

@@ -1,0 +1,125 @@
+"""torch to ONNX: the same images, the same bytes, one file, and nothing about this machine in it."""
+
+import getpass
+import json
+import socket
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from medgan.config import Config
+from medgan.data.spec import ImageSpec
+from medgan.export import PARITY_BATCHES, export
+from medgan.gans import build_gan
+from medgan.gans.base import Gan
+from medgan.runtime import CONTRACT, OnnxGenerator, golden_difference
+
+METADATA = {
+    "name": "tiny",
+    "value_range": "[-1, 1]",
+    "scores": json.dumps({"fid": 1.5, "n": 100}),
+    "fingerprint": "0123456789abcdef",
+    "data_md5": "f" * 32,
+    "licence": "CC0-1.0",
+    "notice": "synthetic; not for diagnosis",
+}
+
+
+def made(config: Config, *, conditional: bool = True, upsample: str = "nearest") -> Gan:
+    gan_config = config.override({"gan.conditional": conditional, "gan.model.upsample": upsample}).gan
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        gan = build_gan(gan_config, ImageSpec(16, 1, classes=3))
+        with torch.no_grad():
+            for _ in range(30):  # as after a training: batch norm has seen images
+                gan.draw(gan.generators, torch.randn(16, gan.latent_dim), torch.arange(16) % 3)
+    # as the training has it
+    return gan.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def metadata(gan: Gan) -> dict[str, str]:
+    return METADATA | {"label_names": json.dumps(["a", "b", "c"] if gan.spec.classes else [])}
+
+
+@pytest.mark.parametrize("upsample", ["nearest", "transposed"])
+@pytest.mark.parametrize("conditional", [True, False])
+def test_onnxruntime_draws_what_torch_draws(config: Config, tmp_path: Path, conditional: bool, upsample: str) -> None:
+    gan = made(config, conditional=conditional, upsample=upsample)
+    exported = export(gan, gan.generators, tmp_path, metadata(gan))
+    assert PARITY_BATCHES == (1, 7, 64) == tuple(exported.parity)
+    assert exported.worst == max(exported.parity.values()) <= 1e-4
+    # Once more, by hand, at sizes that the export did not try.
+    runtime = OnnxGenerator(exported.path)
+    for n in (2, 33):
+        z = torch.randn(n, gan.latent_dim)
+        label = torch.arange(n) % 3 if conditional else None
+        with torch.no_grad():
+            expected = gan.eval().draw(gan.generators, z, label).numpy()
+        drawn = runtime.run(z.numpy(), None if label is None else label.numpy())
+        assert drawn.dtype == np.float32 and drawn.shape == (n, 1, 16, 16)
+        assert np.abs(drawn - expected).max() <= 1e-5
+        assert expected.std() > 0.003
+
+
+def test_two_exports_are_the_same_bytes(config: Config, tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        gan = made(config)
+        export(gan, gan.generators, tmp_path / name, metadata(gan))
+    for file in ("generator.onnx", "golden.npz"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
+def test_one_file_with_the_contract_inside(config: Config, tmp_path: Path) -> None:
+    gan = made(config)
+    path = export(gan, gan.generators, tmp_path / "out", metadata(gan)).path
+    assert sorted(file.name for file in (tmp_path / "out").iterdir()) == ["generator.onnx", "golden.npz"]
+    model = onnx.load(path, load_external_data=False)
+    assert all(tensor.data_location == onnx.TensorProto.DEFAULT for tensor in model.graph.initializer)
+    operators = {node.op_type for graph in (model.graph, *model.functions) for node in graph.node}
+    assert not {name for name in operators if "Random" in name or name in ("Bernoulli", "Multinomial", "Dropout")}
+    found = {entry.key: entry.value for entry in model.metadata_props}
+    assert found == {**metadata(gan), "contract": CONTRACT, "z": "standard normal"}
+    assert list(found) == sorted(found)
+    inputs = {value.name: value.type.tensor_type for value in model.graph.input}
+    assert {name: kind.elem_type for name, kind in inputs.items()} == {
+        "z": onnx.TensorProto.FLOAT,
+        "label": onnx.TensorProto.INT64,
+    }
+    assert {kind.shape.dim[0].dim_param for kind in inputs.values()} == {"N"}
+    assert [dim.dim_value for dim in inputs["z"].shape.dim][1:] == [gan.latent_dim]
+    assert [value.name for value in model.graph.output] == ["image"]
+
+
+def test_nothing_about_this_machine_is_in_the_bytes(config: Config, tmp_path: Path) -> None:
+    gan = made(config)
+    content = export(gan, gan.generators, tmp_path, metadata(gan)).path.read_bytes()
+    places = [str(tmp_path), str(Path(__file__).parents[1]), str(Path.home()) + "/", "site-packages", ".py"]
+    for word in [*places, socket.gethostname(), f"/{getpass.getuser()}/"]:
+        assert word.encode() not in content, word
+
+
+def test_golden_vectors_prove_the_file(config: Config, tmp_path: Path) -> None:
+    gan = made(config)
+    exported = export(gan, gan.generators, tmp_path, metadata(gan))
+    golden = tmp_path / "golden.npz"
+    assert golden_difference(OnnxGenerator(exported.path), golden) <= 1e-4
+    with np.load(golden) as saved:
+        assert saved["z"].shape == (8, gan.latent_dim) and saved["image"].shape == (8, 1, 16, 16)
+        assert list(saved["label"]) == [0, 1, 2, 0, 1, 2, 0, 1]
+    with torch.no_grad():
+        next(gan.generators.parameters()).add_(0.5)
+    other = export(gan, gan.generators, tmp_path / "other", metadata(gan))
+    assert golden_difference(OnnxGenerator(other.path), golden) > 1e-3
+
+
+def test_exporting_leaves_the_generator_usable(config: Config, tmp_path: Path) -> None:
+    gan = made(config)
+    z, label = torch.randn(3, gan.latent_dim), torch.arange(3)
+    gan.eval()
+    with torch.no_grad():
+        before = gan.draw(gan.generators, z, label)
+        export(gan, gan.generators, tmp_path, metadata(gan))
+        assert torch.allclose(gan.draw(gan.generators, z, label), before, atol=1e-6)

@@ -1,0 +1,127 @@
+"""The extractor: what it accepts, that it repeats itself, and that it survives a file."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from medgan.errors import MedganError
+from medgan.evaluation.features import WIDTHS, Extractor, train_extractor
+from medgan.randomness import numpy_generator
+
+
+def images_of(count: int, size: int = 16, channels: int = 1, seed: int = 0) -> NDArray[np.uint8]:
+    return numpy_generator(seed, "images").integers(0, 256, size=(count, size, size, channels), dtype=np.uint8)
+
+
+def bright_and_dark(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    labels = np.arange(count) % 2
+    return (images_of(count) // 2 + (100 * labels[:, None, None, None]).astype(np.uint8)), labels
+
+
+def trained(*, labelled: bool = True, seed: int = 0, steps: int = 8) -> Extractor:
+    images, labels = bright_and_dark(64)
+    return train_extractor(images, labels if labelled else None, classes=2, steps=steps, batch=16, seed=seed)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_one_seed_gives_one_extractor(labelled: bool) -> None:
+    torch.manual_seed(5)
+    once = trained(labelled=labelled)
+    torch.manual_seed(6)
+    before = torch.get_rng_state()
+    again = trained(labelled=labelled)
+    assert once.digest == again.digest
+    assert once.digest != trained(labelled=labelled, seed=1).digest
+    assert torch.equal(before, torch.get_rng_state()), "training reads or moves the global generator"
+
+
+def test_it_learns_the_classes() -> None:
+    images, labels = bright_and_dark(200)
+    assert (trained(steps=40).classify(images) == labels).mean() > 0.95
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [16, 32, 64, 128, 256])
+def test_every_shape_gives_features_of_one_length(size: int, channels: int) -> None:
+    images = images_of(5, size, channels)
+    extractor = train_extractor(images, None, classes=0, steps=1, batch=4, seed=0)
+    features = extractor.features(images)
+    assert features.shape == (5, 2 * sum(WIDTHS))
+    assert features.dtype == np.float32
+    assert np.isfinite(features).all()
+
+
+@pytest.mark.parametrize("size", [64, 128, 256])
+def test_a_checkerboard_shows_at_every_size(size: int) -> None:
+    smooth = np.full((20, size, size, 1), 100, dtype=np.uint8) + images_of(20, size) // 64
+    extractor = train_extractor(smooth, None, classes=0, steps=2, batch=4, seed=0)
+    board = (np.indices((size, size)).sum(axis=0) % 2 * 8)[..., None].astype(np.uint8)
+    real, marred = extractor.features(smooth), extractor.features(smooth - 4 + board)
+    spread = real.std(axis=0) + 1e-6
+    assert (np.abs(marred.mean(axis=0) - real.mean(axis=0)) / spread).max() > 5
+
+
+def test_training_images_have_standardised_features() -> None:
+    images, _ = bright_and_dark(64)
+    features = trained().features(images)
+    assert np.abs(features.mean(axis=0)).max() < 1e-4
+    for block in np.split(features, 2 * np.cumsum(WIDTHS)[:-1], axis=1):
+        assert 0 < block.var(axis=0).sum() <= 10.5
+
+
+def test_features_do_not_depend_on_the_company() -> None:
+    extractor, images = trained(), images_of(300)
+    assert np.allclose(extractor.features(images)[260:], extractor.features(images[260:]), atol=1e-4)
+
+
+def test_progress_counts_the_steps() -> None:
+    images, labels = bright_and_dark(8)
+    seen: list[int] = []
+    train_extractor(images, labels, classes=2, steps=3, batch=16, seed=0, progress=seen.append)
+    assert seen == [1, 2, 3]
+
+
+def test_a_saved_extractor_comes_back_whole(tmp_path: Path) -> None:
+    extractor, images = trained(), images_of(4)
+    for name in ("once", "again"):
+        extractor.save(tmp_path / name)
+    loaded = Extractor.load(tmp_path / "once")
+    assert (tmp_path / "once").read_bytes() == (tmp_path / "again").read_bytes()
+    assert loaded.digest == extractor.digest
+    assert np.array_equal(loaded.features(images), extractor.features(images))
+    assert np.array_equal(loaded.classify(images), extractor.classify(images))
+
+
+def test_a_file_that_is_no_extractor_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "extractor.safetensors"
+    with pytest.raises(MedganError, match="does not exist"):
+        Extractor.load(path)
+    path.write_bytes(b"nonsense")
+    with pytest.raises(MedganError, match="damaged"):
+        Extractor.load(path)
+    trained().save(path)
+    path.write_bytes(path.read_bytes().replace(b"domain-v1", b"domain-v0"))
+    with pytest.raises(MedganError, match="'domain-v0', this code of 'domain-v1'"):
+        Extractor.load(path)
+
+
+def test_images_of_another_shape_or_type_are_refused() -> None:
+    extractor = trained()
+    for images in (images_of(2, size=32), images_of(2, channels=3), images_of(2).astype(np.float32), images_of(0)):
+        with pytest.raises(MedganError, match=r"expected images \(N, 16, 16, 1\) uint8"):
+            extractor.features(images)  # type: ignore[arg-type]
+
+
+def test_labels_that_do_not_fit_are_refused() -> None:
+    images, labels = bright_and_dark(8)
+    for wrong in (labels[:-1], labels + 1, labels - 1):
+        with pytest.raises(MedganError, match=r"8 images need as many labels in \[0, 2\)"):
+            train_extractor(images, wrong, classes=2, steps=1, batch=4, seed=0)
+
+
+def test_without_labels_there_is_nothing_to_classify() -> None:
+    with pytest.raises(MedganError, match="trained without labels"):
+        trained(labelled=False).classify(images_of(2))

@@ -1,0 +1,168 @@
+"""How losses and networks compose: which networks learn from what, and when."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from medgan.config import Config
+from medgan.data.loader import gather
+from medgan.data.spec import Batch, ImageSpec
+from medgan.data.store import Prepared
+from medgan.errors import MedganError
+from medgan.gans import GANS, build_gan, check_gan
+from medgan.gans.base import Gan
+from medgan.randomness import StepRandomness
+
+SPEC = ImageSpec(16, 1, classes=3)
+
+
+def made(config: Config, spec: ImageSpec = SPEC, **values: Any) -> Gan:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return build_gan(config.override({f"gan.{key}": value for key, value in values.items()}).gan, spec)
+
+
+@pytest.fixture(scope="module")
+def batch(prepared: Prepared) -> Batch:
+    return gather(prepared, np.arange(8))
+
+
+def test_fakes_depend_on_seed_and_step_alone(config: Config, batch: Batch) -> None:
+    gan = made(config)
+
+    def fakes(seed: int, step: int) -> torch.Tensor:
+        return gan.fakes(batch, StepRandomness(seed, step))["image"]
+
+    first = fakes(1, 5)
+    torch.manual_seed(99)
+    torch.randn(3)
+    assert torch.equal(fakes(1, 5), first)
+    assert not torch.equal(fakes(1, 6), first) and not torch.equal(fakes(2, 5), first)
+    assert first.shape == batch.image.shape and first.requires_grad
+
+
+def test_fakes_bear_the_labels_of_the_batch(config: Config, batch: Batch) -> None:
+    gan, randomness = made(config), StepRandomness(0, 0)
+    assert batch.label is not None
+    other = Batch(batch.image, (batch.label + 1) % 3)
+    assert not torch.equal(gan.fakes(batch, randomness)["image"], gan.fakes(other, randomness)["image"])
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+@pytest.mark.parametrize("loss", ["bce", "relativistic"])
+def test_each_phase_teaches_its_own_side(config: Config, batch: Batch, loss: str, conditional: bool) -> None:
+    gan, randomness = made(config, loss=loss, conditional=conditional), StepRandomness(0, 0)
+    fakes = gan.fakes(batch, randomness)
+    terms, figures = gan.discriminator_losses(batch, fakes, randomness)
+    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is None for p in gan.generators.parameters())
+    taught = {name for name, p in gan.discriminators.named_parameters() if p.grad is not None and p.grad.any()}
+    # The last bias cancels where only real - fake counts.
+    untaught = {"discriminator.to_logit.bias"} if loss == "relativistic" else set()
+    assert taught == {name for name, _ in gan.discriminators.named_parameters()} - untaught
+    assert not any(figure.requires_grad for figure in figures.values())
+
+    gan.zero_grad(set_to_none=True)
+    gan.discriminators.requires_grad_(False)  # as the loop does
+    torch.stack(list(gan.generator_losses(batch, fakes, randomness).values())).sum().backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is None for p in gan.discriminators.parameters())
+    assert all(p.grad is not None and p.grad.abs().max() > 0 for p in gan.generators.parameters())
+
+
+def test_descent_moves_each_side_its_way(config: Config, batch: Batch) -> None:
+    """The discriminator widens real - fake, the generator narrows it."""
+    for side in ("discriminators", "generators"):
+        gan, randomness = made(config, r1=0, r2=0), StepRandomness(0, 0)
+        gan.eval()
+
+        def gap() -> float:
+            fakes = gan.fakes(batch, randomness)  # noqa: B023
+            _, figures = gan.discriminator_losses(batch, fakes, randomness)  # noqa: B023
+            return float(figures["logits_real"] - figures["logits_fake"])
+
+        before = gap()
+        optimizer = torch.optim.SGD(getattr(gan, side).parameters(), lr=0.01)
+        fakes = gan.fakes(batch, randomness)
+        terms = (
+            gan.discriminator_losses(batch, fakes, randomness)[0]
+            if side == "discriminators"
+            else gan.generator_losses(batch, fakes, randomness)
+        )
+        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        assert (gap() > before) == (side == "discriminators")
+
+
+def test_penalties_come_every_kth_step_and_k_times_as_strong(config: Config, batch: Batch) -> None:
+    def terms(step: int, **values: Any) -> dict[str, float]:
+        gan, randomness = made(config, **values), StepRandomness(0, step)
+        found, _ = gan.discriminator_losses(batch, gan.fakes(batch, randomness), randomness)
+        return {name: float(value) for name, value in found.items()}
+
+    always = {"penalty_every": 1, "r1": 2.0, "r2": 0.5}
+    every, seldom = terms(8, **always), terms(8, **{**always, "penalty_every": 4})
+    assert set(every) == {"discriminator", "r1", "r2"}
+    assert seldom["r1"] == pytest.approx(4 * every["r1"]) and seldom["r2"] == pytest.approx(4 * every["r2"])
+    assert seldom["discriminator"] == every["discriminator"]
+    for step in (5, 6, 7):
+        assert set(terms(step, **{**always, "penalty_every": 4})) == {"discriminator"}
+        assert set(terms(step, **always)) == {"discriminator", "r1", "r2"}
+    assert terms(8, **{**always, "r1": 4.0})["r1"] == pytest.approx(2 * every["r1"])
+    assert set(terms(8, **{**always, "r1": 0})) == {"discriminator", "r2"}
+    assert set(terms(8, **{**always, "r1": 0, "r2": 0})) == {"discriminator"}
+
+
+def test_smoothing_reaches_the_bce_loss(config: Config, batch: Batch) -> None:
+    randomness = StepRandomness(0, 1)
+    plain, smooth = (made(config, loss="bce", label_smoothing=value) for value in (1.0, 0.8))
+    one, other = (
+        float(gan.discriminator_losses(batch, gan.fakes(batch, randomness), randomness)[0]["discriminator"])
+        for gan in (plain, smooth)
+    )
+    figures = plain.discriminator_losses(batch, plain.fakes(batch, randomness), randomness)[1]
+    assert other - one == pytest.approx(0.2 * float(figures["logits_real"]), abs=1e-5)
+
+
+def test_unconditional_networks_do_not_look_at_labels(config: Config, batch: Batch) -> None:
+    gan, randomness = made(config, conditional=False), StepRandomness(0, 0)
+    bare = Batch(batch.image)
+    assert torch.equal(gan.fakes(batch, randomness)["image"], gan.fakes(bare, randomness)["image"])
+    assert gan.spec.classes == 0
+
+
+def test_drawing_uses_the_weights_that_it_is_given(config: Config) -> None:
+    gan, other = made(config), made(config)
+    with torch.no_grad():
+        for parameter in other.generators.parameters():
+            parameter.add_(0.1)
+    z, label = torch.randn(2, gan.latent_dim), torch.tensor([0, 1])
+    gan.eval()
+    other.eval()
+    assert torch.equal(gan.draw(other.generators, z, label), other.draw(other.generators, z, label))
+    assert not torch.equal(gan.draw(gan.generators, z, label), gan.draw(other.generators, z, label))
+
+
+def test_autocast_draws_float32(config: Config) -> None:
+    gan = made(config)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert gan.draw(gan.generators, torch.randn(2, gan.latent_dim), torch.tensor([0, 1])).dtype == torch.float32
+
+
+def test_conditional_without_labels_is_a_sentence(config: Config) -> None:
+    with pytest.raises(MedganError, match=r"the data has no labels; set gan\.conditional: false"):
+        made(config, ImageSpec(16, 1))
+    assert made(config, ImageSpec(16, 1), conditional=False).spec == ImageSpec(16, 1)
+
+
+def test_unknown_names_are_sentences_with_the_choices(config: Config) -> None:
+    with pytest.raises(MedganError, match=f"unknown GAN 'cyclegan2'; choices: {', '.join(sorted(GANS))}"):
+        check_gan(config.override({"gan.name": "cyclegan2"}).gan, SPEC)
+    with pytest.raises(MedganError, match=r"gan\.model: unknown name 'dcgam' \(did you mean 'dcgan'"):
+        check_gan(config.override({"gan.model.name": "dcgam"}).gan, SPEC)
+
+
+def test_checking_costs_no_memory(config: Config) -> None:
+    giant = {"gan.model": {"name": "dcgan", "width": 16384, "max_width": 262144}}
+    check_gan(config.override(giant).gan, ImageSpec(256, 3, classes=4))

@@ -1,0 +1,91 @@
+"""Who is champion: every branch."""
+
+import math
+from typing import Any
+
+import pytest
+
+from medgan.registry import decide, failed_gates
+
+GATES = {"parity": 1e-4, "recall": 0.25, "copies": 0.1}
+
+
+def metrics(recall: float = 0.4, floor: float = 0.8, copied: float = 0.05) -> dict[str, Any]:
+    return {"quality": {"recall": recall}, "floor": {"recall": floor}, "copied": copied}
+
+
+def figures(fid: float, margin: float) -> dict[str, float]:
+    return {"fid": fid, "fid_low": fid - margin, "fid_high": fid + margin}
+
+
+def test_all_gates_passed() -> None:
+    assert failed_gates(metrics(), 1e-6, GATES) == []
+
+
+def test_the_limits_themselves_pass() -> None:
+    assert failed_gates(metrics(recall=0.2, copied=0.1), 1e-4, GATES) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "parity", "words"),
+    [
+        (metrics(), 2e-4, ["ONNX differs from torch by 0.0002", "register.parity"]),
+        (metrics(recall=0.19), 0.0, ["recall is 0.24", "register.recall"]),
+        (metrics(copied=0.11), 0.0, ["copied share is 0.110", "register.copies"]),
+    ],
+)
+def test_each_gate_refuses_on_its_own(found: dict[str, Any], parity: float, words: list[str]) -> None:
+    (sentence,) = failed_gates(found, parity, GATES)
+    assert all(word in sentence for word in words)
+
+
+def test_every_failed_gate_is_named() -> None:
+    assert len(failed_gates(metrics(recall=0, copied=1), 1.0, GATES)) == 3
+
+
+@pytest.mark.parametrize(
+    ("found", "parity"),
+    [(metrics(), math.nan), (metrics(recall=math.nan), 0.0), (metrics(copied=math.nan), 0.0)],
+)
+def test_what_is_not_a_number_passes_no_gate(found: dict[str, Any], parity: float) -> None:
+    assert len(failed_gates(found, parity, GATES)) == 1
+
+
+def test_a_floor_without_recall_does_not_divide_by_zero() -> None:
+    assert failed_gates(metrics(recall=0.1, floor=0), 0.0, GATES) == []
+    assert len(failed_gates(metrics(recall=0, floor=0), 0.0, GATES)) == 1
+
+
+def test_a_failed_gate_outweighs_any_score() -> None:
+    verdict = decide(["copied", "recall"], figures(1, 0.1), figures(9, 0.1))
+    assert not verdict.crowned and verdict.reasons == ("copied", "recall")
+
+
+def test_the_first_one_is_crowned() -> None:
+    verdict = decide([], figures(50, 1), None)
+    assert verdict.crowned and "first" in verdict.reasons[0]
+
+
+def test_a_champion_that_cannot_be_scored_stays() -> None:
+    verdict = decide([], figures(1, 0.1), "the champion draws other classes")
+    assert not verdict.crowned and verdict.reasons == ("the champion draws other classes",)
+
+
+@pytest.mark.parametrize(
+    ("challenger", "champion", "crowned"),
+    [
+        (figures(10, 3), figures(15.1, 4), True),  # the margin is hypot(3, 4) = 5
+        (figures(10, 3), figures(15, 4), False),
+        (figures(10, 3), figures(14.9, 4), False),
+        (figures(10, 0), figures(10, 0), False),
+        (figures(15, 0), figures(10, 0), False),
+        (figures(math.nan, 0), figures(10, 0), False),
+    ],
+)
+def test_only_better_beyond_the_interval_wins(
+    challenger: dict[str, float], champion: dict[str, float], crowned: bool
+) -> None:
+    verdict = decide([], challenger, champion)
+    assert verdict.crowned is crowned
+    assert verdict.reasons[0].endswith(f"{'' if crowned else 'not '}better beyond the interval")
+    assert f"{champion['fid']:.3f}" in verdict.reasons[0]

@@ -1,0 +1,129 @@
+"""What an app installs: an exported file, numpy and onnxruntime."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from medgan.errors import MedganError
+from medgan.runtime import OnnxGenerator, golden_difference
+
+
+@pytest.fixture(scope="module")
+def generator(tiny_onnx: Path) -> OnnxGenerator:
+    return OnnxGenerator(tiny_onnx, threads=1)
+
+
+@pytest.fixture(scope="module")
+def unconditional(tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> OnnxGenerator:
+    """A graph of three nodes: z (N, 4) -> image (N, 1, 2, 2)."""
+    make = onnx.helper
+    shape = make.make_tensor("shape", onnx.TensorProto.INT64, [4], [-1, 1, 2, 2])
+    graph = make.make_graph(
+        [make.make_node("Tanh", ["z"], ["t"]), make.make_node("Reshape", ["t", "shape"], ["image"])],
+        "tiny",
+        [make.make_tensor_value_info("z", onnx.TensorProto.FLOAT, ["N", 4])],
+        [make.make_tensor_value_info("image", onnx.TensorProto.FLOAT, ["N", 1, 2, 2])],
+        [shape],
+    )
+    model = make.make_model(graph, opset_imports=[make.make_opsetid("", 20)], ir_version=10)
+    make.set_model_props(model, {"contract": "medgan/1", "label_names": "[]"})
+    path = tmp_path_factory.mktemp("onnx") / "plain.onnx"
+    onnx.save(model, path)
+    return OnnxGenerator(path)
+
+
+def test_it_knows_itself(generator: OnnxGenerator, unconditional: OnnxGenerator) -> None:
+    assert (generator.latent_dim, generator.conditional, generator.image_shape) == (8, True, (1, 16, 16))
+    assert generator.label_names == ("healthy", "infarct", "tumour")
+    assert (unconditional.latent_dim, unconditional.conditional) == (4, False)
+    assert unconditional.label_names == () and unconditional.image_shape == (1, 2, 2)
+
+
+def test_a_seed_gives_the_same_images_in_any_batches(generator: OnnxGenerator) -> None:
+    whole = generator.draw(37, seed=5)
+    assert whole.shape == (37, 1, 16, 16) and whole.dtype == np.float32 and np.abs(whole).max() <= 1
+    assert (generator.draw(37, seed=5) == whole).all()
+    for batch in (1, 7, 36, 100):
+        assert np.abs(generator.draw(37, seed=5, batch=batch) - whole).max() <= 1e-6
+    assert np.abs(generator.draw(37, seed=6) - whole).max() > 1e-4  # untrained images are faint
+    # More images of one seed begin with those of fewer.
+    assert np.abs(generator.draw(40, seed=5)[:37] - whole).max() <= 1e-6
+    assert generator.draw(0, seed=5).shape == (0, 1, 16, 16)
+
+
+def test_labels_by_name_by_index_or_in_turn(generator: OnnxGenerator) -> None:
+    assert generator.codes(4) is not None and list(generator.codes(4, None)) == [0, 1, 2, 0]  # type: ignore[arg-type]
+    by_name, by_index = generator.draw(3, seed=0, labels="tumour"), generator.draw(3, seed=0, labels=[2, 2, 2])
+    assert (by_name == by_index).all()
+    assert (generator.draw(3, seed=0, labels=np.array([2, 2, 2])) == by_index).all()
+    assert not (generator.draw(3, seed=0, labels="healthy") == by_name).all()
+    assert (generator.draw(3, seed=0) == generator.draw(3, seed=0, labels=[0, 1, 2])).all()
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ("unknown", "unknown label 'unknown'; choices: healthy, infarct, tumour"),
+        ([0, 1, 3], "labels must be 3 indices below 3"),
+        ([0, 1, -1], "labels must be 3 indices below 3"),
+        ([0, 1], "labels must be 3 indices below 3"),
+    ],
+)
+def test_a_label_that_is_not_known_is_a_sentence(
+    generator: OnnxGenerator, labels: str | list[int], message: str
+) -> None:
+    with pytest.raises(MedganError, match=message):
+        generator.draw(3, seed=0, labels=labels)
+
+
+def test_an_unconditional_generator_takes_no_label(unconditional: OnnxGenerator) -> None:
+    assert unconditional.draw(3, seed=0).shape == (3, 1, 2, 2)
+    for labels in ("tumour", [0, 0, 0]):
+        with pytest.raises(MedganError, match="unconditional"):
+            unconditional.draw(3, seed=0, labels=labels)
+
+
+def test_files_that_cannot_be_used_are_sentences(tmp_path: Path, tiny_onnx: Path, generator: OnnxGenerator) -> None:
+    with pytest.raises(MedganError, match=r"missing\.onnx does not exist; `make repro`"):
+        OnnxGenerator(tmp_path / "missing.onnx")
+    with pytest.raises(MedganError, match="does not exist"):
+        OnnxGenerator(tmp_path)
+    for name, content in (("text.onnx", b"not a model"), ("half.onnx", tiny_onnx.read_bytes()[:5000])):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(MedganError, match=f"{name} is not an ONNX model"):
+            OnnxGenerator(tmp_path / name)
+    with pytest.raises(MedganError, match=r"golden\.npz does not exist"):
+        golden_difference(generator, tmp_path / "golden.npz")
+
+
+@pytest.mark.parametrize(("contract", "found"), [(None, "none"), ("medgan/0", "medgan/0"), ("other", "other")])
+def test_a_foreign_model_is_refused(tmp_path: Path, tiny_onnx: Path, contract: str | None, found: str) -> None:
+    model = onnx.load(tiny_onnx)
+    onnx.helper.set_model_props(model, {} if contract is None else {"contract": contract})
+    onnx.save(model, tmp_path / "foreign.onnx")
+    with pytest.raises(MedganError, match=f"follows contract '{found}', this runtime needs 'medgan/1'"):
+        OnnxGenerator(tmp_path / "foreign.onnx")
+
+
+def test_golden_vectors_are_those_beside_it(generator: OnnxGenerator, tiny_onnx: Path, tmp_path: Path) -> None:
+    golden = tiny_onnx.with_name("golden.npz")
+    assert golden_difference(generator, golden) <= 1e-4
+    with np.load(golden) as saved:
+        arrays = dict(saved)
+    np.savez(tmp_path / "golden.npz", **{**arrays, "image": arrays["image"] + 0.25})
+    assert golden_difference(generator, tmp_path / "golden.npz") == pytest.approx(0.25, abs=1e-3)
+
+
+def test_the_runtime_imports_numpy_and_onnxruntime_alone(tiny_onnx: Path) -> None:
+    code = (
+        "import sys; from medgan.runtime import OnnxGenerator;"
+        "print(OnnxGenerator(sys.argv[1]).draw(2, seed=0).shape);"
+        "print(sorted({name.split('.')[0] for name in sys.modules}"
+        " & {'torch', 'pydantic', 'onnx', 'mlflow', 'optuna', 'PIL', 'yaml', 'scipy', 'typer'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tiny_onnx)], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["(2, 1, 16, 16)", "[]"]
