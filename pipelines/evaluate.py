@@ -11,7 +11,7 @@ from medgan.console import run
 from medgan.data.store import open_prepared
 from medgan.device import use_threads
 from medgan.evaluation.copying import copied_share
-from medgan.evaluation.fidelity import measure, reference
+from medgan.evaluation.fidelity import agreement, measure, reference
 from medgan.pictures import by_class, grid, save_image
 from medgan.randomness import derive_seed
 from medgan.training.loop import GRID_COLUMNS, generate, sample_grid
@@ -41,9 +41,10 @@ def main() -> None:
         "copied": copied_share(extractor.features(drawn), real.features, train_features),
     }
     if labels is not None and gan.spec.classes:
-        real_agreement = float((extractor.classify(prepared.images[test]) == labels).mean())
-        drawn_agreement = float((extractor.classify(drawn) == labels).mean())
-        metrics["agreement"] = {"generated": drawn_agreement, "real": real_agreement}
+        metrics["agreement"] = {
+            "generated": agreement(extractor, drawn, labels),
+            "real": agreement(extractor, np.asarray(prepared.images[test]), labels),
+        }
 
     shutil.rmtree(REPORTS, ignore_errors=True)
     save_image(REPORTS / "samples.png", sample_grid(gan, generators))

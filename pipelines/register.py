@@ -1,11 +1,13 @@
 """Stage register: a version in the MLflow registry; the alias champion moves only to a winner."""
 
 import json
+from dataclasses import asdict
 
 from medgan import tracking
 from medgan.config import load_config
 from medgan.console import run
 from medgan.device import use_threads
+from medgan.evaluation.fidelity import Fidelity, check_comparable
 from medgan.registry import decide, failed_gates
 from medgan.training.checkpoint import write_atomically
 from pipelines import EXPORT, METRICS, PARAMS, REGISTRY
@@ -29,11 +31,14 @@ def main() -> None:
         reasons: tuple[str, ...]
         crowned, reasons = True, ("is the champion already",)
     else:
-        rival: dict[str, float] | str | None = None
+        rival: Fidelity | str | None = None
         if reigning is not None:
             with tracking.downloaded(reigning) as path:
                 rival = score_onnx(path, config)
-        verdict = decide(failed_gates(metrics, parity, config.register_.model_dump()), metrics["quality"], rival)
+        if isinstance(rival, Fidelity):
+            check_comparable(Fidelity(**metrics["quality"]), rival)
+        figures = asdict(rival) if isinstance(rival, Fidelity) else rival
+        verdict = decide(failed_gates(metrics, parity, config.register_.model_dump()), metrics["quality"], figures)
         crowned, reasons = verdict.crowned, verdict.reasons
         if crowned:
             tracking.crown(store, name, version.version)

@@ -1,6 +1,5 @@
 """What stages share: the extractor, the validation score, the fingerprint of a training, a champion's score."""
 
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy as np
 from medgan.config import Config, GanConfig, TrainConfig
 from medgan.data.store import Prepared, open_prepared
 from medgan.evaluation.features import Extractor
-from medgan.evaluation.fidelity import measure, reference, score
+from medgan.evaluation.fidelity import Fidelity, measure, reference, score
 from medgan.fingerprint import fingerprint
 from medgan.pictures import to_uint8
 from medgan.randomness import derive_seed
@@ -61,7 +60,7 @@ def trial_training(config: Config) -> TrainConfig:
     )
 
 
-def score_onnx(path: Path, config: Config) -> dict[str, float] | str:
+def score_onnx(path: Path, config: Config) -> Fidelity | str:
     """A champion's figures under today's protocol (test images, extractor, n, labels), or why it has none."""
     prepared, extractor, n = open_prepared(PREPARED), load_extractor(), config.evaluate.n
     test = prepared.take("test", n, derive_seed(config.seed, "evaluate"))
@@ -73,4 +72,4 @@ def score_onnx(path: Path, config: Config) -> dict[str, float] | str:
     labels = np.asarray(prepared.labels[test]) if generator.conditional and prepared.labels is not None else None
     drawn = to_uint8(generator.draw(n, seed=derive_seed(config.seed, "test"), labels=labels))
     real = reference(extractor, prepared.images[test], split="test")
-    return asdict(measure(extractor, drawn, real, bootstrap=config.evaluate.bootstrap, seed=config.seed))
+    return measure(extractor, drawn, real, bootstrap=config.evaluate.bootstrap, seed=config.seed)

@@ -99,7 +99,7 @@ def test_penalties_come_every_kth_step_and_k_times_as_strong(config: Config, bat
     def terms(step: int, **values: Any) -> dict[str, float]:
         gan, randomness = made(config, **values), StepRandomness(0, step)
         found, _ = gan.discriminator_losses(batch, gan.fakes(batch, randomness), randomness)
-        return {name: float(value) for name, value in found.items()}
+        return {name: value.item() for name, value in found.items()}
 
     always = {"penalty_every": 1, "r1": 2.0, "r2": 0.5}
     every, seldom = terms(8, **always), terms(8, **{**always, "penalty_every": 4})
@@ -118,7 +118,7 @@ def test_smoothing_reaches_the_bce_loss(config: Config, batch: Batch) -> None:
     randomness = StepRandomness(0, 1)
     plain, smooth = (made(config, loss="bce", label_smoothing=value) for value in (1.0, 0.8))
     one, other = (
-        float(gan.discriminator_losses(batch, gan.fakes(batch, randomness), randomness)[0]["discriminator"])
+        gan.discriminator_losses(batch, gan.fakes(batch, randomness), randomness)[0]["discriminator"].item()
         for gan in (plain, smooth)
     )
     figures = plain.discriminator_losses(batch, plain.fakes(batch, randomness), randomness)[1]

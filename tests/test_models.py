@@ -42,7 +42,7 @@ def test_shapes_ranges_and_gradients(name: str, options: dict[str, Any], spec: I
     label = torch.tensor([0, 1, 2, 3, 0]) if spec.classes else None
     images = generator(z, label)
     assert images.shape == (5, spec.channels, spec.size, spec.size)
-    assert float(images.abs().max()) <= 1
+    assert float(images.detach().abs().max()) <= 1
     assert len({image.numpy().tobytes() for image in images.detach()}) == 5  # each z its own image
     logits = discriminator(images, label)
     assert logits.shape == (5,)
@@ -131,16 +131,17 @@ def test_published_weights_start_at_a_deviation_of_0_02() -> None:
     for network in published():
         for module in network.modules():
             if isinstance(module, nn.Conv2d | nn.ConvTranspose2d) and module.weight.numel() > 10_000:
-                assert float(module.weight.std()) == pytest.approx(0.02, rel=0.03)
-                assert abs(float(module.weight.mean())) < 0.001
+                assert module.weight.std().item() == pytest.approx(0.02, rel=0.03)
+                assert abs(module.weight.mean().item()) < 0.001
             elif isinstance(module, nn.BatchNorm2d):
-                assert float(module.weight.mean()) == pytest.approx(1.0, abs=0.02)
+                assert module.weight.mean().item() == pytest.approx(1.0, abs=0.02)
 
 
 def test_without_norm_the_signal_neither_vanishes_nor_explodes() -> None:
     _, discriminator, _ = networks("dcgan", {"discriminator_norm": "none"}, ImageSpec(64, 1))
     noise = torch.randn(16, 1, 64, 64, generator=torch.Generator().manual_seed(0))
-    assert 0.2 < math.sqrt(float(discriminator(noise).square().mean())) < 5
+    with torch.no_grad():
+        assert 0.2 < math.sqrt(float(discriminator(noise).square().mean())) < 5
 
 
 @pytest.mark.parametrize(

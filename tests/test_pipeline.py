@@ -41,7 +41,8 @@ def place(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Iterator[
     tree["data"]["raw"] = "data/phantom.yaml"
     (folder / "params.yaml").write_text(yaml.safe_dump(tree))
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        # MLflow sets this one for its children; set here first, so that it is gone afterwards.
+        patch.setenv("MLFLOW_TRACKING_URI", "")
         patch.chdir(folder)
         # These two are fixed when `pipelines` is imported.
         for name in ("search", "train"):
@@ -147,8 +148,9 @@ def test_restarting_a_training_keeps_its_one_run(place: Path) -> None:
     assert "RUNNING" not in runs(place).values()
 
 
-def test_a_lost_store_is_made_again(place: Path, tmp_path: Path) -> None:
+def test_a_lost_store_is_made_again(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty store, as after mlflow.db was deleted: the run of artifacts/train is there again, with everything."""
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     empty = tracking.store_at(tmp_path, "phantom")
     run_id, found = find_run(empty, "train again")
     assert found.fingerprint == json.loads((place / "artifacts/train/fingerprint.json").read_text())["fingerprint"]
