@@ -7,6 +7,7 @@ import yaml
 from medgan.config import load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
+from medgan.errors import DivergedError
 from medgan.fingerprint import code_hash, fingerprint
 from medgan.training.checkpoint import prune_folders
 from medgan.training.loop import Listener, fit
@@ -29,9 +30,14 @@ def main() -> None:
     store = open_store(config.data.name)
     sections = {"gan": gan.model_dump(mode="json"), "train": train.model_dump(mode="json"), "seed": seed}
     run_id = open_run(store, config.data.name, identity, sections, prepared.md5)
-    with progress("train", train.steps) as done, Sender(store, run_id) as sender:
-        listener = Listener(on_step=done, on_checkpoint=sender)
-        trained = fit(gan, train, prepared, seed=seed, judge=judge, directory=folder, listener=listener)
+    try:
+        with progress("train", train.steps) as done, Sender(store, run_id) as sender:
+            listener = Listener(on_step=done, on_checkpoint=sender)
+            trained = fit(gan, train, prepared, seed=seed, judge=judge, directory=folder, listener=listener)
+    except DivergedError as error:
+        store.tag(run_id, "medgan.failure", str(error))
+        store.end(run_id, "FAILED")
+        raise
     shutil.rmtree(TRAIN, ignore_errors=True)
     write_trained(TRAIN, trained, describe(identity, sections, prepared, trained), folder / "samples")
     finish(store, run_id, trained.rows, TRAIN / "samples")
