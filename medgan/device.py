@@ -5,6 +5,7 @@ import os
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 
 
 def resolve_precision(wanted: str) -> str:
@@ -22,8 +23,10 @@ def resolve_threads(wanted: int | str) -> int:
 
 
 def use_threads(wanted: int | str) -> None:
-    """For a whole process. On a busy machine a second thread can make a small network forty times slower."""
-    torch.set_num_threads(resolve_threads(wanted))
+    """For a whole process, torch and numpy's BLAS alike: a second thread on a busy machine can be 40 times slower."""
+    count = resolve_threads(wanted)
+    torch.set_num_threads(count)
+    threadpool_limits(count)
 
 
 def autocast(precision: str) -> contextlib.AbstractContextManager[Any]:

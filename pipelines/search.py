@@ -9,6 +9,7 @@ from medgan import search, tracking
 from medgan.config import Config, Scalar, load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
+from medgan.device import use_threads
 from medgan.fingerprint import code_hash, fingerprint
 from medgan.training.checkpoint import locked, remove_folders
 from medgan.training.loop import Listener, fit
@@ -18,6 +19,7 @@ from pipelines.scoring import load_extractor, training_fingerprint, trial_traini
 
 def main() -> None:
     config = load_config(PARAMS)
+    use_threads(config.train.threads)
     search.check_space(config)
     best: dict[str, Scalar] = {}
     trials: list[search.TrialRecord] = []

@@ -7,6 +7,7 @@ import yaml
 from medgan.config import load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
+from medgan.device import use_threads
 from medgan.errors import DivergedError
 from medgan.fingerprint import code_hash, fingerprint
 from medgan.training.checkpoint import prune_folders
@@ -19,6 +20,7 @@ from pipelines.scoring import load_extractor, training_fingerprint, validation_j
 
 def main() -> None:
     config = load_config(PARAMS)
+    use_threads(config.train.threads)
     best = yaml.safe_load((SEARCH / "best.yaml").read_text())
     for path, value in best.items():
         print(f"best.yaml sets {path} = {value}")
