@@ -65,6 +65,8 @@ def _stores(root: Path) -> Iterator[Finding]:
 
 def _pipeline(root: Path) -> Finding:
     done = subprocess.run(
-        [sys.executable, "-m", "dvc", "status", "-q"], cwd=root, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "dvc", "status", "-q", "dvc.yaml"], cwd=root, capture_output=True, text=True, check=False
     )
-    return Finding("pipeline", "up to date" if done.returncode == 0 else "stages to run: `dvc status` lists them")
+    return Finding(
+        "pipeline", "up to date" if done.returncode == 0 else "stages to run: `dvc status dvc.yaml` lists them"
+    )

@@ -38,7 +38,15 @@ def save_image(path: Path, image: NDArray[np.uint8]) -> None:
 
 
 def by_class(labels: NDArray[np.int64] | None, splits: NDArray[np.bool_], *, classes: int, columns: int) -> list[int]:
-    """Indices of a grid with one row a class (or four rows where there are no classes) out of the allowed images."""
+    """Indices of a grid with one row a class (or four rows where there are no classes) out of the allowed images.
+
+    Spread over the data set, since neighbours in it are often slices of one patient.
+    """
     if labels is None or classes == 0:
-        return [int(i) for i in np.flatnonzero(splits)[: 4 * columns]]
-    return [int(i) for code in range(classes) for i in np.flatnonzero(splits & (labels == code))[:columns]]
+        return _spread(np.flatnonzero(splits), 4 * columns)
+    return [i for code in range(classes) for i in _spread(np.flatnonzero(splits & (labels == code)), columns)]
+
+
+def _spread(indices: NDArray[np.int64], count: int) -> list[int]:
+    steps = np.linspace(0, len(indices), min(count, len(indices)), endpoint=False).astype(int)
+    return [int(i) for i in indices[steps]]

@@ -11,43 +11,35 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from medgan.config import build, load_config
 from medgan.console import run
-from medgan.data.sources import SOURCES
-from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
-from medgan.gans import check_gan
-from medgan.search import check_space
-from pipelines import EXPORT, METRICS, PARAMS, REGISTRY, SEARCH
+from pipelines import EXPORT, METRICS, REGISTRY, SEARCH
 
 
 def main() -> None:
-    _preflight()
-    # The stages' `python` is this one.
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    # Ctrl-C reaches the stage too, which saves and stops; `run` would kill DVC before that.
-    interrupted = signal.signal(signal.SIGINT, lambda *_: None)
-    code = subprocess.run([sys.executable, "-m", "dvc", "repro"], check=False, env=environment).returncode
-    signal.signal(signal.SIGINT, interrupted)
-    if code:
-        # DVC removes a stage's outputs before it runs; those of the last good run come back from its cache.
-        subprocess.run(
-            [sys.executable, "-m", "dvc", "checkout", "-q", "--allow-missing"], check=False, capture_output=True
-        )
-        raise MedganError("the pipeline stopped, see above; the same command goes on from where it was")
+    if _dvc("status", "-q", "dvc.yaml", quiet=True):
+        # Imported only now: torch takes seconds, which a repeated `make repro` must not.
+        from pipelines.preflight import preflight  # noqa: PLC0415
+
+        preflight()
+        # Ctrl-C reaches the stage too, which saves and stops; `run` would kill DVC before that.
+        interrupted = signal.signal(signal.SIGINT, lambda *_: None)
+        code = _dvc("repro")
+        signal.signal(signal.SIGINT, interrupted)
+        if code:
+            # DVC removes a stage's outputs before it runs; those of the last good run come back from its cache.
+            _dvc("checkout", "-q", "--allow-missing", "dvc.yaml", quiet=True)
+            raise MedganError("the pipeline stopped, see above; the same command goes on from where it was")
+    else:
+        print("nothing to do: data, code and parameters are as in the last run")
     _table()
 
 
-def _preflight() -> None:
-    """DVC removes outputs before a stage runs, so bad input must be found before DVC starts."""
-    config = load_config(PARAMS)
-    data = config.data
-    items = build(SOURCES, data.source, data.options, "data.options").samples(
-        data.raw, ImageSpec(data.size, data.channels)
-    )
-    next(items)  # a missing or empty folder says so here
-    check_gan(config.gan, ImageSpec(data.size, data.channels, classes=2 if data.labels else 0))
-    check_space(config)
+def _dvc(*arguments: str, quiet: bool = False) -> int:
+    """Exit status of a DVC command whose stages run with this Python."""
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    command = [sys.executable, "-m", "dvc", *arguments]
+    return subprocess.run(command, check=False, env=environment, capture_output=quiet).returncode
 
 
 def _table() -> None:

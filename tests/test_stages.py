@@ -14,7 +14,7 @@ import pipelines
 from medgan.config import Config
 from medgan.errors import MedganError
 from pipelines import prepare
-from pipelines.__main__ import _preflight
+from pipelines.preflight import preflight
 
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 # A release number must not train everything again, and this file holds nothing else (see the test below).
@@ -205,7 +205,7 @@ def use_folder(clone: Path, classes: dict[str, int]) -> None:
 
 def test_the_shipped_input_passes(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(clone)
-    _preflight()
+    preflight()
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_a_wrong_parameter_stops_the_pipeline_at_once(
     monkeypatch.chdir(clone)
     edit(clone, path, value)
     with pytest.raises(MedganError, match=says):
-        _preflight()
+        preflight()
 
 
 @pytest.mark.parametrize("classes", [{}, {"healthy": 0}])
@@ -242,7 +242,7 @@ def test_a_folder_without_images_stops_the_pipeline_at_once(
     monkeypatch.chdir(clone)
     use_folder(clone, classes)
     with pytest.raises(MedganError, match="data/raw holds no image"):
-        _preflight()
+        preflight()
 
 
 def test_a_class_of_one_image_stops_prepare(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
