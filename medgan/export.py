@@ -1,7 +1,6 @@
 """torch to ONNX by the contract: one file, dynamic batch, no randomness inside, the same bytes each time."""
 
 import io
-import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,10 +81,6 @@ def export(gan: Gan, generators: nn.ModuleDict, directory: Path, metadata: dict[
             expected = module(*inputs).numpy()
         parity[n] = float(np.abs(runtime.run(*(tensor.numpy() for tensor in inputs)) - expected).max())
     return Exported(path, path.stat().st_size, parity)
-
-
-def label_names_json(names: tuple[str, ...]) -> str:
-    return json.dumps(list(names))
 
 
 def _arguments(gan: Gan, n: int) -> tuple[Tensor, ...]:

@@ -129,9 +129,6 @@ class Store:
         if self.client.get_run(run_id).info.status != status:
             self.client.set_terminated(run_id, status)
 
-    def file(self, run_id: str, path: Path, folder: str) -> None:
-        self.client.log_artifact(run_id, str(path), folder)
-
 
 def store_at(root: Path, experiment: str) -> Store:
     """The store of this repository: MLFLOW_TRACKING_URI, or mlflow.db with mlartifacts/ beside it under `root`."""
