@@ -1,22 +1,13 @@
-"""params.yaml as a frozen, checked tree. Unknown keys are errors that name the nearest key."""
+"""params.yaml as a frozen, checked tree."""
 
-import difflib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Literal, Self, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from medgan.checking import Options, Scalar, nearest, read_yaml, sentence
 from medgan.errors import MedganError
-
-Scalar = bool | int | float | str
-Options = dict[str, Any]
-T = TypeVar("T")
-
-# Hyperparameter dataclasses (models, sources) are built with this: a misspelt option is an error, not a default.
-STRICT = ConfigDict(extra="forbid")
 
 
 class Section(BaseModel):
@@ -24,7 +15,7 @@ class Section(BaseModel):
 
 
 class DataConfig(Section):
-    """Which images, and how they are split. Options are those of the source."""
+    """Which images, and how they are split. Options are those of the source; an export tells modality and licence."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     source: str
@@ -34,6 +25,7 @@ class DataConfig(Section):
     labels: bool
     validation: float = Field(gt=0, lt=0.5)
     test: float = Field(gt=0, lt=0.5)
+    modality: str
     licence: str
     options: Options = {}
 
@@ -170,85 +162,13 @@ def set_path(tree: dict[str, Any], path: str, value: Any) -> None:
     node[leaf] = value
 
 
-def nearest(word: str, choices: list[str]) -> str:
-    """The end of an error sentence: the likeliest choice, then all of them."""
-    listed = f"; choices: {', '.join(sorted(choices))}" if choices else ""
-    close = difflib.get_close_matches(word, choices, n=1)
-    return f" (did you mean '{close[0]}'?){listed}" if close else listed
-
-
 def load_config(path: Path) -> Config:
     """Read and check params.yaml. Raises MedganError naming the file, the key and the remedy."""
     return parse_config(read_yaml(path), where=path.name)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_bytes())
-    except FileNotFoundError:
-        raise MedganError(f"{path} does not exist; run this in a clone of the repository") from None
-    except OSError as error:
-        raise MedganError(f"{path} cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise MedganError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(tree, dict):
-        raise MedganError(f"{path} must hold a mapping of sections, not {type(tree).__name__}")
-    return tree
 
 
 def parse_config(tree: dict[str, Any], where: str = "params.yaml") -> Config:
     try:
         return Config.model_validate(tree)
     except ValidationError as error:
-        raise MedganError(f"{where}: {_sentence(error, Config)}") from None
-
-
-def build(table: Mapping[str, type[T]], name: str, options: Options, where: str) -> T:
-    """Make `table[name]` from its options, with the same errors as the rest of params.yaml.
-
-    where: the dotted path of the options, for the error.
-    """
-    if name not in table:
-        raise MedganError(f"{where}: unknown name '{name}'{nearest(name, list(table))}")
-    try:
-        return TypeAdapter(table[name]).validate_python(options)
-    except ValidationError as error:
-        raise MedganError(f"params.yaml: {_sentence(error, table[name], prefix=where)}") from None
-
-
-def _sentence(error: ValidationError, root: type, prefix: str = "") -> str:
-    parts = []
-    for item in error.errors():
-        path = ".".join(str(key) for key in (*filter(None, [prefix]), *item["loc"]))
-        if item["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-            key = str(item["loc"][-1])
-            parts.append(f"unknown parameter '{path}'{nearest(key, _keys_at(root, item['loc'][:-1]))}")
-        elif item["type"] in ("missing", "missing_argument"):
-            parts.append(f"parameter '{path}' is missing")
-        else:
-            value = item["input"] if isinstance(item["input"], Scalar) else type(item["input"]).__name__
-            parts.append(f"'{path}' = {value!r}: {item['msg'][0].lower()}{item['msg'][1:]}")
-    return "; ".join(dict.fromkeys(parts))
-
-
-def _keys_at(root: type, location: tuple[int | str, ...]) -> list[str]:
-    """Field names of the (nested) pydantic class at a location."""
-    cls: Any = root
-    for key in location:
-        fields = getattr(cls, "model_fields", {})
-        named = {field.alias or name: field for name, field in fields.items()}
-        if str(key) not in named:
-            # A mapping (search.space) has free keys: its values' class follows.
-            cls = next(_classes(cls), cls)
-            continue
-        cls = next(_classes(named[str(key)].annotation), named[str(key)].annotation)
-    fields = getattr(cls, "model_fields", None) or getattr(cls, "__pydantic_fields__", {})
-    return [field.alias or name for name, field in fields.items()]
-
-
-def _classes(annotation: Any) -> Iterator[type]:
-    if get_origin(annotation) in (Union, UnionType, dict, Annotated):
-        for inner in get_args(annotation):
-            yield from _classes(inner)
-    elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
+        raise MedganError(f"{where}: {sentence(error, Config)}") from None

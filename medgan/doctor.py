@@ -51,7 +51,8 @@ def _params(root: Path) -> Iterator[Finding]:
 
 
 def _stores(root: Path) -> Iterator[Finding]:
-    from medgan.tracking import experiments, tracking_uri
+    from medgan.tracking import tracking_uri
+    from medgan.tracking.runs import experiments
 
     uri = tracking_uri(root)
     try:

@@ -1,7 +1,8 @@
-"""Short digests by which runs, studies and versions are found again."""
+"""Short digests by which runs, studies and versions are found again, and the commit that they come from."""
 
 import hashlib
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -25,3 +26,16 @@ def code_hash(names: tuple[str, ...] = TRAINING_CODE, root: Path = PACKAGE) -> s
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def git_commit(root: Path) -> str:
+    """The commit of the code, with "-dirty" where tracked files differ from it; empty outside a git repository."""
+    git = ("git", "-C", str(root))
+    try:
+        commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+        status = subprocess.run(
+            [*git, "status", "--porcelain", "--untracked-files=no"], check=True, capture_output=True, text=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f"{commit}-dirty" if status.strip() else commit

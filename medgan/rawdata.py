@@ -7,7 +7,7 @@ from dvc.exceptions import DvcException
 from dvc.output import Output
 from dvc.repo import Repo
 
-from medgan.config import nearest
+from medgan.checking import nearest
 from medgan.errors import MedganError
 from medgan.recipes import clone_root
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from medgan.config import nearest, parse_config, read_yaml
+from medgan.checking import nearest, read_yaml
+from medgan.config import parse_config
 from medgan.errors import MedganError
 
 DEFAULT = "default"

@@ -11,7 +11,8 @@ import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from medgan.config import Config, Distribution, Scalar, SearchConfig
+from medgan.checking import Scalar
+from medgan.config import Config, Distribution, SearchConfig
 from medgan.data.spec import ImageSpec
 from medgan.errors import DivergedError, MedganError
 from medgan.gans import check_gan

@@ -27,6 +27,8 @@ def main() -> None:
             "scores": json.dumps(scores, sort_keys=True),
             "fingerprint": description.fingerprint,
             "data_md5": description.data_md5,
+            "commit": description.commit,
+            "modality": config.data.modality,
             "licence": config.data.licence,
             "notice": "synthetic; not for diagnosis",
         },

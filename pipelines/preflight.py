@@ -1,6 +1,7 @@
 """What can be checked before DVC starts, since DVC removes a stage's outputs before it runs."""
 
-from medgan.config import build, load_config
+from medgan.checking import build
+from medgan.config import load_config
 from medgan.data.sources import SOURCES
 from medgan.data.spec import ImageSpec
 from medgan.gans import check_gan

@@ -2,7 +2,8 @@
 
 import shutil
 
-from medgan.config import build, load_config
+from medgan.checking import build
+from medgan.config import load_config
 from medgan.console import run
 from medgan.data.sources import SOURCES
 from medgan.data.spec import ImageSpec

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from medgan import tracking
+from medgan.tracking.runs import Store, flat, store_at
 from medgan.training.result import Description, read_description, read_rows
 from medgan.training.state import Row
 from pipelines import TRAIN, store_root
@@ -14,48 +14,50 @@ from pipelines import TRAIN, store_root
 _COMPLETE = "medgan.complete"
 
 
-def open_run(store: tracking.Store, name: str, identity: str, sections: Mapping[str, Any], data_md5: str) -> str:
+def open_run(store: Store, name: str, identity: str, sections: Mapping[str, Any], *, data_md5: str, commit: str) -> str:
     """The run of a training, with its params (dotted paths of `sections`) and where it comes from."""
-    tags = {"medgan.kind": "training", "medgan.data_md5": data_md5, **tracking.git_tags(Path.cwd())}
-    run_id = store.run(identity, f"train {name} {identity[:6]}", params=dict(tracking.flat(sections)), tags=tags)
+    tags = {"medgan.kind": "training", "medgan.data_md5": data_md5, "mlflow.source.git.commit": commit}
+    run_id = store.run(identity, f"train {name} {identity[:6]}", params=dict(flat(sections)), tags=tags)
     store.log_data(run_id, name=name, md5=data_md5)
     return run_id
 
 
-def replay(store: tracking.Store, run_id: str, rows: Sequence[Row], samples: Path) -> None:
+def replay(store: Store, run_id: str, rows: Sequence[Row], samples: Path) -> None:
     """Send rows and sample grids; what the store has already is not doubled."""
     store.log_rows(run_id, rows)
     for path in sorted(samples.glob("step-*.png")):
         store.log_picture(run_id, path, key="samples", step=int(path.stem.removeprefix("step-")))
 
 
-def find_run(store: tracking.Store, name: str) -> tuple[str, Description]:
+def find_run(store: Store, name: str) -> tuple[str, Description]:
     """The finished run behind artifacts/train, whatever became of the store in the meantime."""
     description = read_description(TRAIN)
     found = store.find_run(description.fingerprint)
     if found is None or _COMPLETE not in found.data.tags:
         sections = {"gan": description.gan, "train": description.train, "seed": description.seed}
-        run_id = open_run(store, name, description.fingerprint, sections, description.data_md5)
+        run_id = open_run(
+            store, name, description.fingerprint, sections, data_md5=description.data_md5, commit=description.commit
+        )
         finish(store, run_id, read_rows(TRAIN), TRAIN / "samples")
         return run_id, description
     return found.info.run_id, description
 
 
-def finish(store: tracking.Store, run_id: str, rows: Sequence[Row], samples: Path) -> None:
+def finish(store: Store, run_id: str, rows: Sequence[Row], samples: Path) -> None:
     """Everything, then the mark that everything is there, then FINISHED: in this order."""
     replay(store, run_id, rows, samples)
     store.tag(run_id, _COMPLETE, "true")
     store.end(run_id)
 
 
-def open_store(name: str) -> tracking.Store:
-    return tracking.store_at(store_root(), name)
+def open_store(name: str) -> Store:
+    return store_at(store_root(), name)
 
 
 class Sender:
     """Sends what a checkpoint covers from a thread, so that a slow or absent server does not hold up training."""
 
-    def __init__(self, store: tracking.Store, run_id: str) -> None:
+    def __init__(self, store: Store, run_id: str) -> None:
         self._store, self._run_id = store, run_id
         self._pool, self._pending, self._sent = ThreadPoolExecutor(1), Future[None](), 0
         self._pending.set_result(None)

@@ -3,12 +3,12 @@
 import json
 from dataclasses import asdict
 
-from medgan import tracking
 from medgan.config import load_config
 from medgan.console import run
 from medgan.device import use_threads
 from medgan.evaluation.fidelity import Fidelity, check_comparable
 from medgan.registry import decide, failed_gates
+from medgan.tracking import models
 from medgan.training.checkpoint import write_atomically
 from pipelines import EXPORT, METRICS, PARAMS, REGISTRY
 from pipelines.recording import find_run, open_store
@@ -23,17 +23,17 @@ def main() -> None:
     name = f"medgan-{config.data.name}-{config.gan.name}"
     store = open_store(config.data.name)
     run_id, description = find_run(store, config.data.name)
-    uri = tracking.log_model(store, run_id, EXPORT / "generator.onnx", fingerprint=description.fingerprint)
+    uri = models.log_model(store, run_id, EXPORT / "generator.onnx", fingerprint=description.fingerprint)
     tags = {"fid": f"{metrics['quality']['fid']:.4f}", "floor": f"{metrics['floor']['fid']:.4f}"}
-    version = tracking.register_version(store, name, uri, run_id, fingerprint=description.fingerprint, tags=tags)
-    reigning = tracking.champion(store, name)
+    version = models.register_version(store, name, uri, run_id, fingerprint=description.fingerprint, tags=tags)
+    reigning = models.champion(store, name)
     if reigning is not None and reigning.version == version.version:
         reasons: tuple[str, ...]
         crowned, reasons = True, ("is the champion already",)
     else:
         rival: Fidelity | str | None = None
         if reigning is not None:
-            with tracking.downloaded(reigning) as path:
+            with models.downloaded(reigning) as path:
                 rival = score_onnx(path, config)
         if isinstance(rival, Fidelity):
             check_comparable(Fidelity(**metrics["quality"]), rival)
@@ -41,10 +41,10 @@ def main() -> None:
         verdict = decide(failed_gates(metrics, parity, config.register_.model_dump()), metrics["quality"], figures)
         crowned, reasons = verdict.crowned, verdict.reasons
         if crowned:
-            tracking.crown(store, name, version.version)
+            models.crown(store, name, version.version)
     store.client.set_model_version_tag(name, version.version, "verdict", "; ".join(reasons))
     store.log_tree(run_id, "export", {"parity": parity, "bytes": (EXPORT / "generator.onnx").stat().st_size})
-    champion = tracking.champion(store, name)
+    champion = models.champion(store, name)
     result = {
         "name": name,
         "version": version.version,

@@ -2,15 +2,19 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 
 import yaml
 
-from medgan import search, tracking
-from medgan.config import Config, Scalar, load_config
+from medgan import search
+from medgan.checking import Scalar
+from medgan.config import Config, load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
 from medgan.device import use_threads
 from medgan.fingerprint import code_hash, fingerprint
+from medgan.tracking.runs import store_at
+from medgan.tracking.trials import mirror_trial
 from medgan.training.checkpoint import locked, remove_folders
 from medgan.training.loop import Listener, fit
 from pipelines import CHECKPOINTS, PARAMS, PREPARED, SEARCH, STUDIES, store_root
@@ -49,22 +53,18 @@ def _search(config: Config) -> tuple[dict[str, Scalar], list[search.TrialRecord]
             )
         return trained.best.score
 
-    store = tracking.store_at(store_root(), config.data.name)
-    parent = store.run(
-        f"search-{name}",
-        f"search {name[:6]}",
-        params=config.search.model_dump(mode="json"),
-        tags={"medgan.kind": "search", "medgan.data_md5": prepared.md5},
-    )
+    store = store_at(store_root(), config.data.name)
+    tags = {"medgan.kind": "search", "medgan.data_md5": prepared.md5}
+    params = config.search.model_dump(mode="json")
+    parent = store.run(f"search-{name}", f"search {name[:6]}", params=params, tags=tags)
     with locked(CHECKPOINTS / f"study-{name}"):
         study = search.open_study(name, STUDIES)
         for number in search.sweep(study):
             print(f"trial {number} was interrupted; it is tried once more")
+        mirror = partial(mirror_trial, store, parent, name)
         for record in search.records(study):
-            tracking.mirror_trial(store, parent, name, record)
-        search.run_trials(
-            study, config, objective, on_trial=lambda record: tracking.mirror_trial(store, parent, name, record)
-        )
+            mirror(record)
+        search.run_trials(study, config, objective, on_trial=mirror)
         best = search.choose(study, config, objective)
     store.end(parent)
     remove_folders(CHECKPOINTS.glob("trial-*"))

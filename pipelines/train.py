@@ -1,6 +1,7 @@
 """Stage train: the best configuration, trained on the full budget -> artifacts/train."""
 
 import shutil
+from pathlib import Path
 
 import yaml
 
@@ -9,7 +10,7 @@ from medgan.console import progress, run
 from medgan.data.store import open_prepared
 from medgan.device import use_threads
 from medgan.errors import DivergedError
-from medgan.fingerprint import code_hash, fingerprint
+from medgan.fingerprint import code_hash, fingerprint, git_commit
 from medgan.training.checkpoint import prune_folders
 from medgan.training.loop import Listener, fit
 from medgan.training.result import describe, write_trained
@@ -31,7 +32,8 @@ def main() -> None:
     identity = fingerprint({"training": folder.name, "code": code_hash()})
     store = open_store(config.data.name)
     sections = {"gan": gan.model_dump(mode="json"), "train": train.model_dump(mode="json"), "seed": seed}
-    run_id = open_run(store, config.data.name, identity, sections, prepared.md5)
+    commit = git_commit(Path.cwd())
+    run_id = open_run(store, config.data.name, identity, sections, data_md5=prepared.md5, commit=commit)
     try:
         with progress("train", train.steps) as done, Sender(store, run_id) as sender:
             listener = Listener(on_step=done, on_checkpoint=sender)
@@ -41,7 +43,8 @@ def main() -> None:
         store.end(run_id, "FAILED")
         raise
     shutil.rmtree(TRAIN, ignore_errors=True)
-    write_trained(TRAIN, trained, describe(identity, sections, prepared, trained), folder / "samples")
+    description = describe(identity, sections, prepared, trained, commit=commit)
+    write_trained(TRAIN, trained, description, folder / "samples")
     finish(store, run_id, trained.rows, TRAIN / "samples")
     prune_folders(CHECKPOINTS, keep=folder)
     print(

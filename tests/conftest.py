@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from medgan.config import Config, build, load_config
+from medgan.checking import build
+from medgan.config import Config, load_config
 from medgan.data.sources import SOURCES
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared, write_prepared

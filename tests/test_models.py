@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from medgan.config import STRICT, build
+from medgan.checking import STRICT, build
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.models import MODELS

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
-from medgan.config import build
+from medgan.checking import build
 from medgan.data.sources.lesions import LESIONS
 from medgan.data.sources.phantom import Phantom
 from medgan.data.spec import ImageSpec, Sample

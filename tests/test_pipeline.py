@@ -11,10 +11,10 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from medgan import tracking
 from medgan.config import Config
 from medgan.errors import MedganError
 from medgan.runtime import OnnxGenerator, golden_difference
+from medgan.tracking.runs import store_at
 from pipelines.recording import find_run
 
 pytestmark = [
@@ -92,6 +92,8 @@ def test_the_results_belong_together(place: Path) -> None:
     assert registered["crowned"] and registered["champion"] == registered["version"]
     assert generator.label_names == tuple(description["label_names"])
     assert json.loads(generator.metadata["scores"])["fid"] == metrics["quality"]["fid"]
+    contract = {"value_range", "scores", "data_md5", "commit", "modality", "licence", "notice"}
+    assert contract <= generator.metadata.keys()
     assert golden_difference(generator, place / "artifacts/export/golden.npz") < 1e-4
     assert str(place).encode() not in (place / "artifacts/export/generator.onnx").read_bytes()
     best = yaml.safe_load((place / "artifacts/search/best.yaml").read_text())
@@ -151,7 +153,7 @@ def test_restarting_a_training_keeps_its_one_run(place: Path) -> None:
 def test_a_lost_store_is_made_again(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An empty store, as after mlflow.db was deleted: the run of artifacts/train is there again, with everything."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
-    empty = tracking.store_at(tmp_path, "phantom")
+    empty = store_at(tmp_path, "phantom")
     run_id, found = find_run(empty, "train again")
     assert found.fingerprint == json.loads((place / "artifacts/train/fingerprint.json").read_text())["fingerprint"]
     run = empty.client.get_run(run_id)

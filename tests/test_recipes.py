@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 import yaml
 
-from medgan.config import Config, build, load_config, parse_config
+from medgan.checking import build
+from medgan.config import Config, load_config, parse_config
 from medgan.data.sources import SOURCES
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError

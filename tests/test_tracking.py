@@ -10,8 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medgan import tracking
-from medgan.tracking import Store, champion, crown, downloaded, git_tags, log_model, mirror_trial, register_version
+from medgan.runtime import OnnxGenerator
+from medgan.tracking import runs, tracking_uri
+from medgan.tracking.models import champion, crown, downloaded, log_model, register_version
+from medgan.tracking.runs import Store
+from medgan.tracking.trials import mirror_trial
 
 # MLflow's own use of SQLAlchemy, in every query for runs.
 pytestmark = pytest.mark.filterwarnings(
@@ -25,7 +28,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         # MLflow sets this one for its children; set here first, so that it is gone afterwards.
         patch.setenv("MLFLOW_TRACKING_URI", "")
-        yield tracking.store_at(tmp_path_factory.mktemp("store"), "phantom")
+        yield runs.store_at(tmp_path_factory.mktemp("store"), "phantom")
 
 
 @pytest.fixture
@@ -195,13 +198,13 @@ def test_one_version_a_fingerprint_with_its_signature(store: Store, run_id: str,
     reigning = champion(store, "tiny")
     assert reigning is not None and reigning.version == second.version
     with downloaded(reigning) as path:
-        assert tracking.OnnxGenerator(path).label_names == tracking.OnnxGenerator(tiny_onnx).label_names
+        assert OnnxGenerator(path).label_names == OnnxGenerator(tiny_onnx).label_names
     assert not path.exists()
 
 
 def test_a_model_whose_upload_was_killed_is_logged_again(store: Store, run_id: str, tiny_onnx: Path) -> None:
     pending = store.client.create_logged_model(
-        store.experiment_id, name="generator", source_run_id=run_id, tags={tracking.FINGERPRINT: "g3"}
+        store.experiment_id, name="generator", source_run_id=run_id, tags={runs.FINGERPRINT: "g3"}
     )
     uri = log_model(store, run_id, tiny_onnx, fingerprint="g3")
     assert uri != pending.model_uri
@@ -211,7 +214,7 @@ def test_a_model_whose_upload_was_killed_is_logged_again(store: Store, run_id: s
 OPENING = """
 import sys, time
 from pathlib import Path
-from medgan.tracking import store_at
+from medgan.tracking.runs import store_at
 begin = Path(sys.argv[1]) / "begin"
 print("ready", flush=True)
 while not begin.exists():
@@ -232,25 +235,13 @@ def test_four_processes_may_open_one_new_database(tmp_path: Path) -> None:
     assert len({out for out, _ in ended}) == 1
 
 
-def test_git_tags_name_the_commit_and_whether_it_is_dirty(tmp_path: Path) -> None:
-    assert git_tags(tmp_path) == {}
-    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
-    (tmp_path / "file").write_text("one")
-    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
-        subprocess.run([*git, *command], check=True)
-    clean = git_tags(tmp_path)
-    assert clean["medgan.git_dirty"] == "false" and len(clean["mlflow.source.git.commit"]) == 40
-    (tmp_path / "file").write_text("two")
-    assert git_tags(tmp_path) == {**clean, "medgan.git_dirty": "true"}
-
-
 def test_the_store_is_beside_the_code_or_where_the_environment_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    assert tracking.tracking_uri(tmp_path) == f"sqlite:///{tmp_path.resolve() / 'mlflow.db'}"
+    assert tracking_uri(tmp_path) == f"sqlite:///{tmp_path.resolve() / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://example.test:5000")
-    assert tracking.tracking_uri(tmp_path) == "http://example.test:5000"
+    assert tracking_uri(tmp_path) == "http://example.test:5000"
 
 
 class Away:

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from medgan import losses
-from medgan.config import GanConfig, build
+from medgan.checking import build
+from medgan.config import GanConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.errors import MedganError
 from medgan.gans.base import Gan

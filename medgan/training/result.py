@@ -23,7 +23,10 @@ from medgan.training.state import Row
 
 @dataclass(frozen=True)
 class Description:
-    """fingerprint: of params, data and code. weights: raw or ema. step, score: where validation was best."""
+    """fingerprint: of params, data and code. weights: raw or ema. step, score: where validation was best.
+
+    commit: of the code that trained it; not in the fingerprint, since most commits change no training.
+    """
 
     fingerprint: str
     gan: dict[str, Any]
@@ -32,12 +35,15 @@ class Description:
     spec: dict[str, int]
     label_names: tuple[str, ...]
     data_md5: str
+    commit: str
     weights: str
     step: int
     score: float
 
 
-def describe(fingerprint: str, sections: Mapping[str, Any], prepared: Prepared, trained: Trained) -> Description:
+def describe(
+    fingerprint: str, sections: Mapping[str, Any], prepared: Prepared, trained: Trained, *, commit: str
+) -> Description:
     """sections: the effective "gan" and "train" of the configuration, and "seed"."""
     return Description(
         fingerprint=fingerprint,
@@ -45,6 +51,7 @@ def describe(fingerprint: str, sections: Mapping[str, Any], prepared: Prepared, 
         spec=asdict(prepared.spec),
         label_names=prepared.label_names,
         data_md5=prepared.md5,
+        commit=commit,
         weights=trained.best.weights,
         step=trained.best.step,
         score=trained.best.score,

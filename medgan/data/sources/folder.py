@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from pydantic.dataclasses import dataclass
 
-from medgan.config import STRICT
+from medgan.checking import STRICT
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from medgan.config import STRICT, nearest, read_yaml
+from medgan.checking import STRICT, nearest, read_yaml
 from medgan.data.sources.anatomy import BANDS, WAVES, Array, Draws, Slices, healthy_head, paint
 from medgan.data.sources.lesions import LESIONS
 from medgan.data.spec import ImageSpec, Rejected, Sample

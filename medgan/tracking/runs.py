@@ -1,39 +1,25 @@
-"""MLflow: one run a trained generator, found again by its fingerprint; every call can be repeated."""
+"""One MLflow run a trained generator, found again by its fingerprint."""
 
 import fcntl
-import os
 import re
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
-
-# Only ONNX is ever loaded from the store; a pickle could run code.
-os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+from typing import Any
 
 import mlflow
-import numpy as np
-import onnx
 from mlflow import MlflowClient
-from mlflow.entities import LoggedModelStatus, Metric, Param, Run, RunTag
-from mlflow.entities.model_registry import ModelVersion
+from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
-from mlflow.types import ColSpec, Schema, TensorSpec
 from PIL import Image
 
 from medgan.errors import MedganError
-from medgan.runtime import OnnxGenerator
+from medgan.tracking import tracking_uri
 
 Row = Mapping[str, float]
 FINGERPRINT = "medgan.fingerprint"
-CHAMPION = "champion"
 _BATCH = 1000  # MLflow's limit of metrics a request
 
 
@@ -143,27 +129,6 @@ def store_at(root: Path, experiment: str) -> Store:
     return Store(client, identity)
 
 
-def tracking_uri(root: Path) -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root)
-
-
-def default_uri(root: Path) -> str:
-    return f"sqlite:///{(root / 'mlflow.db').resolve()}"
-
-
-def git_tags(root: Path) -> dict[str, str]:
-    """Commit and dirtiness of the code; empty outside a git repository."""
-    git = ("git", "-C", str(root))
-    try:
-        commit = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
-        status = subprocess.run(
-            [*git, "status", "--porcelain", "--untracked-files=no"], check=True, capture_output=True, text=True
-        ).stdout
-    except (OSError, subprocess.CalledProcessError):
-        return {}
-    return {"mlflow.source.git.commit": commit, "medgan.git_dirty": str(bool(status.strip())).lower()}
-
-
 def experiments(uri: str) -> int:
     """How many there are; 0 where the database is not made yet. Raises MedganError for a store that does not answer."""
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
@@ -181,110 +146,6 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-class Trial(Protocol):
-    """What a search tells of one trial."""
-
-    @property
-    def number(self) -> int: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def values(self) -> Mapping[str, Any]: ...
-    @property
-    def score(self) -> float | None: ...
-    @property
-    def scores(self) -> Mapping[int, float]: ...
-    @property
-    def retry_of(self) -> int | None: ...
-
-
-# An interrupted or diverged trial must not look finished.
-_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
-
-
-def mirror_trial(store: Store, parent: str, study: str, trial: Trial) -> None:
-    """A trial that has ended as a child run; one that waits or runs is left for later."""
-    if trial.state not in _STATUS:
-        return
-    tags = {"medgan.kind": "trial", "medgan.state": trial.state}
-    if trial.retry_of is not None:
-        tags["medgan.retry_of"] = str(trial.retry_of)
-    identity = f"trial-{study}-{trial.number}"
-    run_id = store.run(identity, f"trial {trial.number}", params=trial.values, tags=tags, parent=parent)
-    # Times are made from steps: a trial that is mirrored twice gives the same points.
-    store.log_rows(run_id, [{"step": step, "time": step, "validation/fid": s} for step, s in trial.scores.items()])
-    if trial.score is not None:
-        store.log_rows(run_id, [{"step": 0, "time": 0, "score": trial.score}])
-    store.end(run_id, _STATUS[trial.state])
-
-
-def log_model(store: Store, run_id: str, path: Path, *, fingerprint: str) -> str:
-    """The ONNX file as a logged model of its run, with its signature; returns its URI. Found again by fingerprint."""
-    found = store.client.search_logged_models(
-        [store.experiment_id], filter_string=f"tags.`{FINGERPRINT}` = '{fingerprint}'"
-    )
-    for model in found:
-        if model.status == LoggedModelStatus.READY:  # one that was killed while it was logged has no file
-            store.end(run_id)
-            return str(model.model_uri)
-    generator = OnnxGenerator(path)
-    inputs: list[ColSpec | TensorSpec] = [TensorSpec(np.dtype(np.float32), (-1, generator.latent_dim), "z")]
-    if generator.conditional:
-        inputs.append(TensorSpec(np.dtype(np.int64), (-1,), "label"))
-    outputs: list[ColSpec | TensorSpec] = [TensorSpec(np.dtype(np.float32), (-1, *generator.image_shape), "image")]
-    with mlflow.start_run(run_id=run_id):
-        info = mlflow.onnx.log_model(
-            onnx.load(path),
-            name="generator",
-            signature=ModelSignature(Schema(inputs), Schema(outputs)),
-            save_as_external_data=False,
-            onnx_execution_providers=["CPUExecutionProvider"],
-            pip_requirements=["onnxruntime", "numpy"],
-            metadata=generator.metadata,
-            tags={FINGERPRINT: fingerprint},
-        )
-    return str(info.model_uri)
-
-
-def register_version(
-    store: Store, name: str, model_uri: str, run_id: str, *, fingerprint: str, tags: Mapping[str, str]
-) -> ModelVersion:
-    """The one version with this fingerprint, with its tags set again."""
-    try:
-        store.client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
-    versions = store.client.search_model_versions(f"name = '{name}'")
-    version = next((v for v in versions if v.tags.get(FINGERPRINT) == fingerprint), None)
-    if version is None:
-        version = mlflow.register_model(model_uri, name, tags={FINGERPRINT: fingerprint})
-    for key, value in tags.items():
-        store.client.set_model_version_tag(name, version.version, key, value)
-    return version
-
-
-def champion(store: Store, name: str) -> ModelVersion | None:
-    try:
-        return store.client.get_model_version_by_alias(name, CHAMPION)
-    except MlflowException:
-        return None
-
-
-def crown(store: Store, name: str, version: str) -> None:
-    store.client.set_registered_model_alias(name, CHAMPION, version)
-
-
-@contextmanager
-def downloaded(version: ModelVersion) -> Iterator[Path]:
-    """The version's ONNX file, for as long as the context lasts."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = mlflow.artifacts.download_artifacts(
-            artifact_uri=f"models:/{version.name}/{version.version}", dst_path=folder
-        )
-        yield next(Path(path).rglob("*.onnx"))
 
 
 @contextmanager

@@ -1,0 +1,17 @@
+"""MLflow, where every call can be repeated: runs, the trials of a search, models and their versions."""
+
+import os
+from pathlib import Path
+
+# Only ONNX is ever loaded from the store; a pickle could run code.
+os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
+
+
+def tracking_uri(root: Path) -> str:
+    return os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root)
+
+
+def default_uri(root: Path) -> str:
+    return f"sqlite:///{(root / 'mlflow.db').resolve()}"

@@ -1,0 +1,71 @@
+"""A stage that fails, under the real DVC: one sentence, and the last good outputs are there again."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from medgan.config import Config
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def place(tmp_path: Path, config: Config) -> Path:
+    """A copy of the repository's files, set to a folder of two classes of twenty images."""
+    listed = subprocess.run(
+        ["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard"], check=True, capture_output=True, text=True
+    ).stdout
+    for name in listed.splitlines():
+        if (ROOT / name).is_file() and name != "dvc.lock":
+            target = tmp_path / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((ROOT / name).read_bytes())
+    subprocess.run(["git", "-C", tmp_path, "init", "-q"], check=True)
+    noise = np.random.default_rng(0)
+    for name in ("ill", "well"):
+        (tmp_path / "raw" / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = noise.integers(0, 255, (16, 16), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "raw" / name / f"{number:02}.png")
+    tree = config.model_dump(mode="json", by_alias=True)
+    tree["data"] |= {"source": "folder", "raw": "raw", "options": {}}
+    (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree))
+    return tmp_path
+
+
+def call(place: Path, *command: str) -> "subprocess.CompletedProcess[str]":
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {
+        **os.environ,
+        "PATH": path,
+        "OMP_NUM_THREADS": "1",
+        "PYTHONPATH": str(place),
+        "DVC_NO_ANALYTICS": "1",
+    }
+    return subprocess.run(
+        [sys.executable, "-m", *command], cwd=place, env=environment, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_failed_stage_leaves_a_sentence_and_the_last_good_outputs(place: Path) -> None:
+    first = call(place, "dvc", "repro", "prepare")
+    assert first.returncode == 0, first.stderr
+    before = {path.name: path.read_bytes() for path in (place / "data" / "prepared").iterdir()}
+    assert "images.npy" in before
+    for path in sorted((place / "raw" / "ill").iterdir())[1:]:
+        path.unlink()
+
+    broken = call(place, "pipelines")
+    assert broken.returncode == 2
+    said = broken.stdout + broken.stderr
+    assert "Traceback" not in said
+    assert said.count("'ill'") == 1, said
+    assert {path.name: path.read_bytes() for path in (place / "data" / "prepared").iterdir()} == before
