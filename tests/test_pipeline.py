@@ -109,7 +109,7 @@ def test_the_store_holds_one_run_of_everything(place: Path) -> None:
     metrics = json.loads((place / "reports/metrics.json").read_text())
     assert run.data.metrics["test/quality/fid"] == metrics["quality"]["fid"]
     assert run.data.metrics["export/parity"] <= 1e-4
-    assert pictures(store, run.info.run_id) == 3  # two evaluations and the final one
+    assert pictures(store, run.info.run_id) == 4  # before the first step, two evaluations and the final one
 
 
 def test_stages_that_run_again_add_nothing(place: Path) -> None:
@@ -129,7 +129,7 @@ def test_stages_that_run_again_add_nothing(place: Path) -> None:
     assert len(store.search_model_versions()) == 1
     (run,) = [r for r in map(store.get_run, before) if r.data.tags["medgan.kind"] == "training"]
     assert len(store.get_metric_history(run.info.run_id, "validation/raw")) == 2
-    assert pictures(store, run.info.run_id) == 3
+    assert pictures(store, run.info.run_id) == 4
 
 
 def test_restarting_a_training_keeps_its_one_run(place: Path) -> None:
@@ -162,14 +162,14 @@ def test_a_lost_store_is_made_again(place: Path, tmp_path: Path, monkeypatch: py
         sent = [(p.step, p.value, p.timestamp) for p in empty.client.get_metric_history(run_id, key)]
         assert sorted(sent) == sorted((row["step"], row[key], int(1000 * row["time"])) for row in rows if key in row)
     assert run.info.status == "FINISHED" and run.data.params["gan.lr"] == str(found.gan["lr"])
-    assert pictures(empty.client, run_id) == 2
+    assert pictures(empty.client, run_id) == 3
     assert find_run(empty, "train again")[0] == run_id
     # A run that was killed before everything was sent is completed.
     empty.client.delete_tag(run_id, "medgan.complete")
     empty.client.set_terminated(run_id, "FAILED")
     assert find_run(empty, "train again")[0] == run_id
     assert empty.client.get_run(run_id).info.status == "FINISHED"
-    assert pictures(empty.client, run_id) == 2
+    assert pictures(empty.client, run_id) == 3
 
 
 def test_stages_without_what_they_need_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Path) -> None:

@@ -94,6 +94,8 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
     precision = resolve_precision(config.precision)
     evaluations = {math.ceil(steps * k / config.evaluations) for k in range(1, config.evaluations + 1)}
     log_every = max(1, steps // LOG_POINTS)
+    if state.step == 0:
+        _save_samples(state, directory)
     with _stop_requested() as stopping:
         while state.step < steps:
             values = _step(state, batches, precision)
@@ -169,6 +171,10 @@ def _evaluate(state: State, judge: Judge, directory: Path) -> None:
             state.best = Best(score, state.step, weights, tensors)
     row["validation/best"] = state.best.score
     state.rows.append(row)
+    _save_samples(state, directory)
+
+
+def _save_samples(state: State, directory: Path) -> None:
     save_image(directory / "samples" / f"step-{state.step:06d}.png", sample_grid(state.gan, state.ema.generators))
 
 
