@@ -52,11 +52,6 @@ def register_version(
     store: Store, name: str, model_uri: str, run_id: str, *, fingerprint: str, tags: Mapping[str, str]
 ) -> ModelVersion:
     """The one version with this fingerprint, with its tags set again."""
-    try:
-        store.client.create_registered_model(name)
-    except MlflowException as error:
-        if error.error_code != "RESOURCE_ALREADY_EXISTS":
-            raise
     versions = store.client.search_model_versions(f"name = '{name}'")
     version = next((v for v in versions if v.tags.get(FINGERPRINT) == fingerprint), None)
     if version is None:
