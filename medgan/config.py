@@ -73,22 +73,42 @@ class SearchConfig(Section):
 
 
 class GanConfig(Section):
-    """Networks, losses and optimiser: what a trial may change. lr decays by a cosine from decay_from to the end."""
+    """Networks, losses and optimiser: what a trial may change. lr decays by a cosine from decay_from to the end.
+
+    loss: bce (the generator's term does not saturate), saturating, hinge or relativistic. label_smoothing: target of
+    real images under bce and saturating. instance_noise: standard deviation of Gaussian noise on what the
+    discriminator sees, falling linearly to none at instance_noise_until of the budget. augment: differentiable
+    augmentations of what the discriminator sees. discriminator_steps: updates of it, each on a batch of its own, to
+    one of the generator. betas: of Adam and AdamW; for sgd the first is the momentum, for rmsprop the second the
+    smoothing.
+    """
 
     name: str
     model: Options
     conditional: bool
-    loss: Literal["bce", "relativistic"]
+    loss: Literal["bce", "saturating", "hinge", "relativistic"]
     label_smoothing: float = Field(gt=0.5, le=1)
     r1: float = Field(ge=0)
     r2: float = Field(ge=0)
     penalty_every: int = Field(ge=1)
+    instance_noise: float = Field(ge=0)
+    instance_noise_until: float = Field(gt=0, le=1)
+    augment: tuple[Literal["brightness", "contrast", "saturation", "translation", "cutout", "mirror"], ...]
     batch: int = Field(ge=2)
+    discriminator_steps: int = Field(ge=1)
+    optimizer: Literal["adam", "adamw", "rmsprop", "sgd"]
     lr: float = Field(gt=0)
     discriminator_lr_ratio: float = Field(gt=0)
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
+    weight_decay: float = Field(ge=0)
     decay_from: float = Field(ge=0, le=1)
     ema: float = Field(ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _smoothing_has_a_target(self) -> Self:
+        if self.label_smoothing < 1 and self.loss not in ("bce", "saturating"):
+            raise ValueError(f"label_smoothing needs loss: bce or saturating, not {self.loss}; set it to 1.0")
+        return self
 
 
 class TrainConfig(Section):

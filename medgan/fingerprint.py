@@ -9,7 +9,17 @@ from typing import Any
 PACKAGE = Path(__file__).parent
 
 # What can change the weights that training produces.
-TRAINING_CODE = ("config.py", "randomness.py", "device.py", "losses.py", "data", "models", "gans", "training")
+TRAINING_CODE = (
+    "config.py",
+    "randomness.py",
+    "device.py",
+    "losses.py",
+    "augment.py",
+    "data",
+    "models",
+    "gans",
+    "training",
+)
 
 
 def fingerprint(parts: dict[str, Any]) -> str:

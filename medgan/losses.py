@@ -16,6 +16,20 @@ def bce_generator(fake: Tensor) -> Tensor:
     return F.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
 
 
+def saturating_generator(fake: Tensor) -> Tensor:
+    """The generator minimises log(1 - D(fake)), whose gradient fades where D is sure (Goodfellow 2014)."""
+    return -F.softplus(fake).mean()
+
+
+def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Nothing to gain beyond a margin of one (Lim 2017; Miyato 2018)."""
+    return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
+
+
+def hinge_generator(fake: Tensor) -> Tensor:
+    return -fake.mean()
+
+
 def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """softplus(fake - real), each real image against one fake (RpGAN: Jolicoeur-Martineau 2018; Huang 2024)."""
     return F.softplus(fake - real).mean()

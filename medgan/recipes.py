@@ -46,9 +46,9 @@ def use_recipe(here: Path, name: str, *, force: bool) -> list[str]:
     current: dict[str, Any] = {}
     with suppress(MedganError) if force else nullcontext():  # with --force even a broken file is replaced
         current = read_yaml(params) if params.exists() else {}
-    if current and not force and not any(current == _recipe(root, other)[0] for other in known):
+    if current and not force and not any(current == read_recipe(root, other)[0] for other in known):
         raise MedganError("params.yaml was edited by hand; keep it, or use --force to drop the edits")
-    wanted, text = _recipe(root, name)
+    wanted, text = read_recipe(root, name)
     parse_config(wanted, where=f"recipes/{name}.yaml")
     aside = params.with_name(f".params-{os.getpid()}.yaml")
     aside.write_text(text, encoding="utf-8")
@@ -62,7 +62,7 @@ def use_recipe(here: Path, name: str, *, force: bool) -> list[str]:
     return changed or [f"params.yaml is recipe '{name}' already"]
 
 
-def _recipe(root: Path, name: str) -> tuple[dict[str, Any], str]:
+def read_recipe(root: Path, name: str) -> tuple[dict[str, Any], str]:
     """The whole tree and the text of its params.yaml; the default keeps its comments."""
     path = root / "recipes" / f"{DEFAULT}.yaml"
     tree = read_yaml(path)

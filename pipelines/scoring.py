@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from medgan.config import Config, GanConfig, TrainConfig
+from medgan.data.loader import gather
 from medgan.data.store import Prepared, open_prepared
 from medgan.evaluation.features import Extractor
 from medgan.evaluation.fidelity import Fidelity, measure, reference, score
@@ -17,6 +18,8 @@ from pipelines import FEATURES, PREPARED
 
 # These change how a training runs, not what it gives.
 _WITHOUT_EFFECT = {"restart", "checkpoint_every"}
+# Enough for a mean; more would cost the discriminator's time at each evaluation.
+_HELD_OUT = 500
 
 
 def load_extractor() -> Extractor:
@@ -28,7 +31,8 @@ def validation_judge(prepared: Prepared, extractor: Extractor, n: int, seed: int
     chosen = prepared.take("validation", n, derive_seed(seed, "judge"))
     real = reference(extractor, prepared.images[chosen], split="validation")
     labels = np.asarray(prepared.labels[chosen]) if prepared.labels is not None else None
-    return Judge(n, labels, lambda images: score(extractor, images, real))
+    held_out = gather(prepared, chosen[:_HELD_OUT])
+    return Judge(n, labels, lambda images: score(extractor, images, real), held_out)
 
 
 def training_fingerprint(

@@ -85,6 +85,10 @@ def test_a_missing_key_is_named() -> None:
         ("gan.lr", -1.0, "-1.0"),
         ("gan.loss", "wasserstein", "'wasserstein'"),
         ("gan.batch", "many", "'many'"),
+        ("gan.discriminator_steps", 0, "0"),
+        ("gan.instance_noise", -0.1, "-0.1"),
+        ("gan.instance_noise_until", 0.0, "0.0"),
+        ("gan.weight_decay", -0.1, "-0.1"),
         ("train.threads", 0, "0"),
         ("register.recall", 1.5, "1.5"),
         ("seed", -1, "-1"),
@@ -102,6 +106,36 @@ def test_splits_that_leave_too_few_training_images_are_refused() -> None:
     changed = tree()
     changed["data"].update(validation=0.45, test=0.45)
     assert "data.validation + data.test" in complaint(changed)
+
+
+@pytest.mark.parametrize("loss", ["hinge", "relativistic"])
+def test_smoothing_where_the_loss_has_no_target_is_refused_with_the_remedy(loss: str) -> None:
+    changed = tree()
+    changed["gan"].update(loss=loss, label_smoothing=0.9)
+    assert f"label_smoothing needs loss: bce or saturating, not {loss}; set it to 1.0" in complaint(changed)
+    for accepted in ({"loss": "bce"}, {"loss": "saturating"}, {"label_smoothing": 1.0}):
+        parse_config({**changed, "gan": {**changed["gan"], **accepted}})
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "wrong", "choices"),
+    [
+        ("gan.optimizer", "adamax", "'gan.optimizer' = 'adamax'", ["adam", "adamw", "rmsprop", "sgd"]),
+        ("gan.loss", "wasserstein", "'gan.loss' = 'wasserstein'", ["bce", "saturating", "hinge", "relativistic"]),
+        (
+            "gan.augment",
+            ["mirror", "blur"],
+            "'gan.augment.1' = 'blur'",
+            ["brightness", "contrast", "saturation", "translation", "cutout", "mirror"],
+        ),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_choices(path: str, value: object, wrong: str, choices: list[str]) -> None:
+    changed = tree()
+    set_path(changed, path, value)
+    message = complaint(changed)
+    assert f"{wrong}: " in message
+    assert all(f"'{choice}'" in message for choice in choices)
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
 
 from medgan.config import Config
 from medgan.data.loader import gather
@@ -16,12 +17,15 @@ from medgan.gans.base import Gan
 from medgan.randomness import StepRandomness
 
 SPEC = ImageSpec(16, 1, classes=3)
+LOSSES = ["bce", "saturating", "hinge", "relativistic"]
 
 
 def made(config: Config, spec: ImageSpec = SPEC, **values: Any) -> Gan:
+    """`values`: gan.* with their dots as double underscores."""
+    changed = config.override({f"gan.{key.replace('__', '.')}": value for key, value in values.items()})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        return build_gan(config.override({f"gan.{key}": value for key, value in values.items()}).gan, spec)
+        return build_gan(changed.gan, spec)
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +55,18 @@ def test_fakes_bear_the_labels_of_the_batch(config: Config, batch: Batch) -> Non
 
 
 @pytest.mark.parametrize("conditional", [True, False])
-@pytest.mark.parametrize("loss", ["bce", "relativistic"])
-def test_each_phase_teaches_its_own_side(config: Config, batch: Batch, loss: str, conditional: bool) -> None:
-    gan, randomness = made(config, loss=loss, conditional=conditional), StepRandomness(0, 0)
+@pytest.mark.parametrize("norm", ["batch", "none"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_each_phase_teaches_its_own_side(config: Config, batch: Batch, loss: str, norm: str, conditional: bool) -> None:
+    gan = made(config, loss=loss, conditional=conditional, model__discriminator_norm=norm)
+    randomness = StepRandomness(0, 0)
     fakes = gan.fakes(batch, randomness)
     terms, figures = gan.discriminator_losses(batch, fakes, randomness)
     torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is None for p in gan.generators.parameters())
     taught = {name for name, p in gan.discriminators.named_parameters() if p.grad is not None and p.grad.any()}
-    # The last bias cancels where only real - fake counts.
-    untaught = {"discriminator.to_logit.bias"} if loss == "relativistic" else set()
+    # The last bias cancels where only real - fake counts, which holds for the hinge while no image is past its margin.
+    untaught = {"discriminator.to_logit.bias"} if loss in ("hinge", "relativistic") else set()
     assert taught == {name for name, _ in gan.discriminators.named_parameters()} - untaught
     assert not any(figure.requires_grad for figure in figures.values())
 
@@ -123,6 +129,145 @@ def test_smoothing_reaches_the_bce_loss(config: Config, batch: Batch) -> None:
     )
     figures = plain.discriminator_losses(batch, plain.fakes(batch, randomness), randomness)[1]
     assert other - one == pytest.approx(0.2 * float(figures["logits_real"]), abs=1e-5)
+
+
+def test_the_hinge_teaches_the_discriminator_nothing_once_every_margin_is_met(config: Config, batch: Batch) -> None:
+    gan = made(config, loss="hinge", conditional=False, r1=0, r2=0, model__discriminator_norm="none")
+    randomness = StepRandomness(0, 0)
+    white, black = Batch(torch.ones_like(batch.image)), -torch.ones_like(batch.image)
+    network: Any = gan.discriminators["discriminator"]
+    with torch.no_grad():  # stretched and shifted until its logits are 2 and -2
+        network.to_logit.weight *= 4 / (network(white.image) - network(black))[0]
+        network.to_logit.bias.copy_(-(network(white.image) + network(black))[:1] / 2)
+    black.requires_grad_()
+    terms, figures = gan.discriminator_losses(white, {"image": black}, randomness)
+    assert (float(figures["logits_real"]), float(figures["logits_fake"])) == pytest.approx((2, -2), abs=1e-5)
+    terms["discriminator"].backward()  # type: ignore[no-untyped-call]
+    assert terms["discriminator"] == 0
+    assert not any(p.grad is not None and p.grad.any() for p in gan.discriminators.parameters())
+    (wanted,) = torch.autograd.grad(gan.generator_losses(white, {"image": black}, randomness)["generator"], black)
+    assert wanted.any()
+
+
+def linear_logits(
+    config: Config, batch: Batch, *, seed: int = 0, step: int = 0, done: float | None = None, **values: Any
+) -> Tensor:
+    """Mean logits of real and generated images, of a discriminator whose activations let everything through.
+
+    done: the share of the budget that the network is told.
+    """
+    gan, randomness = made(config, model__discriminator_norm="none", **values), StepRandomness(seed, step)
+    for module in gan.discriminators.modules():
+        if isinstance(module, nn.LeakyReLU):
+            module.negative_slope = 1.0
+    if done is not None:
+        gan.set_progress(done)
+    _, figures = gan.discriminator_losses(batch, gan.fakes(batch, randomness), randomness)
+    return torch.stack([figures["logits_real"], figures["logits_fake"]])
+
+
+def test_instance_noise_falls_linearly_to_none(config: Config, batch: Batch) -> None:
+    def logits(done: float | None) -> Tensor:
+        return linear_logits(config, batch, done=done, instance_noise=0.5, instance_noise_until=0.4)
+
+    quiet = linear_logits(config, batch)
+    full = logits(None) - quiet
+    assert (full.abs() > 1e-3).all()
+    for done, left in ((0.0, 1.0), (0.1, 0.75), (0.2, 0.5), (0.3, 0.25)):
+        assert torch.allclose(logits(done) - quiet, left * full, atol=1e-5)
+    for done in (0.4, 0.7, 1.0):
+        assert torch.equal(logits(done), quiet)
+
+
+@pytest.mark.parametrize("values", [{"instance_noise": 0.5}, {"augment": ["brightness", "cutout"]}])
+def test_what_the_discriminator_sees_depends_on_seed_and_step_alone(
+    config: Config, batch: Batch, values: dict[str, Any]
+) -> None:
+    def change(seed: int, step: int) -> Tensor:
+        plain = linear_logits(config, batch, seed=seed, step=step)
+        return linear_logits(config, batch, seed=seed, step=step, **values) - plain
+
+    first = change(1, 5)
+    torch.randn(3)
+    assert torch.equal(change(1, 5), first)
+    assert (first != 0).all() and (change(1, 6) != first).all() and (change(2, 5) != first).all()
+
+
+@pytest.mark.parametrize("values", [{"instance_noise": 0.5}, {"augment": ["translation", "contrast"]}])
+def test_real_and_generated_images_are_changed_by_numbers_of_their_own(
+    config: Config, batch: Batch, values: dict[str, Any]
+) -> None:
+    gan = made(config, model__discriminator_norm="none", **values)
+    _, figures = gan.discriminator_losses(batch, {"image": batch.image}, StepRandomness(0, 0))
+    assert figures["logits_real"] != figures["logits_fake"]
+
+
+@pytest.mark.parametrize("values", [{}, {"instance_noise": 0.5}, {"augment": ["translation", "contrast"]}])
+def test_both_phases_show_the_discriminator_the_same(config: Config, batch: Batch, values: dict[str, Any]) -> None:
+    """The means of the logits in the phase of the discriminator follow from the loss in that of the generator."""
+    for loss in ("hinge", "relativistic"):
+        gan = made(config, loss=loss, r1=0, r2=0, model__discriminator_norm="none", **values)
+        randomness = StepRandomness(0, 0)
+        fakes = gan.fakes(batch, randomness)
+        terms, figures = gan.discriminator_losses(batch, fakes, randomness)
+        generator = gan.generator_losses(batch, fakes, randomness)["generator"]
+        if loss == "hinge":
+            assert torch.equal(generator, -figures["logits_fake"])
+        else:  # softplus(x) - softplus(-x) = x
+            gap = figures["logits_fake"] - figures["logits_real"]
+            assert torch.isclose(terms["discriminator"] - generator, gap, atol=1e-6)
+
+
+@pytest.mark.parametrize("values", [{"instance_noise": 0.1}, {"augment": ["translation", "brightness", "cutout"]}])
+def test_both_sides_learn_from_changed_images(config: Config, batch: Batch, values: dict[str, Any]) -> None:
+    def terms(**values: Any) -> dict[str, Tensor]:
+        gan, randomness = made(config, **values), StepRandomness(0, 0)
+        fakes = gan.fakes(batch, randomness)
+        found = gan.discriminator_losses(batch, fakes, randomness)[0] | gan.generator_losses(batch, fakes, randomness)
+        torch.stack(list(found.values())).sum().backward()  # type: ignore[no-untyped-call]
+        for parameter in gan.parameters():
+            assert parameter.grad is not None and parameter.grad.isfinite().all() and parameter.grad.any()
+        return found
+
+    plain, changed = terms(), terms(**values)
+    assert set(changed) == set(plain) == {"discriminator", "r1", "r2", "generator"}
+    assert all(changed[name] != plain[name] for name in plain)
+
+
+@pytest.mark.parametrize("norm", ["batch", "spectral", "none"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_held_out_figures_leave_the_networks_as_they_were(config: Config, batch: Batch, loss: str, norm: str) -> None:
+    gan = made(config, loss=loss, instance_noise=0.5, model__discriminator_norm=norm)
+    before = {name: tensor.clone() for name, tensor in gan.state_dict().items()}
+    figures = gan.held_out_figures(batch, -batch.image)
+    assert set(figures) == {"held_out/logits_real", "held_out/logits_fake", "held_out/accuracy"}
+    assert all(type(value) is float for value in figures.values())
+    assert 0 <= figures["held_out/accuracy"] <= 1
+    assert gan.held_out_figures(batch, -batch.image) == figures  # without noise
+    assert all(module.training for module in gan.modules())
+    assert all(p.requires_grad and p.grad is None for p in gan.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in gan.state_dict().items())
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_held_out_accuracy_is_the_share_of_real_images_that_pass_for_real(
+    config: Config, batch: Batch, loss: str
+) -> None:
+    gan = made(config, loss=loss, model__discriminator_norm="none")
+    network: Any = gan.discriminators["discriminator"]
+
+    def accuracy(shift: float) -> float:
+        with torch.no_grad():
+            network.to_logit.bias.fill_(shift)
+        return gan.held_out_figures(batch, batch.image)["held_out/accuracy"]
+
+    with torch.no_grad():
+        logits = network(batch.image, batch.label).sort().values
+    between = -float(logits[2] + logits[3]) / 2  # five of eight lie above
+    own = float((logits > logits.mean()).float().mean())
+    # Under the relativistic loss a shift is nothing: what counts is the mean of the generated images, here the same.
+    expected = [own, own, own] if loss == "relativistic" else [1, 0, 5 / 8]
+    assert [accuracy(shift) for shift in (10, -10, between)] == expected
 
 
 def test_unconditional_networks_do_not_look_at_labels(config: Config, batch: Batch) -> None:

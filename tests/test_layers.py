@@ -11,6 +11,7 @@ from import_graph import ROOT, Import, closure, imports, modules
 MAY_IMPORT: dict[str, set[str]] = {
     "medgan.errors": set(),
     "medgan.losses": {"medgan.errors"},
+    "medgan.augment": {"medgan.errors"},
     "medgan.randomness": {"medgan.errors"},
     "medgan.checking": {"medgan.errors"},
     "medgan.config": {"medgan.checking", "medgan.errors"},
@@ -22,7 +23,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "medgan.data": {"medgan.checking", "medgan.config", "medgan.errors", "medgan.randomness"},
     "medgan.models": {"medgan.data.spec"},
     "medgan.gans": {
-        *("medgan.models", "medgan.losses", "medgan.data.spec", "medgan.randomness"),
+        *("medgan.models", "medgan.losses", "medgan.augment", "medgan.data.spec", "medgan.randomness"),
         *("medgan.checking", "medgan.config", "medgan.errors"),
     },
     "medgan.evaluation": {"medgan.data", "medgan.config", "medgan.errors", "medgan.randomness"},

@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from medgan.config import Config
+from medgan.data.loader import Batches, gather
 from medgan.data.store import Prepared
 from medgan.errors import DivergedError, MedganError
 from medgan.training import loop, state
@@ -28,7 +30,7 @@ def judge(prepared: Prepared) -> Judge:
 def train(
     config: Config, prepared: Prepared, folder: Path, *, seed: int = 1, listener: Listener | None = None, **values: Any
 ) -> Trained:
-    """`values`: train.* with their dots as double underscores."""
+    """`values`: paths in the configuration, with their dots as double underscores."""
     changed = config.override({key.replace("__", "."): value for key, value in values.items()})
     return fit(
         changed.gan, changed.train, prepared, seed=seed, judge=judge(prepared), directory=folder, listener=listener
@@ -57,22 +59,47 @@ def stop_at(wanted: int) -> Listener:
     return Listener(on_step=heard)
 
 
+def resumes_bit_identically(config: Config, prepared: Prepared, folder: Path, stopped: int, **values: Any) -> None:
+    values = {"train__steps": 8, "train__evaluations": 3, **values}
+    whole = train(config, prepared, folder / "whole", **values)
+    with pytest.raises(StoppedError):
+        train(config, prepared, folder / "broken", listener=stop_at(stopped), **values)
+    resumed = train(config, prepared, folder / "broken", **values)
+    assert 2 <= resumed.resumed_from < stopped
+    assert timeless(resumed) == timeless(whole)
+    assert weights(resumed) == weights(whole)
+    one, other = load_checkpoint(folder / "whole"), load_checkpoint(folder / "broken")
+    assert one is not None and other is not None
+    assert one.tensors.keys() == other.tensors.keys()
+    assert all(torch.equal(tensor, other.tensors[name]) for name, tensor in one.tensors.items())
+
+
 @pytest.mark.parametrize("stopped", [3, 4, 5, 6, 7])
 def test_resumed_after_any_checkpoint_is_bit_identical(
     config: Config, prepared: Prepared, tmp_path: Path, stopped: int
 ) -> None:
-    values = {"train__steps": 8, "train__evaluations": 3}
-    whole = train(config, prepared, tmp_path / "whole", **values)
-    with pytest.raises(StoppedError):
-        train(config, prepared, tmp_path / "broken", listener=stop_at(stopped), **values)
-    resumed = train(config, prepared, tmp_path / "broken", **values)
-    assert 2 <= resumed.resumed_from < stopped
-    assert timeless(resumed) == timeless(whole)
-    assert weights(resumed) == weights(whole)
-    one, other = load_checkpoint(tmp_path / "whole"), load_checkpoint(tmp_path / "broken")
-    assert one is not None and other is not None
-    assert one.tensors.keys() == other.tensors.keys()
-    assert all(torch.equal(tensor, other.tensors[name]) for name, tensor in one.tensors.items())
+    resumes_bit_identically(config, prepared, tmp_path, stopped)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"optimizer": "adam", "betas": [0.5, 0.9]},
+        {"optimizer": "adamw", "betas": [0.5, 0.9], "weight_decay": 0.1},
+        {"optimizer": "rmsprop", "betas": [0.0, 0.9]},
+        {"optimizer": "sgd", "betas": [0.9, 0.0]},
+        {"optimizer": "sgd", "betas": [0.0, 0.0]},
+        {"discriminator_steps": 2},
+        {"model__discriminator_norm": "spectral"},
+        {"instance_noise": 0.5, "instance_noise_until": 0.9},
+        {"augment": ["brightness", "contrast", "saturation", "translation", "cutout", "mirror"]},
+    ],
+    ids=lambda values: " ".join(f"{key}={value}" for key, value in values.items()),
+)
+def test_resumed_with_any_option_is_bit_identical(
+    config: Config, prepared: Prepared, tmp_path: Path, values: dict[str, Any]
+) -> None:
+    resumes_bit_identically(config, prepared, tmp_path, 5, **{f"gan__{key}": value for key, value in values.items()})
 
 
 def test_the_restored_state_steps_as_the_saved_one(config: Config, prepared: Prepared, tmp_path: Path) -> None:
@@ -253,6 +280,84 @@ def test_a_resumed_training_tells_the_scores_before_it(config: Config, prepared:
     assert second[0] == first[0]
 
 
+def stepped(config: Config, prepared: Prepared, steps: int, *, still: bool = False, **values: Any) -> State:
+    """After some steps at a constant learning rate. still: the generator learns nothing."""
+    changed = config.override({"gan.decay_from": 1, **{f"gan.{key}": value for key, value in values.items()}})
+    current = State(changed.gan, changed.train.model_copy(update={"steps": 100}), prepared.spec, seed=0)
+    if still:
+        current.base_lr["generator"] = 0.0
+    batches = Batches(prepared, "train", batch=changed.gan.batch, seed=0)
+    for _ in range(steps):
+        loop._step(current, batches, "fp32")
+        current.step += 1
+    return current
+
+
+def updates(current: State, name: str) -> set[float]:
+    optimizer = current.optimizers[name]
+    return {float(optimizer.state[weight]["step"]) for weight in optimizer.param_groups[0]["params"]}
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_the_discriminator_is_updated_k_times_a_step(config: Config, prepared: Prepared, count: int) -> None:
+    current = stepped(config, prepared, 4, discriminator_steps=count)
+    assert updates(current, "generator") == {4} and updates(current, "discriminator") == {4 * count}
+
+
+def test_k_updates_in_a_step_are_those_of_k_steps_of_one(config: Config, prepared: Prepared) -> None:
+    """Each on a batch, a z and changes of its own; the generator stands still, so that nothing else differs."""
+
+    def parameters(steps: int, count: int) -> dict[str, torch.Tensor]:
+        values = {"discriminator_steps": count, "augment": ["translation"]}
+        return dict(stepped(config, prepared, steps, still=True, **values).gan.discriminators.named_parameters())
+
+    one, together, fewer = parameters(6, 1), parameters(2, 3), parameters(2, 1)
+    assert all(torch.equal(tensor, together[name]) for name, tensor in one.items())
+    assert not any(torch.equal(tensor, fewer[name]) for name, tensor in one.items())
+
+
+def test_instance_noise_ends_at_its_share_of_the_budget(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    """Networks that learn next to nothing give the same figures but for the noise."""
+    values: dict[str, Any] = {"train__steps": 8, "gan__lr": 1e-30, "gan__instance_noise_until": 0.5}
+    noisy, quiet = (
+        timeless(train(config, prepared, tmp_path / str(noise), gan__instance_noise=noise, **values))
+        for noise in (0.5, 0.0)
+    )
+    logged = [(row["step"], row != other) for row, other in zip(noisy, quiet, strict=True) if "loss/generator" in row]
+    assert logged == [(step, step <= 4) for step in range(1, 9)]
+
+
+def test_held_out_figures_stand_in_the_evaluation_rows(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    """Of the raw weights of that step, which play against the discriminator; fewer images than the score has."""
+    scores, labels = [4.0, 4.0, 3.0, 5.0], np.array(prepared.labels[:16]) if prepared.labels is not None else None
+    held_out = gather(prepared, np.arange(10))
+    given = Judge(16, labels, lambda images: scores.pop(0), held_out)
+    trained = fit(config.gan, config.train, prepared, seed=1, judge=given, directory=tmp_path)
+    names = {"held_out/logits_real", "held_out/logits_fake", "held_out/accuracy"}
+    for row in trained.rows:
+        assert names & row.keys() == (names if "validation/best" in row else set())
+    assert (trained.best.step, trained.best.weights) == (6, "raw")
+    drawn = torch.from_numpy(generate(trained.gan, trained.generators, 16, labels, seed=1)[:10])
+    figures = trained.gan.held_out_figures(held_out, drawn.permute(0, 3, 1, 2) / 127.5 - 1)
+    assert figures == {name: trained.rows[-1][name] for name in names}
+
+
+@pytest.mark.parametrize("norm", ["batch", "spectral", "none"])
+def test_held_out_figures_leave_the_training_alone(
+    config: Config, prepared: Prepared, tmp_path: Path, norm: str
+) -> None:
+    changed = config.override({"gan.model.discriminator_norm": norm})
+    without = judge(prepared)
+    with_figures = replace(without, held_out=gather(prepared, np.arange(16)))
+    one, other = (
+        fit(changed.gan, changed.train, prepared, seed=1, judge=given, directory=tmp_path / name)
+        for name, given in (("without", without), ("with", with_figures))
+    )
+    assert weights(one) == weights(other)
+    trimmed = [{k: v for k, v in row.items() if not k.startswith("held_out/")} for row in timeless(other)]
+    assert trimmed == timeless(one) != timeless(other)
+
+
 def test_learning_rates_are_constant_then_half_a_cosine(config: Config, prepared: Prepared) -> None:
     changed = config.override({"gan.lr": 0.01, "gan.discriminator_lr_ratio": 2, "gan.decay_from": 0.5})
     current = State(changed.gan, changed.train.model_copy(update={"steps": 100}), prepared.spec, seed=0)
@@ -282,15 +387,13 @@ def test_bf16_trains_and_draws_float32(config: Config, prepared: Prepared, tmp_p
     assert weights(trained) != weights(plain)
 
 
-@pytest.mark.parametrize("loss", ["bce", "relativistic"])
-def test_the_discriminator_learns_under_either_loss(
-    config: Config, prepared: Prepared, tmp_path: Path, loss: str
-) -> None:
+@pytest.mark.parametrize("loss", ["bce", "hinge", "relativistic"])
+def test_the_discriminator_learns_under_any_loss(config: Config, prepared: Prepared, tmp_path: Path, loss: str) -> None:
     """Against a generator that stands still."""
     changed = config.override({"gan.loss": loss, "gan.r1": 0, "gan.r2": 0, "gan.lr": 0.003, "gan.batch": 16})
     current = State(changed.gan, changed.train.model_copy(update={"steps": 1000}), prepared.spec, seed=0)
     current.base_lr["generator"] = 0.0
-    batches = loop.Batches(prepared, "train", batch=16, seed=0)
+    batches = Batches(prepared, "train", batch=16, seed=0)
     losses = []
     for _ in range(40):
         losses.append(float(loop._step(current, batches, "fp32")["loss/discriminator"]))
@@ -327,3 +430,14 @@ def test_what_is_written_can_be_read(config: Config, prepared: Prepared, tmp_pat
     shutil.rmtree(tmp_path / "out")
     with pytest.raises(MedganError, match="does not exist"):
         load_generators(tmp_path / "out")
+
+
+@pytest.mark.parametrize("turns", [1, 2])
+def test_penalties_are_seen_however_seldom_rows_are_logged(
+    config: Config, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    monkeypatch.setattr("medgan.training.loop.LOG_POINTS", 2)
+    trained = train(config, prepared, tmp_path, train__steps=12, gan__penalty_every=4, gan__discriminator_steps=turns)
+    logged = [row for row in trained.rows if "loss/generator" in row]
+    assert [row["step"] for row in logged] == [1, 9]
+    assert all("loss/r1" in row and "loss/r2" in row for row in logged)

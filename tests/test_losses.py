@@ -15,6 +15,7 @@ def test_undecided_logits_cost_log_two_a_side() -> None:
     assert float(losses.bce_discriminator(zero, zero)) == pytest.approx(2 * LOG2)
     assert float(losses.bce_discriminator(zero, zero, smoothing=0.9)) == pytest.approx(2 * LOG2)
     assert float(losses.bce_generator(zero)) == pytest.approx(LOG2)
+    assert float(losses.saturating_generator(zero)) == pytest.approx(-LOG2)
     assert float(losses.relativistic_discriminator(zero, zero)) == pytest.approx(LOG2)
     assert float(losses.relativistic_generator(zero, zero)) == pytest.approx(LOG2)
 
@@ -34,9 +35,43 @@ def test_known_values() -> None:
     assert float(losses.relativistic_generator(real, fake)) == pytest.approx((softplus(1.5) + softplus(-2)) / 2)
 
 
+def test_the_saturating_loss_is_the_log_of_one_minus_the_sigmoid() -> None:
+    for logit, value in ((0.0, -0.693147), (0.5, -0.974077), (1.0, -1.313262), (-2.0, -0.126928)):
+        assert float(losses.saturating_generator(torch.tensor([logit]))) == pytest.approx(value, abs=1e-6)
+        assert math.log(1 - 1 / (1 + math.exp(-logit))) == pytest.approx(value, abs=1e-6)
+    assert float(losses.saturating_generator(torch.tensor([0.5, 1.0]))) == pytest.approx(-1.1436695, abs=1e-6)
+
+
+def test_the_saturating_gradient_fades_where_the_discriminator_is_sure_and_the_other_does_not() -> None:
+    fake = torch.tensor([-20.0, 0.0, 20.0], requires_grad=True)
+    (saturating,) = torch.autograd.grad(losses.saturating_generator(fake), fake)
+    (other,) = torch.autograd.grad(losses.bce_generator(fake), fake)
+    assert (3 * saturating).tolist() == pytest.approx([0, -0.5, -1], abs=1e-8)
+    assert (3 * other).tolist() == pytest.approx([-1, -0.5, 0], abs=1e-8)
+
+
+def test_the_hinge_by_hand() -> None:
+    real, fake = torch.tensor([2.0, 0.25, -1.0]), torch.tensor([-3.0, -0.5, 1.0])
+    # (0 + 0.75 + 2) / 3 on real images, (0 + 0.5 + 2) / 3 on generated ones.
+    assert float(losses.hinge_discriminator(real, fake)) == pytest.approx(1.75)
+    assert float(losses.hinge_generator(fake)) == pytest.approx(2.5 / 3)
+    assert float(losses.hinge_discriminator(torch.zeros(5), torch.zeros(5))) == 2
+    assert float(losses.hinge_generator(torch.zeros(5))) == 0
+
+
+def test_the_hinge_teaches_the_discriminator_nothing_beyond_its_margins_and_the_generator_everywhere() -> None:
+    real, fake = torch.tensor([1.5, 0.5], requires_grad=True), torch.tensor([-0.5, -1.5], requires_grad=True)
+    on_real, on_fake = torch.autograd.grad(losses.hinge_discriminator(real, fake), (real, fake))
+    assert on_real.tolist() == [0, -0.5] and on_fake.tolist() == [0.5, 0]
+    (wanted,) = torch.autograd.grad(losses.hinge_generator(fake), fake)
+    assert wanted.tolist() == [-0.5, -0.5]
+
+
 def test_each_side_wants_the_opposite() -> None:
     for discriminator, generator in (
         (losses.bce_discriminator, lambda real, fake: losses.bce_generator(fake)),
+        (losses.bce_discriminator, lambda real, fake: losses.saturating_generator(fake)),
+        (losses.hinge_discriminator, lambda real, fake: losses.hinge_generator(fake)),
         (losses.relativistic_discriminator, losses.relativistic_generator),
     ):
         real, fake = torch.zeros(4, requires_grad=True), torch.zeros(4, requires_grad=True)
@@ -57,6 +92,9 @@ def test_extreme_logits_stay_finite() -> None:
     for value in (
         losses.bce_discriminator(far, -far),
         losses.bce_generator(far),
+        losses.saturating_generator(far),
+        losses.hinge_discriminator(far, -far),
+        losses.hinge_generator(far),
         losses.relativistic_discriminator(far, -far),
         losses.relativistic_generator(far, -far),
     ):

@@ -15,9 +15,15 @@ from medgan.models import MODELS
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "dcgan": [
-        {"latent_dim": 6, "width": 4, "max_width": 8, "embedding_dim": 3, "upsample": up, "discriminator_norm": norm}
-        for up, norm in product(("transposed", "nearest"), ("batch", "none"))
-    ]
+        {"latent_dim": 6, "width": 4, "max_width": 8, "embedding_dim": 3, **options}
+        for options in (
+            {"upsample": "transposed", "discriminator_norm": "batch", "conditioning": "embedding", "stem": "linear"},
+            {"upsample": "nearest", "discriminator_norm": "none", "conditioning": "projection"},
+            {"upsample": "nearest", "discriminator_norm": "spectral", "conditioning": "onehot", "output": "sigmoid"},
+            {"discriminator_norm": "spectral", "conditioning": "projection", "depth": 1, "activation": "silu"},
+        )
+    ],
+    "transformer": [{"latent_dim": 6, "width": 64, "blocks": 2, "embedding_dim": 3}],
 }
 CASES = [
     pytest.param(name, options, ImageSpec(size, channels, classes), id="-".join(map(str, case)))
@@ -91,25 +97,25 @@ def published(channels: int = 1) -> tuple[nn.Module, nn.Module]:
 
 def test_the_published_parameter_counts_at_64_pixels() -> None:
     generator, discriminator = published()
-    # 4x4 kernels without bias, then scale and shift of the batch norm; the last layer has a bias and no norm.
+    # 4x4 kernels without bias, then scale and shift of the batch norm; the last layer has neither.
     layers = [
         100 * 512 * 16 + 2 * 512,
         512 * 256 * 16 + 2 * 256,
         256 * 128 * 16 + 2 * 128,
         128 * 64 * 16 + 2 * 64,
-        64 * 1 * 16 + 1,
+        64 * 1 * 16,
     ]
-    assert sum(layers) == 3_574_657
-    assert sum(tensor.numel() for tensor in generator.parameters()) == 3_574_657
+    assert sum(layers) == 3_574_656
+    assert sum(tensor.numel() for tensor in generator.parameters()) == 3_574_656
     layers = [
         1 * 64 * 16 + 2 * 64,  # the first layer has batch norm too
         64 * 128 * 16 + 2 * 128,
         128 * 256 * 16 + 2 * 256,
         256 * 512 * 16 + 2 * 512,
-        512 * 1 * 16 + 1,
+        512 * 1 * 16,
     ]
-    assert sum(layers) == 2_763_649
-    assert sum(tensor.numel() for tensor in discriminator.parameters()) == 2_763_649
+    assert sum(layers) == 2_763_648
+    assert sum(tensor.numel() for tensor in discriminator.parameters()) == 2_763_648
 
 
 def test_the_published_layers() -> None:
@@ -150,6 +156,8 @@ def test_without_norm_the_signal_neither_vanishes_nor_explodes() -> None:
         ({"widht": 8}, r"unknown parameter 'gan\.model\.widht' \(did you mean 'width'"),
         ({"width": 2}, r"'gan\.model\.width' = 2"),
         ({"upsample": "bilinear"}, "upsample"),
+        ({"activation": "swish"}, "activation"),
+        ({"conditioning": "label"}, "conditioning"),
         ({"latent_dim": 0}, "latent_dim"),
     ],
 )

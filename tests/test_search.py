@@ -244,7 +244,7 @@ def test_one_finalist_is_not_trained_again(wide: Config, storage: str) -> None:
         ({"train.steps": {"low": 1, "high": 2}}, "'train.steps' is outside the gan section"),
         ({"gan.lrr": {"low": 1, "high": 2}}, r"unknown parameter 'gan\.lrr' \(did you mean 'lr'"),
         ({"gan.lr": {"low": -1, "high": 1}}, r"'gan\.lr' = -1"),
-        ({"gan.loss": {"choices": ["bce", "hinge"]}}, "hinge"),
+        ({"gan.loss": {"choices": ["bce", "wasserstein"]}}, "wasserstein"),
         ({"gan.model.widht": {"low": 8, "high": 16}}, r"unknown parameter 'gan\.model\.widht' \(did you mean 'width'"),
         ({"gan.model.width": {"low": 1, "high": 16}}, r"'gan\.model\.width' = 1"),
         ({"gan.model.name": {"choices": ["dcgan", "stylegan"]}}, "stylegan"),

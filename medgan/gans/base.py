@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 
+import torch
 from torch import Tensor, nn
 
 from medgan.config import GanConfig
@@ -36,6 +37,14 @@ class Gan(nn.Module, ABC):
     @abstractmethod
     def generator_losses(self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness) -> dict[str, Tensor]:
         """Losses to sum."""
+
+    def set_progress(self, fraction: float) -> None:
+        """Called before each step with the share of the budget that is done; schedules hang on it."""
+
+    @torch.no_grad()
+    def held_out_figures(self, held_out: Batch, drawn: Tensor) -> dict[str, float]:
+        """Figures to log at an evaluation: of held-out real images, and of as many generated ones."""
+        return {}
 
     @abstractmethod
     def draw(self, generators: nn.ModuleDict, z: Tensor, label: Tensor | None) -> Tensor:

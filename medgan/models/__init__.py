@@ -6,6 +6,7 @@ from torch import nn
 
 from medgan.data.spec import ImageSpec
 from medgan.models.dcgan import DCGAN
+from medgan.models.transformer import Transformer
 
 
 class Model(Protocol):
@@ -23,4 +24,4 @@ class Model(Protocol):
     def discriminator(self, spec: ImageSpec) -> nn.Module: ...
 
 
-MODELS: dict[str, type[Model]] = {"dcgan": DCGAN}
+MODELS: dict[str, type[Model]] = {"dcgan": DCGAN, "transformer": Transformer}

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from medgan.config import GanConfig, TrainConfig
 from medgan.data.loader import Batches
+from medgan.data.spec import Batch
 from medgan.data.store import Prepared
 from medgan.device import autocast, resolve_precision, resolve_threads
 from medgan.errors import DivergedError
@@ -33,11 +34,13 @@ class Judge:
     """How generated images are scored: n labels to draw (or None, with `n`), and a callable, lower is better.
 
     score: (n, H, W, C) uint8 -> float. It is given, so that training knows nothing of evaluation.
+    held_out: real images of the first labels, for what the discriminator says of images that it never saw.
     """
 
     n: int
     labels: NDArray[np.int64] | None
     score: Callable[[NDArray[np.uint8]], float]
+    held_out: Batch | None = None
 
 
 @dataclass(frozen=True)
@@ -93,7 +96,7 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
     batches = Batches(prepared, "train", batch=state.gan_config.batch, seed=state.seed)
     precision = resolve_precision(config.precision)
     evaluations = {math.ceil(steps * k / config.evaluations) for k in range(1, config.evaluations + 1)}
-    log_every = max(1, steps // LOG_POINTS)
+    log_every = _log_every(state)
     if state.step == 0:
         _save_samples(state, directory)
     with _stop_requested() as stopping:
@@ -103,7 +106,7 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
             listener.on_step(state.step)
             evaluated = state.step in evaluations
             saved = evaluated or state.step % config.checkpoint_every == 0 or stopping.is_set()
-            logged = state.step % log_every == 0
+            logged = (state.step - 1) % log_every == 0
             if logged or saved:
                 row = {name: float(value) for name, value in values.items()}
                 _check_finite(state, row, weights=saved)
@@ -122,23 +125,34 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
                 )
 
 
+def _log_every(state: State) -> int:
+    """Some two hundred points; on steps with a penalty, which would otherwise never be seen."""
+    every, penalty = state.config.steps // LOG_POINTS, state.gan_config.penalty_every
+    return 1 if every <= 1 else math.ceil(every / penalty) * penalty
+
+
 def _step(state: State, batches: Batches, precision: str) -> dict[str, Tensor]:
-    """One update of each side on one shared batch of fakes; returns what is worth logging."""
-    gan, randomness = state.gan, StepRandomness(state.seed, state.step)
+    """One update of the generator after its discriminator's, the last on the same fakes; returns what to log."""
+    gan, count = state.gan, state.gan_config.discriminator_steps
+    gan.set_progress(state.step / state.config.steps)
     state.set_learning_rates()
-    batch = batches.at(state.step)
-    with autocast(precision):
-        fakes = gan.fakes(batch, randomness)
-        terms, figures = gan.discriminator_losses(batch, fakes, randomness)
-    _update(state.optimizers["discriminator"], terms)
+    logged: dict[str, Tensor] = {}
+    for turn in range(state.step * count, (state.step + 1) * count):
+        batch, randomness = batches.at(turn), StepRandomness(state.seed, turn)
+        shared = turn == (state.step + 1) * count - 1
+        with autocast(precision):
+            with torch.set_grad_enabled(shared):
+                fakes = gan.fakes(batch, randomness)
+            terms, figures = gan.discriminator_losses(batch, fakes, randomness)
+        _update(state.optimizers["discriminator"], terms)
+        logged |= {f"loss/{name}": value.detach() for name, value in terms.items()} | figures
     gan.discriminators.requires_grad_(False)  # their weight gradients are not wanted below
     with autocast(precision):
         generator_terms = gan.generator_losses(batch, fakes, randomness)
     _update(state.optimizers["generator"], generator_terms)
     gan.discriminators.requires_grad_(True)
     state.ema.update(gan.generators, state.step)
-    logged = {f"loss/{name}": value.detach() for name, value in (terms | generator_terms).items()}
-    return logged | figures
+    return logged | {f"loss/{name}": value.detach() for name, value in generator_terms.items()}
 
 
 def _check_finite(state: State, row: Row, *, weights: bool) -> None:
@@ -163,8 +177,13 @@ def _evaluate(state: State, judge: Judge, directory: Path) -> None:
     """Score raw and averaged weights on the same z: in short runs the average lags behind."""
     row: Row = {"step": state.step, "time": time.time()}
     for weights, generators in (("raw", state.gan.generators), ("ema", state.ema.generators)):
-        score = judge.score(generate(state.gan, generators, judge.n, judge.labels, seed=state.seed))
+        drawn = generate(state.gan, generators, judge.n, judge.labels, seed=state.seed)
+        score = judge.score(drawn)
         row[f"validation/{weights}"] = score
+        if weights == "raw" and judge.held_out is not None:
+            # These are the weights that the discriminator plays against.
+            images = torch.from_numpy(drawn[: len(judge.held_out.image)]).permute(0, 3, 1, 2) / 127.5 - 1
+            row |= state.gan.held_out_figures(judge.held_out, images)
         _check_finite(state, row, weights=False)
         if score < state.best.score:
             tensors = {name: tensor.detach().clone() for name, tensor in generators.state_dict().items()}

@@ -1,12 +1,13 @@
 """The state of a training: networks, averages, optimisers, scores; how it is saved and restored."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from medgan.config import GanConfig, TrainConfig
 from medgan.data.spec import ImageSpec
@@ -42,7 +43,7 @@ class State:
         self.gan.to(memory_format=torch.channels_last)
         self.ema = Ema(self.gan.generators, gan_config.ema)
         self.optimizers = {
-            name: torch.optim.Adam(networks.parameters(), lr=lr, betas=gan_config.betas, fused=True)
+            name: _optimizer(gan_config, networks.parameters(), lr)
             for name, networks, lr in (
                 ("generator", self.gan.generators, gan_config.lr),
                 ("discriminator", self.gan.discriminators, gan_config.lr * gan_config.discriminator_lr_ratio),
@@ -71,7 +72,9 @@ class State:
         tensors |= {f"best.{name}": tensor for name, tensor in self.best.tensors.items()}
         for name, optimizer in self.optimizers.items():
             for index, values in optimizer.state_dict()["state"].items():
-                tensors |= {f"{name}.{index}.{key}": value for key, value in values.items()}
+                # SGD without momentum keeps a None for each weight.
+                kept = {key: value for key, value in values.items() if value is not None}
+                tensors |= {f"{name}.{index}.{key}": value for key, value in kept.items()}
         best = {"score": self.best.score, "step": self.best.step, "weights": self.best.weights}
         meta = {"identity": self.identity(), "steps": self.config.steps, "rows": self.rows, "best": best}
         # clone: a tensor that two names share (best and ema at an evaluation) cannot be saved twice.
@@ -111,6 +114,20 @@ class State:
         self.best = Best(**checkpoint.meta["best"], tensors=part.get("best", {}))
         self.step, self.rows = checkpoint.step, checkpoint.meta["rows"]
         return self.step
+
+
+def _optimizer(config: GanConfig, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+    first, second = config.betas
+    decay = config.weight_decay
+    match config.optimizer:
+        case "adam":
+            return torch.optim.Adam(parameters, lr, (first, second), weight_decay=decay, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(parameters, lr, (first, second), weight_decay=decay, fused=True)
+        case "rmsprop":
+            return torch.optim.RMSprop(parameters, lr, alpha=second, weight_decay=decay)
+        case "sgd":
+            return torch.optim.SGD(parameters, lr, momentum=first, weight_decay=decay)
 
 
 def _parts(tensors: dict[str, Tensor]) -> dict[str, dict[str, Tensor]]:
