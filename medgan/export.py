@@ -32,15 +32,15 @@ class Exported:
 
 
 class _Drawing(nn.Module):
-    """`Gan.draw` as a module with the contract's inputs."""
+    """`Gan.draw` as a module with the contract's inputs, in the order of `gan.inputs`."""
 
     def __init__(self, gan: Gan, generators: nn.ModuleDict) -> None:
         super().__init__()
         # channels_last is for training; the exporter would write its transposes into the graph.
         self.gan, self.generators = gan, generators.to(memory_format=torch.contiguous_format)
 
-    def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
-        return self.gan.draw(self.generators, z, label)
+    def forward(self, *inputs: Tensor) -> Tensor:
+        return self.gan.draw(self.generators, dict(zip(self.gan.inputs, inputs, strict=True)))
 
 
 def export(gan: Gan, generators: nn.ModuleDict, directory: Path, metadata: dict[str, str]) -> Exported:
@@ -49,7 +49,7 @@ def export(gan: Gan, generators: nn.ModuleDict, directory: Path, metadata: dict[
     metadata: what the contract asks for beside `contract`, `z` and `label_names`; label_names is a JSON list.
     """
     module = _Drawing(gan, generators).eval()
-    names = ["z", "label"] if gan.spec.classes else ["z"]
+    names = list(gan.inputs)
     arguments = _arguments(gan, 2)
     batch = torch.export.Dim("N", min=1, max=65536)
     with warnings.catch_warnings(), torch.no_grad():
@@ -61,7 +61,7 @@ def export(gan: Gan, generators: nn.ModuleDict, directory: Path, metadata: dict[
             verbose=False,
             input_names=names,
             output_names=["image"],
-            dynamic_shapes=({0: batch},) * len(arguments),
+            dynamic_shapes=(({0: batch},) * len(arguments),),
         )
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
@@ -79,13 +79,26 @@ def export(gan: Gan, generators: nn.ModuleDict, directory: Path, metadata: dict[
         inputs = _arguments(gan, n)
         with torch.no_grad():
             expected = module(*inputs).numpy()
-        parity[n] = float(np.abs(runtime.run(*(tensor.numpy() for tensor in inputs)) - expected).max())
+        parity[n] = float(
+            np.abs(
+                runtime.run(**{name: tensor.numpy() for name, tensor in zip(names, inputs, strict=True)}) - expected
+            ).max()
+        )
     return Exported(path, path.stat().st_size, parity)
 
 
 def _arguments(gan: Gan, n: int) -> tuple[Tensor, ...]:
+    """n of each input: random z, the classes in turn, squares of every side as masks."""
+    spec = gan.spec
     z = torch.randn(n, gan.latent_dim, generator=torch.Generator().manual_seed(n))
-    return (z, torch.arange(n) % gan.spec.classes) if gan.spec.classes else (z,)
+    inside = torch.arange(spec.size) < (torch.arange(n) % spec.size)[:, None]
+    square = (inside[:, :, None] & inside[:, None, :]).float()[:, None]
+    made = {
+        "z": z,
+        "label": torch.arange(n) % max(1, spec.classes),
+        "mask": square.expand(-1, spec.mask_channels, -1, -1).contiguous(),
+    }
+    return tuple(made[name] for name in gan.inputs)
 
 
 def _clean(model: onnx.ModelProto, metadata: dict[str, str]) -> None:

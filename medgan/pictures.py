@@ -40,7 +40,7 @@ def save_image(path: Path, image: NDArray[np.uint8]) -> None:
 def by_class(labels: NDArray[np.int64] | None, splits: NDArray[np.bool_], *, classes: int, columns: int) -> list[int]:
     """Indices of a grid with one row a class (or four rows where there are no classes) out of the allowed images.
 
-    Spread over the data set, since neighbours in it are often slices of one patient.
+    Spread over the data set, since neighbours in it are often slices of one patient; repeated where there are too few.
     """
     if labels is None or classes == 0:
         return _spread(np.flatnonzero(splits), 4 * columns)
@@ -48,5 +48,5 @@ def by_class(labels: NDArray[np.int64] | None, splits: NDArray[np.bool_], *, cla
 
 
 def _spread(indices: NDArray[np.int64], count: int) -> list[int]:
-    steps = np.linspace(0, len(indices), min(count, len(indices)), endpoint=False).astype(int)
+    steps = np.linspace(0, len(indices), count, endpoint=False).astype(int)
     return [int(i) for i in indices[steps]]

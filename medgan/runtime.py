@@ -36,34 +36,61 @@ class OnnxGenerator:
             raise MedganError(
                 f"{path} follows contract '{found}', this runtime needs '{CONTRACT}'; export it with medgan"
             )
-        inputs = {node.name: node.shape for node in self._session.get_inputs()}
-        self.latent_dim: int = inputs["z"][1]
-        self.conditional: bool = "label" in inputs
+        # Shape of one element of each input, by name: of z, label and mask, those that this model takes.
+        self.inputs: dict[str, tuple[int, ...]] = {
+            node.name: tuple(node.shape[1:]) for node in self._session.get_inputs()
+        }
+        self.latent_dim: int = self.inputs["z"][0]
+        self.conditional: bool = "label" in self.inputs
         self.label_names: tuple[str, ...] = tuple(json.loads(self.metadata["label_names"]))
         self.image_shape: tuple[int, int, int] = tuple(self._session.get_outputs()[0].shape[1:])
 
-    def run(self, z: NDArray[np.float32], label: NDArray[np.int64] | None = None) -> NDArray[np.float32]:
-        """z (N, latent_dim) float32, label (N,) int64 for a conditional generator: images (N, C, H, W) in [-1, 1]."""
-        feed: dict[str, NDArray[Any]] = {"z": z} if label is None else {"z": z, "label": label}
-        (image,) = self._session.run(["image"], feed)
+    def run(self, **inputs: NDArray[Any]) -> NDArray[np.float32]:
+        """The model as it is: z (N, latent_dim) float32, label (N,) int64 and mask (N, M, H, W) float32, as it needs.
+
+        Returns images (N, C, H, W) float32 in [-1, 1].
+        """
+        (image,) = self._session.run(["image"], inputs)
         drawn: NDArray[np.float32] = image
         return drawn
 
     def draw(
-        self, count: int, *, seed: int, labels: str | Sequence[int] | NDArray[np.int64] | None = None, batch: int = 64
+        self,
+        count: int,
+        *,
+        seed: int,
+        labels: str | Sequence[int] | NDArray[np.int64] | None = None,
+        masks: NDArray[Any] | None = None,
+        batch: int = 64,
     ) -> NDArray[np.float32]:
-        """Images (count, C, H, W) float32 in [-1, 1]; the same seed and labels draw the same images.
+        """Images (count, C, H, W) float32 in [-1, 1]; the same seed, labels and masks draw the same images.
 
         labels: a class name for all, a class index for each, or None: the classes in turn.
-        Raises MedganError for a label that the generator does not know.
+        masks: (H, W) for all, or (count, M, H, W); where not zero, the lesion goes.
+        Raises MedganError for a label that the generator does not know, and a mask that is missing or does not fit.
         """
-        z = np.random.default_rng(seed).standard_normal((count, self.latent_dim), dtype=np.float32)
-        chosen = self.codes(count, labels)
+        inputs: dict[str, NDArray[Any]] = {
+            "z": np.random.default_rng(seed).standard_normal((count, self.latent_dim), dtype=np.float32)
+        }
+        if (codes := self.codes(count, labels)) is not None:
+            inputs["label"] = codes
+        if (planes := self._masks(count, masks)) is not None:
+            inputs["mask"] = planes
         parts = [
-            self.run(z[i : i + batch], None if chosen is None else chosen[i : i + batch])
-            for i in range(0, count, batch)
+            self.run(**{name: array[i : i + batch] for name, array in inputs.items()}) for i in range(0, count, batch)
         ]
         return np.concatenate(parts) if parts else np.empty((0, *self.image_shape), np.float32)
+
+    def _masks(self, count: int, masks: NDArray[Any] | None) -> NDArray[np.float32] | None:
+        if "mask" not in self.inputs:
+            if masks is not None:
+                raise MedganError("this generator takes no mask")
+            return None
+        shape = self.inputs["mask"]
+        if masks is None or masks.shape not in (shape[1:], (count, *shape)):
+            given = "none was given" if masks is None else f"it has shape {masks.shape}"
+            raise MedganError(f"this generator needs a mask of {shape[1]}x{shape[2]} pixels; {given}")
+        return np.ascontiguousarray(np.broadcast_to(masks != 0, (count, *shape)), dtype=np.float32)
 
     def codes(
         self, count: int, labels: str | Sequence[int] | NDArray[np.int64] | None = None
@@ -91,7 +118,7 @@ def golden_difference(generator: OnnxGenerator, golden: Path) -> float:
         raise MedganError(f"{golden} does not exist; copy it from beside the exported model")
     try:
         with golden.open("rb") as file, np.load(file) as saved:
-            z, label, image = saved["z"], saved.get("label"), saved["image"]
+            inputs, image = {name: saved[name] for name in generator.inputs}, saved["image"]
     except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
         raise MedganError(f"{golden} is damaged ({error}); copy it from beside the exported model") from None
-    return float(np.abs(generator.run(z, label) - image).max())
+    return float(np.abs(generator.run(**inputs) - image).max())

@@ -8,17 +8,18 @@ import numpy as np
 
 from medgan.config import load_config
 from medgan.console import run
+from medgan.data.loader import conditions
 from medgan.data.store import open_prepared
 from medgan.device import use_threads
 from medgan.evaluation.copying import copied_share
 from medgan.evaluation.fidelity import agreement, measure, reference
-from medgan.pictures import by_class, grid, save_image
+from medgan.pictures import grid, save_image
 from medgan.randomness import derive_seed
 from medgan.training.loop import GRID_COLUMNS, generate, sample_grid
 from medgan.training.result import load_generators
 from pipelines import METRICS, PARAMS, PREPARED, REPORTS, TRAIN
 from pipelines.recording import find_run, open_store
-from pipelines.scoring import load_extractor
+from pipelines.scoring import load_extractor, shown
 
 
 def main() -> None:
@@ -29,7 +30,7 @@ def main() -> None:
     test = prepared.take("test", n, derive_seed(config.seed, "evaluate"))
     train = prepared.take("train", n, derive_seed(config.seed, "floor"))
     labels = None if prepared.labels is None else np.asarray(prepared.labels[test])
-    drawn = generate(gan, generators, n, labels if gan.spec.classes else None, seed=derive_seed(config.seed, "test"))
+    drawn = generate(gan, generators, n, conditions(prepared, test), seed=derive_seed(config.seed, "test"))
 
     real = reference(extractor, prepared.images[test], split="test")
     floor = measure(extractor, prepared.images[train], real, bootstrap=config.evaluate.bootstrap, seed=config.seed)
@@ -47,9 +48,9 @@ def main() -> None:
         }
 
     shutil.rmtree(REPORTS, ignore_errors=True)
-    save_image(REPORTS / "samples.png", sample_grid(gan, generators))
-    shown = by_class(prepared.labels, prepared.splits == "test", classes=gan.spec.classes, columns=GRID_COLUMNS)
-    save_image(REPORTS / "real.png", grid(prepared.images[shown], columns=GRID_COLUMNS))
+    examples = shown(prepared, "test")
+    save_image(REPORTS / "samples.png", sample_grid(gan, generators, conditions(prepared, examples)))
+    save_image(REPORTS / "real.png", grid(prepared.images[examples], columns=GRID_COLUMNS))
     METRICS.write_text(json.dumps(metrics, indent=2) + "\n")
     store = open_store(config.data.name)
     run_id, description = find_run(store, config.data.name)

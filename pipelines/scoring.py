@@ -3,17 +3,18 @@
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from medgan.config import Config, GanConfig, TrainConfig
-from medgan.data.loader import gather
+from medgan.data.loader import conditions, gather
 from medgan.data.store import Prepared, open_prepared
 from medgan.evaluation.features import Extractor
 from medgan.evaluation.fidelity import Fidelity, measure, reference, score
 from medgan.fingerprint import fingerprint
-from medgan.pictures import to_uint8
+from medgan.pictures import by_class, to_uint8
 from medgan.randomness import derive_seed
 from medgan.runtime import OnnxGenerator
-from medgan.training.loop import Judge
+from medgan.training.loop import GRID_COLUMNS, Judge
 from pipelines import FEATURES, PREPARED
 
 # These change how a training runs, not what it gives.
@@ -27,12 +28,22 @@ def load_extractor() -> Extractor:
 
 
 def validation_judge(prepared: Prepared, extractor: Extractor, n: int, seed: int) -> Judge:
-    """FID against n validation images, generated with their labels, which unconditional networks ignore."""
+    """FID against n validation images, generated under their conditions, as far as the networks look at them."""
     chosen = prepared.take("validation", n, derive_seed(seed, "judge"))
     real = reference(extractor, prepared.images[chosen], split="validation")
-    labels = np.asarray(prepared.labels[chosen]) if prepared.labels is not None else None
-    held_out = gather(prepared, chosen[:_HELD_OUT])
-    return Judge(n, labels, lambda images: score(extractor, images, real), held_out)
+    return Judge(
+        n,
+        conditions(prepared, chosen),
+        lambda images: score(extractor, images, real),
+        conditions(prepared, shown(prepared, "validation")),
+        gather(prepared, chosen[:_HELD_OUT]),
+    )
+
+
+def shown(prepared: Prepared, split: str) -> NDArray[np.int64]:
+    """Images that stand for a split in pictures: a row a class, or four rows."""
+    classes = len(prepared.label_names)
+    return np.array(by_class(prepared.labels, prepared.splits == split, classes=classes, columns=GRID_COLUMNS))
 
 
 def training_fingerprint(
@@ -73,7 +84,10 @@ def score_onnx(path: Path, config: Config) -> Fidelity | str:
         return f"the champion draws {generator.image_shape}, this data has {spec}; give it another data.name"
     if generator.conditional and generator.label_names != prepared.label_names:
         return f"the champion draws the classes {', '.join(generator.label_names)}; give this data another data.name"
-    labels = np.asarray(prepared.labels[test]) if generator.conditional and prepared.labels is not None else None
-    drawn = to_uint8(generator.draw(n, seed=derive_seed(config.seed, "test"), labels=labels))
+    given = {name: tensor.numpy() for name, tensor in conditions(prepared, test).items()}
+    if missing := generator.inputs.keys() - given.keys() - {"z"}:
+        return f"the champion needs {', '.join(sorted(missing))}, which this data has not; give it another data.name"
+    labels, masks = (given.get(name) if name in generator.inputs else None for name in ("label", "mask"))
+    drawn = to_uint8(generator.draw(n, seed=derive_seed(config.seed, "test"), labels=labels, masks=masks))
     real = reference(extractor, prepared.images[test], split="test")
     return measure(extractor, drawn, real, bootstrap=config.evaluate.bootstrap, seed=config.seed)

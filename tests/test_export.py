@@ -35,9 +35,14 @@ def made(config: Config, *, conditional: bool = True, upsample: str = "nearest")
         gan = build_gan(gan_config, ImageSpec(16, 1, classes=3))
         with torch.no_grad():
             for _ in range(30):  # as after a training: batch norm has seen images
-                gan.draw(gan.generators, torch.randn(16, gan.latent_dim), torch.arange(16) % 3)
+                gan.draw(gan.generators, inputs(gan, 16))
     # as the training has it
     return gan.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+
+
+def inputs(gan: Gan, n: int) -> dict[str, torch.Tensor]:
+    made = {"z": torch.randn(n, gan.latent_dim), "label": torch.arange(n) % 3}
+    return {name: made[name] for name in gan.inputs}
 
 
 def metadata(gan: Gan) -> dict[str, str]:
@@ -54,11 +59,10 @@ def test_onnxruntime_draws_what_torch_draws(config: Config, tmp_path: Path, cond
     # Once more, by hand, at sizes that the export did not try.
     runtime = OnnxGenerator(exported.path)
     for n in (2, 33):
-        z = torch.randn(n, gan.latent_dim)
-        label = torch.arange(n) % 3 if conditional else None
+        given = inputs(gan, n)
         with torch.no_grad():
-            expected = gan.eval().draw(gan.generators, z, label).numpy()
-        drawn = runtime.run(z.numpy(), None if label is None else label.numpy())
+            expected = gan.eval().draw(gan.generators, given).numpy()
+        drawn = runtime.run(**{name: tensor.numpy() for name, tensor in given.items()})
         assert drawn.dtype == np.float32 and drawn.shape == (n, 1, 16, 16)
         assert np.abs(drawn - expected).max() <= 1e-5
         assert expected.std() > 0.003
@@ -117,9 +121,9 @@ def test_golden_vectors_prove_the_file(config: Config, tmp_path: Path) -> None:
 
 def test_exporting_leaves_the_generator_usable(config: Config, tmp_path: Path) -> None:
     gan = made(config)
-    z, label = torch.randn(3, gan.latent_dim), torch.arange(3)
+    given = inputs(gan, 3)
     gan.eval()
     with torch.no_grad():
-        before = gan.draw(gan.generators, z, label)
+        before = gan.draw(gan.generators, given)
         export(gan, gan.generators, tmp_path, metadata(gan))
-        assert torch.allclose(gan.draw(gan.generators, z, label), before, atol=1e-6)
+        assert torch.allclose(gan.draw(gan.generators, given), before, atol=1e-6)

@@ -282,17 +282,18 @@ def test_drawing_uses_the_weights_that_it_is_given(config: Config) -> None:
     with torch.no_grad():
         for parameter in other.generators.parameters():
             parameter.add_(0.1)
-    z, label = torch.randn(2, gan.latent_dim), torch.tensor([0, 1])
+    inputs = {"z": torch.randn(2, gan.latent_dim), "label": torch.tensor([0, 1])}
     gan.eval()
     other.eval()
-    assert torch.equal(gan.draw(other.generators, z, label), other.draw(other.generators, z, label))
-    assert not torch.equal(gan.draw(gan.generators, z, label), gan.draw(other.generators, z, label))
+    assert torch.equal(gan.draw(other.generators, inputs), other.draw(other.generators, inputs))
+    assert not torch.equal(gan.draw(gan.generators, inputs), gan.draw(other.generators, inputs))
 
 
 def test_autocast_draws_float32(config: Config) -> None:
     gan = made(config)
     with torch.autocast("cpu", torch.bfloat16):
-        assert gan.draw(gan.generators, torch.randn(2, gan.latent_dim), torch.tensor([0, 1])).dtype == torch.float32
+        inputs = {"z": torch.randn(2, gan.latent_dim), "label": torch.tensor([0, 1])}
+        assert gan.draw(gan.generators, inputs).dtype == torch.float32
 
 
 def test_conditional_without_labels_is_a_sentence(config: Config) -> None:

@@ -28,12 +28,15 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "P
 TRAINING = """
 import json, sys, time
 from pathlib import Path
+import numpy as np
 from medgan.config import parse_config
+from medgan.data.loader import conditions
 from medgan.data.store import open_prepared
 from medgan.training.loop import Judge, Listener, fit
 
 config, prepared = parse_config(json.loads(Path("config.json").read_text())), open_prepared(Path(sys.argv[1]))
-judge = Judge(16, None if prepared.labels is None else prepared.labels[:16], lambda images: float(images.mean()))
+given = conditions(prepared, np.arange(16))
+judge = Judge(16, given, lambda images: float(images.mean()), given)
 
 def heard(step):
     print("step", step, flush=True)

@@ -4,6 +4,7 @@ import json
 import math
 import shutil
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import pytest
 import torch
 
 from medgan.config import Config
-from medgan.data.loader import Batches, gather
+from medgan.data.loader import Batches, conditions, gather
 from medgan.data.store import Prepared
 from medgan.errors import DivergedError, MedganError
 from medgan.training import loop, state
@@ -22,9 +23,11 @@ from medgan.training.loop import Judge, Listener, Trained, fit, generate
 from medgan.training.state import State
 
 
-def judge(prepared: Prepared) -> Judge:
-    labels = None if prepared.labels is None else np.array(prepared.labels[:16])
-    return Judge(16, labels, lambda images: float(images.mean()))
+def judge(
+    prepared: Prepared, score: Callable[[Any], float] = lambda images: float(images.mean()), held_out: Any = None
+) -> Judge:
+    given = conditions(prepared, np.arange(16))
+    return Judge(16, given, score, given, held_out)
 
 
 def train(
@@ -234,7 +237,7 @@ def test_a_real_divergence_is_found(config: Config, prepared: Prepared, tmp_path
 
 def test_a_score_that_is_not_a_number_is_a_divergence(config: Config, prepared: Prepared, tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match="validation/raw is not finite"):
-        nothing = Judge(16, judge(prepared).labels, lambda images: math.nan)
+        nothing = judge(prepared, lambda images: math.nan)
         fit(config.gan, config.train, prepared, seed=1, judge=nothing, directory=tmp_path)
 
 
@@ -258,13 +261,13 @@ def test_best_is_the_lowest_of_raw_and_averaged_weights(
         return left.pop(0)
 
     told: list[tuple[int, float]] = []
-    given = Judge(16, judge(prepared).labels, score)
+    given = judge(prepared, score)
     listener = Listener(on_evaluation=lambda step, value: told.append((step, value)))
     trained = fit(config.gan, config.train, prepared, seed=1, judge=given, directory=tmp_path, listener=listener)
     assert (trained.best.score, trained.best.step, trained.best.weights) == best
     assert told == [(3, min(scores[:2])), (6, min(scores))]
     winner = seen[scores.index(min(scores))]
-    assert (generate(trained.gan, trained.generators, 16, given.labels, seed=1) == winner).all()
+    assert (generate(trained.gan, trained.generators, 16, given.conditions, seed=1) == winner).all()
     assert not (seen[0] == seen[1]).all()
 
 
@@ -329,15 +332,14 @@ def test_instance_noise_ends_at_its_share_of_the_budget(config: Config, prepared
 
 def test_held_out_figures_stand_in_the_evaluation_rows(config: Config, prepared: Prepared, tmp_path: Path) -> None:
     """Of the raw weights of that step, which play against the discriminator; fewer images than the score has."""
-    scores, labels = [4.0, 4.0, 3.0, 5.0], np.array(prepared.labels[:16]) if prepared.labels is not None else None
-    held_out = gather(prepared, np.arange(10))
-    given = Judge(16, labels, lambda images: scores.pop(0), held_out)
+    scores, held_out = [4.0, 4.0, 3.0, 5.0], gather(prepared, np.arange(10))
+    given = judge(prepared, lambda images: scores.pop(0), held_out)
     trained = fit(config.gan, config.train, prepared, seed=1, judge=given, directory=tmp_path)
     names = {"held_out/logits_real", "held_out/logits_fake", "held_out/accuracy"}
     for row in trained.rows:
         assert names & row.keys() == (names if "validation/best" in row else set())
     assert (trained.best.step, trained.best.weights) == (6, "raw")
-    drawn = torch.from_numpy(generate(trained.gan, trained.generators, 16, labels, seed=1)[:10])
+    drawn = torch.from_numpy(generate(trained.gan, trained.generators, 16, given.conditions, seed=1)[:10])
     figures = trained.gan.held_out_figures(held_out, drawn.permute(0, 3, 1, 2) / 127.5 - 1)
     assert figures == {name: trained.rows[-1][name] for name in names}
 
@@ -377,7 +379,7 @@ def test_labelled_data_train_an_unconditional_generator(config: Config, prepared
     """The judge brings the labels of its real images all the same."""
     trained = train(config, prepared, tmp_path, gan__conditional=False)
     assert trained.gan.spec.classes == 0
-    assert generate(trained.gan, trained.generators, 3, None, seed=0).shape == (3, 16, 16, 1)
+    assert generate(trained.gan, trained.generators, 3, {}, seed=0).shape == (3, 16, 16, 1)
 
 
 def test_bf16_trains_and_draws_float32(config: Config, prepared: Prepared, tmp_path: Path) -> None:
@@ -423,7 +425,7 @@ def test_what_is_written_can_be_read(config: Config, prepared: Prepared, tmp_pat
     assert (description.fingerprint, description.data_md5) == ("f00", prepared.md5)
     assert description.label_names == prepared.label_names
     assert description.score == trained.best.score
-    labels = np.arange(6) % 3
+    labels = {"label": torch.arange(6) % 3}
     drawn = generate(gan, generators, 6, labels, seed=4)
     assert (drawn == generate(trained.gan, trained.generators, 6, labels, seed=4)).all()
     assert read_rows(tmp_path / "out") == trained.rows == json.loads(json.dumps(trained.rows))

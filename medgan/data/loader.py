@@ -1,8 +1,11 @@
 """Batches of a split: any step's batch can be made at any time, so a resumed run sees the data of the unbroken one."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from medgan.data.spec import Batch
 from medgan.data.store import Prepared
@@ -38,18 +41,23 @@ class Batches:
 
 
 def gather(prepared: Prepared, indices: NDArray[np.int64]) -> Batch:
-    """The images of these indices, normalised."""
+    """The images of these indices, normalised, with all that belongs to them."""
+    return Batch(image=_normalised(prepared, prepared.images, indices), **conditions(prepared, indices))
 
-    def normalised(array: NDArray[np.uint8] | NDArray[np.uint16]) -> torch.Tensor:
-        low, high = prepared.value_range
-        rows = torch.from_numpy(np.ascontiguousarray(array[indices]).astype(np.float32))
-        return rows.sub_(low).mul_(2 / (high - low)).sub_(1).permute(0, 3, 1, 2)
 
-    return Batch(
-        image=normalised(prepared.images),
-        label=torch.from_numpy(prepared.labels[indices]) if prepared.labels is not None else None,
-        source=normalised(prepared.sources) if prepared.sources is not None else None,
-        mask=torch.from_numpy(prepared.masks[indices].astype(np.float32)).permute(0, 3, 1, 2)
-        if prepared.masks is not None
-        else None,
-    )
+def conditions(prepared: Prepared, indices: NDArray[np.int64]) -> dict[str, Tensor]:
+    """What a generator may be given to draw such images: label, mask and source, where the data has them."""
+    found = {}
+    if prepared.labels is not None:
+        found["label"] = torch.from_numpy(prepared.labels[indices])
+    if prepared.masks is not None:
+        found["mask"] = torch.from_numpy(prepared.masks[indices].astype(np.float32)).permute(0, 3, 1, 2)
+    if prepared.sources is not None:
+        found["source"] = _normalised(prepared, prepared.sources, indices)
+    return found
+
+
+def _normalised(prepared: Prepared, array: NDArray[Any], indices: NDArray[np.int64]) -> Tensor:
+    low, high = prepared.value_range
+    rows = torch.from_numpy(np.ascontiguousarray(array[indices]).astype(np.float32))
+    return rows.sub_(low).mul_(2 / (high - low)).sub_(1).permute(0, 3, 1, 2)

@@ -56,3 +56,11 @@ class Batch:
     label: Tensor | None = None
     source: Tensor | None = None
     mask: Tensor | None = None
+
+    def conditions(self) -> dict[str, Tensor]:
+        """What a generator may be given of these images, by the name of its input."""
+        return {
+            name: tensor
+            for name, tensor in (("label", self.label), ("mask", self.mask), ("source", self.source))
+            if tensor is not None
+        }

@@ -1,6 +1,7 @@
 """What the loop needs to know of a GAN."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,7 @@ class Gan(nn.Module, ABC):
 
     generators: nn.ModuleDict
     discriminators: nn.ModuleDict
-    spec: ImageSpec
+    spec: ImageSpec  # what these networks take of the data: classes is 0 where labels are not looked at
 
     @abstractmethod
     def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
@@ -46,10 +47,23 @@ class Gan(nn.Module, ABC):
         """Figures to log at an evaluation: of held-out real images, and of as many generated ones."""
         return {}
 
+    @property
+    def complete(self) -> bool:
+        """False while a schedule still changes what `draw` does: such weights cannot be the best."""
+        return True
+
+    @property
     @abstractmethod
-    def draw(self, generators: nn.ModuleDict, z: Tensor, label: Tensor | None) -> Tensor:
-        """Images (B, C, H, W) float32 in [-1, 1] from other weights of the same shape, such as the ema."""
+    def inputs(self) -> tuple[str, ...]:
+        """What `draw` needs, in the order of the exported model: of z, label, mask and source."""
 
     @property
     @abstractmethod
     def latent_dim(self) -> int: ...
+
+    @abstractmethod
+    def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Images (B, C, H, W) float32 in [-1, 1] from other weights of the same shape, such as the ema.
+
+        inputs: at least what `inputs` names; the rest is not looked at.
+        """

@@ -30,9 +30,10 @@ def log_model(store: Store, run_id: str, path: Path, *, fingerprint: str) -> str
             store.end(run_id)
             return str(model.model_uri)
     generator = OnnxGenerator(path)
-    inputs: list[ColSpec | TensorSpec] = [TensorSpec(np.dtype(np.float32), (-1, generator.latent_dim), "z")]
-    if generator.conditional:
-        inputs.append(TensorSpec(np.dtype(np.int64), (-1,), "label"))
+    inputs: list[ColSpec | TensorSpec] = [
+        TensorSpec(np.dtype(np.int64 if name == "label" else np.float32), (-1, *shape), name)
+        for name, shape in generator.inputs.items()
+    ]
     outputs: list[ColSpec | TensorSpec] = [TensorSpec(np.dtype(np.float32), (-1, *generator.image_shape), "image")]
     with mlflow.start_run(run_id=run_id):
         info = mlflow.onnx.log_model(

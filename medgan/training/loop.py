@@ -3,7 +3,7 @@
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,15 +31,18 @@ GRID_COLUMNS = 8
 
 @dataclass(frozen=True)
 class Judge:
-    """How generated images are scored: n labels to draw (or None, with `n`), and a callable, lower is better.
+    """How generated images are scored: what to draw, and a callable, lower is better.
 
+    conditions: label, mask and source (n, ...) of n validation images, as far as the data has them.
     score: (n, H, W, C) uint8 -> float. It is given, so that training knows nothing of evaluation.
-    held_out: real images of the first labels, for what the discriminator says of images that it never saw.
+    shown: conditions of the sample grid, GRID_COLUMNS a row.
+    held_out: the first real images, for what the discriminator says of images that it never saw.
     """
 
     n: int
-    labels: NDArray[np.int64] | None
+    conditions: Mapping[str, Tensor]
     score: Callable[[NDArray[np.uint8]], float]
+    shown: Mapping[str, Tensor]
     held_out: Batch | None = None
 
 
@@ -98,7 +101,7 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
     evaluations = {math.ceil(steps * k / config.evaluations) for k in range(1, config.evaluations + 1)}
     log_every = _log_every(state)
     if state.step == 0:
-        _save_samples(state, directory)
+        _save_samples(state, judge, directory)
     with _stop_requested() as stopping:
         while state.step < steps:
             values = _step(state, batches, precision)
@@ -177,7 +180,7 @@ def _evaluate(state: State, judge: Judge, directory: Path) -> None:
     """Score raw and averaged weights on the same z: in short runs the average lags behind."""
     row: Row = {"step": state.step, "time": time.time()}
     for weights, generators in (("raw", state.gan.generators), ("ema", state.ema.generators)):
-        drawn = generate(state.gan, generators, judge.n, judge.labels, seed=state.seed)
+        drawn = generate(state.gan, generators, judge.n, judge.conditions, seed=state.seed)
         score = judge.score(drawn)
         row[f"validation/{weights}"] = score
         if weights == "raw" and judge.held_out is not None:
@@ -185,37 +188,49 @@ def _evaluate(state: State, judge: Judge, directory: Path) -> None:
             images = torch.from_numpy(drawn[: len(judge.held_out.image)]).permute(0, 3, 1, 2) / 127.5 - 1
             row |= state.gan.held_out_figures(judge.held_out, images)
         _check_finite(state, row, weights=False)
-        if score < state.best.score:
+        if score < state.best.score and state.gan.complete:
             tensors = {name: tensor.detach().clone() for name, tensor in generators.state_dict().items()}
             state.best = Best(score, state.step, weights, tensors)
     row["validation/best"] = state.best.score
     state.rows.append(row)
-    _save_samples(state, directory)
+    _save_samples(state, judge, directory)
 
 
-def _save_samples(state: State, directory: Path) -> None:
-    save_image(directory / "samples" / f"step-{state.step:06d}.png", sample_grid(state.gan, state.ema.generators))
+def _save_samples(state: State, judge: Judge, directory: Path) -> None:
+    picture = sample_grid(state.gan, state.ema.generators, judge.shown)
+    save_image(directory / "samples" / f"step-{state.step:06d}.png", picture)
 
 
-def sample_grid(gan: Gan, generators: nn.ModuleDict, rows: int = 4) -> NDArray[np.uint8]:
-    """One row a class (or `rows` rows) of the same z at every call."""
-    classes = gan.spec.classes
-    n = (classes or rows) * GRID_COLUMNS
-    labels = np.repeat(np.arange(classes), GRID_COLUMNS) if classes else None
-    return grid(generate(gan, generators, n, labels, seed=0), columns=GRID_COLUMNS)
+def sample_grid(gan: Gan, generators: nn.ModuleDict, shown: Mapping[str, Tensor]) -> NDArray[np.uint8]:
+    """Rows of GRID_COLUMNS images under these conditions, four rows where there are none; the same z at every call.
+
+    Where the generator is given a mask or a source, each row of images stands below the row of what it was given.
+    """
+    n = len(next(iter(shown.values()))) if shown else 4 * GRID_COLUMNS
+    images = generate(gan, generators, n, shown, seed=0)
+    for name in ("mask", "source"):
+        if name in gan.inputs:
+            values = shown[name][:, :1] * 2 - 1 if name == "mask" else shown[name]
+            given = to_uint8(values.expand(-1, images.shape[-1], -1, -1).numpy())
+            rows = [array.reshape(-1, GRID_COLUMNS, *images.shape[1:]) for array in (given, images)]
+            images = np.stack(rows, axis=1).reshape(-1, *images.shape[1:])
+    return grid(images, columns=GRID_COLUMNS)
 
 
 @torch.no_grad()
 def generate(
-    gan: Gan, generators: nn.ModuleDict, n: int, labels: NDArray[np.int64] | None, *, seed: int, batch: int = 100
+    gan: Gan, generators: nn.ModuleDict, n: int, conditions: Mapping[str, Tensor], *, seed: int, batch: int = 100
 ) -> NDArray[np.uint8]:
-    """(n, H, W, C) uint8 in float32 arithmetic; the same seed gives the same images."""
+    """(n, H, W, C) uint8 in float32 arithmetic; the same seed gives the same images.
+
+    conditions: (n, ...) each; those that the generator does not take are not looked at.
+    """
     z = torch.randn(n, gan.latent_dim, generator=torch_generator(seed, "draw"))
-    label = torch.from_numpy(np.asarray(labels)) if labels is not None else None
+    inputs = {name: tensor for name, tensor in {"z": z, **conditions}.items() if name in gan.inputs}
     was_training = generators.training
     generators.eval()
     drawn = [
-        gan.draw(generators, z[i : i + batch], None if label is None else label[i : i + batch]).numpy()
+        gan.draw(generators, {name: tensor[i : i + batch] for name, tensor in inputs.items()}).numpy()
         for i in range(0, n, batch)
     ]
     generators.train(was_training)

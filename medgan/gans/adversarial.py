@@ -1,0 +1,92 @@
+"""The game of one discriminator against a generator: losses, penalties, and what the discriminator sees of an image."""
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+from medgan import losses
+from medgan.augment import augmented
+from medgan.config import GanConfig
+from medgan.randomness import StepRandomness
+
+Judge = Callable[[Tensor], Tensor]  # images (B, C, H, W) to logits (B,)
+
+_GENERATOR_LOSSES = {
+    "bce": losses.bce_generator,
+    "saturating": losses.saturating_generator,
+    "hinge": losses.hinge_generator,
+}
+
+
+@dataclass
+class Game:
+    """Losses as published, or the relativistic one with R1 + R2 penalties (Huang 2024, "The GAN is dead").
+
+    noise: standard deviation of the instance noise at this step.
+    """
+
+    config: GanConfig
+    noise: float = 0.0
+
+    def set_progress(self, fraction: float) -> None:
+        self.noise = self.config.instance_noise * max(0.0, 1 - fraction / self.config.instance_noise_until)
+
+    def discriminator_terms(
+        self, judge: Judge, real: Tensor, fake: Tensor, randomness: StepRandomness
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Losses of the discriminator, and its mean logits, for real and generated images of one batch."""
+        config = self.config
+        penalised = randomness.step % config.penalty_every == 0 and (config.r1 > 0 or config.r2 > 0)
+        real, fake = (image.detach().requires_grad_(penalised) for image in (real, fake))
+        # Fused attention has no second derivative, which penalties need.
+        with sdpa_kernel(SDPBackend.MATH) if penalised else nullcontext():
+            real_logits = judge(self._seen(real, randomness, "real"))
+            fake_logits = judge(self._seen(fake, randomness, "fake"))
+        if config.loss == "relativistic":
+            terms = {"discriminator": losses.relativistic_discriminator(real_logits, fake_logits)}
+        elif config.loss == "hinge":
+            terms = {"discriminator": losses.hinge_discriminator(real_logits, fake_logits)}
+        else:
+            smoothing = config.label_smoothing
+            terms = {"discriminator": losses.bce_discriminator(real_logits, fake_logits, smoothing=smoothing)}
+        if penalised:
+            # Taken every k-th step at k times the strength: the same pull for less work (Karras 2020).
+            if config.r1 > 0:
+                terms["r1"] = config.penalty_every * config.r1 * losses.gradient_penalty(real_logits, real)
+            if config.r2 > 0:
+                terms["r2"] = config.penalty_every * config.r2 * losses.gradient_penalty(fake_logits, fake)
+        return terms, {"logits_real": real_logits.detach().mean(), "logits_fake": fake_logits.detach().mean()}
+
+    def generator_loss(self, judge: Judge, real: Tensor, fake: Tensor, randomness: StepRandomness) -> Tensor:
+        logits = judge(self._seen(fake, randomness, "fake"))
+        if self.config.loss == "relativistic":
+            with torch.no_grad():
+                real_logits = judge(self._seen(real, randomness, "real"))
+            return losses.relativistic_generator(real_logits, logits)
+        return _GENERATOR_LOSSES[self.config.loss](logits)
+
+    @torch.no_grad()
+    def held_out_figures(self, judge: Judge, real: Tensor, drawn: Tensor) -> dict[str, float]:
+        """Mean logits, and the share of held-out real images that the discriminator takes for real.
+
+        The relativistic loss fixes no zero: an image counts as real there if it beats the mean generated one.
+        """
+        real_logits, drawn_logits = judge(real), judge(drawn)
+        threshold = drawn_logits.mean() if self.config.loss == "relativistic" else torch.zeros(())
+        return {
+            "held_out/logits_real": float(real_logits.mean()),
+            "held_out/logits_fake": float(drawn_logits.mean()),
+            "held_out/accuracy": float((real_logits > threshold).float().mean()),
+        }
+
+    def _seen(self, image: Tensor, randomness: StepRandomness, stream: str) -> Tensor:
+        """An image augmented, then noisy. Both phases of a step see the same."""
+        image = augmented(image, self.config.augment, randomness.generator(f"augment/{stream}"))
+        if self.noise > 0:
+            noise = torch.randn(image.shape, generator=randomness.generator(f"noise/{stream}"))
+            image = image + self.noise * noise.to(image)
+        return image
