@@ -14,25 +14,29 @@ Model = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="An exported g
 
 
 @app.command()
-def generate(
+def generate(  # noqa: PLR0917 (options, by name on the command line)
     model: Model,
     count: Annotated[int, typer.Option(min=1, help="How many images.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same images.")] = 0,
     label: Annotated[str | None, typer.Option(help="A class by name; without it the classes come in turn.")] = None,
+    mask: Annotated[
+        Path | None, typer.Option(help="A grey picture or .npy for generators that take a mask: lesion where not 0.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the PNG files, made where it is missing.")] = Path("drawn"),
 ) -> None:
     """Draw images: a PNG each, and grid.png with all of them."""
     import math
 
-    from medgan.pictures import grid, save_image, to_uint8
+    from medgan.pictures import grid, read_mask, save_image, to_uint8
     from medgan.runtime import OnnxGenerator
 
     generator = OnnxGenerator(model)
-    codes = generator.codes(count, label)
+    codes, masks = generator.codes(count, label), read_mask(mask) if mask else None
+    generator.check_masks(count, masks)
     nearest = next(path for path in (out, *out.parents) if path.exists())
     if not nearest.is_dir():
         raise MedganError(f"--out {out}: {nearest} is a file; name a folder")
-    images = to_uint8(generator.draw(count, seed=seed, labels=codes))
+    images = to_uint8(generator.draw(count, seed=seed, labels=codes, masks=masks))
     for index, image in enumerate(images):
         suffix = f"-{generator.label_names[codes[index]]}" if codes is not None else ""
         save_image(out / f"{seed}-{index:05d}{suffix}.png", image)

@@ -80,7 +80,7 @@ class GanConfig(Section):
     discriminator sees, falling linearly to none at instance_noise_until of the budget. augment: differentiable
     augmentations of what the discriminator sees. discriminator_steps: updates of it, each on a batch of its own, to
     one of the generator. betas: of Adam and AdamW; for sgd the first is the momentum, for rmsprop the second the
-    smoothing.
+    smoothing. grow_until: share of the budget after which all scales of a multiscale GAN have faded in.
     """
 
     name: str
@@ -103,6 +103,7 @@ class GanConfig(Section):
     weight_decay: float = Field(ge=0)
     decay_from: float = Field(ge=0, le=1)
     ema: float = Field(ge=0, lt=1)
+    grow_until: float = Field(ge=0, le=0.9)
 
     @model_validator(mode="after")
     def _smoothing_has_a_target(self) -> Self:
@@ -124,10 +125,11 @@ class TrainConfig(Section):
 
 
 class EvaluateConfig(Section):
-    """n: images a side. bootstrap: resamples behind each interval."""
+    """n: images a side. bootstrap: resamples behind each interval. segmenter_steps: training of the judge of masks."""
 
     n: int = Field(ge=100)
     bootstrap: int = Field(ge=2)
+    segmenter_steps: int = Field(ge=1)
 
 
 class RegisterConfig(Section):

@@ -74,14 +74,15 @@ class OnnxGenerator:
         }
         if (codes := self.codes(count, labels)) is not None:
             inputs["label"] = codes
-        if (planes := self._masks(count, masks)) is not None:
+        if (planes := self.check_masks(count, masks)) is not None:
             inputs["mask"] = planes
         parts = [
             self.run(**{name: array[i : i + batch] for name, array in inputs.items()}) for i in range(0, count, batch)
         ]
         return np.concatenate(parts) if parts else np.empty((0, *self.image_shape), np.float32)
 
-    def _masks(self, count: int, masks: NDArray[Any] | None) -> NDArray[np.float32] | None:
+    def check_masks(self, count: int, masks: NDArray[Any] | None) -> NDArray[np.float32] | None:
+        """Masks (count, M, H, W) of 0 and 1, or None where the generator takes none. Raises as `draw` does."""
         if "mask" not in self.inputs:
             if masks is not None:
                 raise MedganError("this generator takes no mask")

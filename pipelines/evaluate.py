@@ -3,19 +3,21 @@
 import json
 import shutil
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
 from medgan.config import load_config
-from medgan.console import run
+from medgan.console import progress, run
 from medgan.data.loader import conditions
 from medgan.data.store import open_prepared
 from medgan.device import use_threads
 from medgan.evaluation.copying import copied_share
 from medgan.evaluation.fidelity import agreement, measure, reference
+from medgan.evaluation.lesions import judge_lesions
 from medgan.pictures import grid, save_image
 from medgan.randomness import derive_seed
-from medgan.training.loop import GRID_COLUMNS, generate, sample_grid
+from medgan.training.drawing import GRID_COLUMNS, generate, sample_grid
 from medgan.training.result import load_generators
 from pipelines import METRICS, PARAMS, PREPARED, REPORTS, TRAIN
 from pipelines.recording import find_run, open_store
@@ -36,7 +38,7 @@ def main() -> None:
     floor = measure(extractor, prepared.images[train], real, bootstrap=config.evaluate.bootstrap, seed=config.seed)
     quality = measure(extractor, drawn, real, bootstrap=config.evaluate.bootstrap, seed=config.seed)
     train_features = extractor.features(prepared.images[prepared.indices("train")])
-    metrics = {
+    metrics: dict[str, Any] = {
         "quality": asdict(quality),
         "floor": asdict(floor),
         "copied": copied_share(extractor.features(drawn), real.features, train_features),
@@ -46,6 +48,11 @@ def main() -> None:
             "generated": agreement(extractor, drawn, labels),
             "real": agreement(extractor, np.asarray(prepared.images[test]), labels),
         }
+
+    if "mask" in gan.inputs:
+        steps = config.evaluate.segmenter_steps
+        with progress("segmenter", steps) as done:
+            metrics["lesion"] = judge_lesions(prepared, drawn, test, steps=steps, seed=config.seed, progress=done)
 
     shutil.rmtree(REPORTS, ignore_errors=True)
     examples = shown(prepared, "test")

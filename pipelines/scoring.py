@@ -14,7 +14,8 @@ from medgan.fingerprint import fingerprint
 from medgan.pictures import by_class, to_uint8
 from medgan.randomness import derive_seed
 from medgan.runtime import OnnxGenerator
-from medgan.training.loop import GRID_COLUMNS, Judge
+from medgan.training.drawing import GRID_COLUMNS
+from medgan.training.loop import Judge
 from pipelines import FEATURES, PREPARED
 
 # These change how a training runs, not what it gives.

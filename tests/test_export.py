@@ -41,7 +41,8 @@ def made(config: Config, *, conditional: bool = True, upsample: str = "nearest")
 
 
 def inputs(gan: Gan, n: int) -> dict[str, torch.Tensor]:
-    made = {"z": torch.randn(n, gan.latent_dim), "label": torch.arange(n) % 3}
+    z = torch.randn(n, gan.latent_dim, generator=torch.Generator().manual_seed(n))
+    made = {"z": z, "label": torch.arange(n) % 3}
     return {name: made[name] for name in gan.inputs}
 
 

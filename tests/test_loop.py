@@ -19,7 +19,8 @@ from medgan.data.store import Prepared
 from medgan.errors import DivergedError, MedganError
 from medgan.training import loop, state
 from medgan.training.checkpoint import load_checkpoint, locked
-from medgan.training.loop import Judge, Listener, Trained, fit, generate
+from medgan.training.drawing import generate
+from medgan.training.loop import Judge, Listener, Trained, fit
 from medgan.training.state import State
 
 

@@ -6,9 +6,10 @@ from medgan.config import GanConfig
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans.base import Gan
+from medgan.gans.multiscale import MultiScale
 from medgan.gans.synthesis import Synthesis
 
-GANS: dict[str, type[Gan]] = {"synthesis": Synthesis}
+GANS: dict[str, type[Gan]] = {"synthesis": Synthesis, "multiscale": MultiScale}
 
 
 def build_gan(config: GanConfig, spec: ImageSpec) -> Gan:

@@ -1,4 +1,4 @@
-"""Networks only. A new model is one file and one line in MODELS."""
+"""Networks only. A new model is one file and one line in the table of the GAN that it is for."""
 
 from typing import Protocol
 
@@ -6,6 +6,7 @@ from torch import nn
 
 from medgan.data.spec import ImageSpec
 from medgan.models.dcgan import DCGAN
+from medgan.models.mscgan import MSCGAN
 from medgan.models.transformer import Transformer
 
 
@@ -25,3 +26,4 @@ class Model(Protocol):
 
 
 MODELS: dict[str, type[Model]] = {"dcgan": DCGAN, "transformer": Transformer}
+MULTISCALE_MODELS: dict[str, type[MSCGAN]] = {"mscgan": MSCGAN}

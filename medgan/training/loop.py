@@ -1,7 +1,6 @@
 """The loop: every system is trained by `fit`, in search and in train alike."""
 
 import math
-import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,13 +19,14 @@ from medgan.data.store import Prepared
 from medgan.device import autocast, resolve_precision, resolve_threads
 from medgan.errors import DivergedError
 from medgan.gans.base import Gan
-from medgan.pictures import grid, save_image, to_uint8
-from medgan.randomness import StepRandomness, torch_generator
+from medgan.pictures import save_image
+from medgan.randomness import StepRandomness
 from medgan.training.checkpoint import locked
+from medgan.training.drawing import generate, sample_grid
 from medgan.training.state import Best, Row, State
+from medgan.training.stopping import stop_requested
 
 LOG_POINTS = 200
-GRID_COLUMNS = 8
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
     log_every = _log_every(state)
     if state.step == 0:
         _save_samples(state, judge, directory)
-    with _stop_requested() as stopping:
+    with stop_requested() as stopping:
         while state.step < steps:
             values = _step(state, batches, precision)
             state.step += 1
@@ -120,7 +120,7 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
             if saved:
                 state.save(directory)
                 listener.on_checkpoint(state.rows, directory / "samples")
-            if evaluated:
+            if evaluated and state.best.step:
                 listener.on_evaluation(state.step, state.best.score)
             if stopping.is_set() and state.step < steps:
                 raise SystemExit(
@@ -191,7 +191,8 @@ def _evaluate(state: State, judge: Judge, directory: Path) -> None:
         if score < state.best.score and state.gan.complete:
             tensors = {name: tensor.detach().clone() for name, tensor in generators.state_dict().items()}
             state.best = Best(score, state.step, weights, tensors)
-    row["validation/best"] = state.best.score
+    if state.best.step:
+        row["validation/best"] = state.best.score
     state.rows.append(row)
     _save_samples(state, judge, directory)
 
@@ -199,42 +200,6 @@ def _evaluate(state: State, judge: Judge, directory: Path) -> None:
 def _save_samples(state: State, judge: Judge, directory: Path) -> None:
     picture = sample_grid(state.gan, state.ema.generators, judge.shown)
     save_image(directory / "samples" / f"step-{state.step:06d}.png", picture)
-
-
-def sample_grid(gan: Gan, generators: nn.ModuleDict, shown: Mapping[str, Tensor]) -> NDArray[np.uint8]:
-    """Rows of GRID_COLUMNS images under these conditions, four rows where there are none; the same z at every call.
-
-    Where the generator is given a mask or a source, each row of images stands below the row of what it was given.
-    """
-    n = len(next(iter(shown.values()))) if shown else 4 * GRID_COLUMNS
-    images = generate(gan, generators, n, shown, seed=0)
-    for name in ("mask", "source"):
-        if name in gan.inputs:
-            values = shown[name][:, :1] * 2 - 1 if name == "mask" else shown[name]
-            given = to_uint8(values.expand(-1, images.shape[-1], -1, -1).numpy())
-            rows = [array.reshape(-1, GRID_COLUMNS, *images.shape[1:]) for array in (given, images)]
-            images = np.stack(rows, axis=1).reshape(-1, *images.shape[1:])
-    return grid(images, columns=GRID_COLUMNS)
-
-
-@torch.no_grad()
-def generate(
-    gan: Gan, generators: nn.ModuleDict, n: int, conditions: Mapping[str, Tensor], *, seed: int, batch: int = 100
-) -> NDArray[np.uint8]:
-    """(n, H, W, C) uint8 in float32 arithmetic; the same seed gives the same images.
-
-    conditions: (n, ...) each; those that the generator does not take are not looked at.
-    """
-    z = torch.randn(n, gan.latent_dim, generator=torch_generator(seed, "draw"))
-    inputs = {name: tensor for name, tensor in {"z": z, **conditions}.items() if name in gan.inputs}
-    was_training = generators.training
-    generators.eval()
-    drawn = [
-        gan.draw(generators, {name: tensor[i : i + batch] for name, tensor in inputs.items()}).numpy()
-        for i in range(0, n, batch)
-    ]
-    generators.train(was_training)
-    return to_uint8(np.concatenate(drawn))
 
 
 @contextmanager
@@ -245,27 +210,3 @@ def _threads(count: int) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
-
-
-class _Flag:
-    def __init__(self) -> None:
-        self._set = False
-
-    def set(self, *_: object) -> None:
-        self._set = True
-
-    def is_set(self) -> bool:
-        return self._set
-
-
-@contextmanager
-def _stop_requested() -> Iterator[_Flag]:
-    """Turn SIGTERM and SIGINT into a flag, so that a step is always finished and saved."""
-    flag, before = _Flag(), {}
-    for number in (signal.SIGTERM, signal.SIGINT):
-        before[number] = signal.signal(number, flag.set)
-    try:
-        yield flag
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -1,0 +1,120 @@
+"""Label and lesion mask to image at growing scales: one generator, a discriminator a scale (see models/mscgan)."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from medgan.checking import build
+from medgan.config import GanConfig
+from medgan.data.spec import Batch, ImageSpec
+from medgan.errors import MedganError
+from medgan.gans.adversarial import Game
+from medgan.gans.base import Gan
+from medgan.models import MULTISCALE_MODELS
+from medgan.models.mscgan import shrunk
+from medgan.randomness import StepRandomness
+
+
+class MultiScale(Gan):
+    """Each scale after the first fades in over an equal share of the budget's first `grow_until`; then all are full."""
+
+    def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
+        super().__init__(config, spec)
+        options = dict(config.model)
+        model = build(MULTISCALE_MODELS, options.pop("name", "(none)"), options, "gan.model")
+        if not spec.mask_channels:
+            raise MedganError("gan.name: multiscale needs lesion masks and the data has none; take another gan.name")
+        if config.conditional and not spec.classes:
+            raise MedganError("gan.conditional is true and the data has no labels; set gan.conditional: false")
+        classes = spec.classes if config.conditional else 0
+        self.spec = ImageSpec(spec.size, spec.channels, classes, mask_channels=spec.mask_channels)
+        self.game, self._latent_dim = Game(config, config.instance_noise), model.latent_dim
+        self._grow_until, self._scales = config.grow_until, model.scales(self.spec)
+        self._alphas = [1.0] * len(self._scales)
+        self.generators = nn.ModuleDict({"generator": model.generator(self.spec)})
+        self.discriminators = nn.ModuleDict({str(side): model.discriminator(self.spec, side) for side in self._scales})
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return ("z", "label", "mask") if self.spec.classes else ("z", "mask")
+
+    @property
+    def latent_dim(self) -> int:
+        return self._latent_dim
+
+    @property
+    def complete(self) -> bool:
+        return self._alphas[-1] == 1
+
+    def set_progress(self, fraction: float) -> None:
+        self.game.set_progress(fraction)
+        steps = max(1, len(self._scales) - 1)
+        grown = steps * fraction / self._grow_until if self._grow_until > 0 else steps
+        self._alphas = [1.0, *(min(1.0, max(0.0, grown - k)) for k in range(len(self._scales) - 1))]
+
+    def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
+        z = torch.randn(len(batch.image), self.latent_dim, generator=randomness.generator("z"))
+        images = self._images(self.generators, {"z": z.to(batch.image.device), **batch.conditions()})
+        return {str(side): image.float() for side, image in zip(self._scales, images, strict=False)}
+
+    def discriminator_losses(
+        self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        terms: dict[str, Tensor] = {}
+        figures: dict[str, Tensor] = {}
+        for side, fake in fakes.items():
+            found, logits = self.game.discriminator_terms(
+                self._judge(batch, side), self._real(batch.image, int(side)), fake, randomness
+            )
+            terms |= {f"{name}-{side}": self._weight(side) * value for name, value in found.items()}
+            figures |= {f"{name}-{side}": value for name, value in logits.items()}
+        return terms, figures
+
+    def generator_losses(self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness) -> dict[str, Tensor]:
+        losses = {}
+        for side, fake in fakes.items():
+            real = self._real(batch.image, int(side))
+            loss = self.game.generator_loss(self._judge(batch, side), real, fake, randomness)
+            losses[f"generator-{side}"] = self._weight(side) * loss
+        return losses
+
+    def held_out_figures(self, held_out: Batch, drawn: Tensor) -> dict[str, float]:
+        """Of the largest scale that has begun to grow."""
+        side = max(side for side, alpha in zip(self._scales, self._alphas, strict=True) if alpha > 0)
+        self.discriminators.eval()
+        judge = self._judge(held_out, str(side))
+        figures = self.game.held_out_figures(judge, shrunk(held_out.image, side), shrunk(drawn, side))
+        self.discriminators.train()
+        return figures
+
+    def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
+        """The largest image there is yet, enlarged to the full size while scales are still to come."""
+        image = self._images(generators, inputs)[-1].float()
+        factor = self.spec.size // image.shape[-1]
+        return F.interpolate(image, scale_factor=float(factor)) if factor > 1 else image
+
+    def _images(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> list[Tensor]:
+        label = inputs["label"] if self.spec.classes else None
+        return cast(list[Tensor], generators["generator"](inputs["z"], inputs["mask"], label, self._alphas))
+
+    def _judge(self, batch: Batch, side: str) -> partial[Tensor]:
+        assert batch.mask is not None
+        return partial(self._logits, side, mask=shrunk(batch.mask, int(side)), label=batch.label)
+
+    def _logits(self, side: str, image: Tensor, *, mask: Tensor, label: Tensor | None) -> Tensor:
+        condition = label if self.spec.classes else None
+        return cast(Tensor, self.discriminators[side](image, mask, condition)).float()
+
+    def _real(self, image: Tensor, side: int) -> Tensor:
+        """The real image at this scale, faded like the generated one (Karras 2018)."""
+        alpha, small = self._alphas[self._scales.index(side)], shrunk(image, side)
+        if alpha == 1:
+            return small
+        return alpha * small + (1 - alpha) * F.interpolate(shrunk(small, side // 2), scale_factor=2.0)
+
+    def _weight(self, side: str) -> float:
+        return self._alphas[self._scales.index(int(side))]

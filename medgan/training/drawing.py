@@ -1,0 +1,50 @@
+"""Images from a GAN in training or after it, to be scored or looked at."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from medgan.gans.base import Gan
+from medgan.pictures import grid, to_uint8
+from medgan.randomness import torch_generator
+
+GRID_COLUMNS = 8
+
+
+def sample_grid(gan: Gan, generators: nn.ModuleDict, shown: Mapping[str, Tensor]) -> NDArray[np.uint8]:
+    """Rows of GRID_COLUMNS images under these conditions, four rows where there are none; the same z at every call.
+
+    Where the generator is given a mask or a source, each row of images stands below the row of what it was given.
+    """
+    n = len(next(iter(shown.values()))) if shown else 4 * GRID_COLUMNS
+    images = generate(gan, generators, n, shown, seed=0)
+    for name in ("mask", "source"):
+        if name in gan.inputs:
+            values = shown[name][:, :1] * 2 - 1 if name == "mask" else shown[name]
+            given = to_uint8(values.expand(-1, images.shape[-1], -1, -1).numpy())
+            rows = [array.reshape(-1, GRID_COLUMNS, *images.shape[1:]) for array in (given, images)]
+            images = np.stack(rows, axis=1).reshape(-1, *images.shape[1:])
+    return grid(images, columns=GRID_COLUMNS)
+
+
+@torch.no_grad()
+def generate(
+    gan: Gan, generators: nn.ModuleDict, n: int, conditions: Mapping[str, Tensor], *, seed: int, batch: int = 100
+) -> NDArray[np.uint8]:
+    """(n, H, W, C) uint8 in float32 arithmetic; the same seed gives the same images.
+
+    conditions: (n, ...) each; those that the generator does not take are not looked at.
+    """
+    z = torch.randn(n, gan.latent_dim, generator=torch_generator(seed, "draw"))
+    inputs = {name: tensor for name, tensor in {"z": z, **conditions}.items() if name in gan.inputs}
+    was_training = generators.training
+    generators.eval()
+    drawn = [
+        gan.draw(generators, {name: tensor[i : i + batch] for name, tensor in inputs.items()}).numpy()
+        for i in range(0, n, batch)
+    ]
+    generators.train(was_training)
+    return to_uint8(np.concatenate(drawn))
