@@ -11,6 +11,12 @@ from medgan.errors import MedganError
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 Model = Annotated[Path, typer.Argument(metavar="MODEL.onnx", help="An exported generator.")]
+Mask = Annotated[
+    Path | None, typer.Option(help="A grey picture or .npy for generators that take a mask: lesion where not 0.")
+]
+Truncation = Annotated[
+    float | None, typer.Option(help="Draw values of z beyond this anew: below 1 more typical, less varied.")
+]
 
 
 @app.command()
@@ -19,9 +25,8 @@ def generate(  # noqa: PLR0917 (options, by name on the command line)
     count: Annotated[int, typer.Option(min=1, help="How many images.")] = 16,
     seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same images.")] = 0,
     label: Annotated[str | None, typer.Option(help="A class by name; without it the classes come in turn.")] = None,
-    mask: Annotated[
-        Path | None, typer.Option(help="A grey picture or .npy for generators that take a mask: lesion where not 0.")
-    ] = None,
+    mask: Mask = None,
+    truncation: Truncation = None,
     out: Annotated[Path, typer.Option(help="Folder for the PNG files, made where it is missing.")] = Path("drawn"),
 ) -> None:
     """Draw images: a PNG each, and grid.png with all of them."""
@@ -36,13 +41,41 @@ def generate(  # noqa: PLR0917 (options, by name on the command line)
     nearest = next(path for path in (out, *out.parents) if path.exists())
     if not nearest.is_dir():
         raise MedganError(f"--out {out}: {nearest} is a file; name a folder")
-    images = to_uint8(generator.draw(count, seed=seed, labels=codes, masks=masks))
+    images = to_uint8(generator.draw(count, seed=seed, labels=codes, masks=masks, truncation=truncation))
     for index, image in enumerate(images):
         suffix = f"-{generator.label_names[codes[index]]}" if codes is not None else ""
         save_image(out / f"{seed}-{index:05d}{suffix}.png", image)
     columns = max(1, len(generator.label_names)) if codes is not None and label is None else math.ceil(math.sqrt(count))
     save_image(out / "grid.png", grid(images, columns=columns))
     typer.echo(f"{count} images in {out}, all of them in {out / 'grid.png'} (synthetic; not for diagnosis)")
+
+
+@app.command()
+def grid(  # noqa: PLR0917 (options, by name on the command line)
+    model: Model,
+    show: Annotated[str, typer.Option(help="samples, classes (of one z a row) or path (from one z to another).")] = (
+        "samples"
+    ),
+    rows: Annotated[int, typer.Option(min=1)] = 8,
+    columns: Annotated[int, typer.Option(min=2, help="Each class has one where classes are shown.")] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same images.")] = 0,
+    label: Annotated[str | None, typer.Option(help="A class by name; without it the classes come in turn.")] = None,
+    mask: Mask = None,
+    truncation: Truncation = None,
+    out: Annotated[Path, typer.Option(help="The picture.")] = Path("grid.png"),
+) -> None:
+    """Draw one picture of a model: samples, a sweep over its classes, or interpolations."""
+    from medgan.pictures import grid, read_mask, save_image, to_uint8
+    from medgan.runtime import OnnxGenerator
+    from medgan.sheets import SHEETS
+
+    if show not in SHEETS:
+        raise MedganError(f"--show {show} is unknown; choices: {', '.join(SHEETS)}")
+    generator = OnnxGenerator(model)
+    z, labels, columns = SHEETS[show](generator, rows, columns, seed=seed, label=label, truncation=truncation)
+    images = generator.images(z, labels, read_mask(mask) if mask else None)
+    save_image(out, grid(to_uint8(images), columns=columns))
+    typer.echo(f"{out}: {rows} rows of {columns} (synthetic; not for diagnosis)")
 
 
 @app.command()
@@ -60,12 +93,30 @@ def verify(model: Model) -> None:
 
 
 @app.command()
-def recipes() -> None:
+def recipes(
+    verbose: Annotated[bool, typer.Option("--verbose", help="With the size and cost of the networks.")] = False,
+) -> None:
     """List the recipes: overlays of the default params.yaml."""
-    from medgan.recipes import list_recipes
+    from medgan.recipes import clone_root, list_recipes, read_recipe
 
-    for name, summary in list_recipes(Path.cwd()):
+    root = clone_root(Path.cwd())
+    for name, summary in list_recipes(root):
         typer.echo(f"{name:<20} {summary}")
+        if verbose:
+            from medgan.config import parse_config
+            from medgan.costs import costs
+            from medgan.data.spec import ImageSpec
+            from medgan.device import use_threads
+
+            use_threads(1)
+            config = parse_config(read_recipe(root, name)[0])
+            spec = ImageSpec(config.data.size, config.data.channels, classes=2, mask_channels=1)
+            found = costs(config.gan, spec)
+            typer.echo(
+                f"{'':<20} {config.data.size} px; generator {found.generator / 1e6:.2f} M parameters, "
+                f"{found.draw / 1e6:,.0f} M multiply-adds an image; discriminator {found.discriminator / 1e6:.2f} M; "
+                f"a training step {found.step / 1e6:,.0f} M multiply-adds an image"
+            )
 
 
 @app.command()

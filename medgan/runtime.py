@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from medgan.errors import MedganError
 
 CONTRACT = "medgan/1"
+_LEAST_TRUNCATION = 0.05  # below, nearly every value would be drawn anew, again and again
 
 
 class OnnxGenerator:
@@ -61,17 +62,42 @@ class OnnxGenerator:
         seed: int,
         labels: str | Sequence[int] | NDArray[np.int64] | None = None,
         masks: NDArray[Any] | None = None,
+        truncation: float | None = None,
         batch: int = 64,
     ) -> NDArray[np.float32]:
         """Images (count, C, H, W) float32 in [-1, 1]; the same seed, labels and masks draw the same images.
 
         labels: a class name for all, a class index for each, or None: the classes in turn.
         masks: (H, W) for all, or (count, M, H, W); where not zero, the lesion goes.
+        truncation: see `latents`.
         Raises MedganError for a label that the generator does not know, and a mask that is missing or does not fit.
         """
-        inputs: dict[str, NDArray[Any]] = {
-            "z": np.random.default_rng(seed).standard_normal((count, self.latent_dim), dtype=np.float32)
-        }
+        return self.images(self.latents(count, seed=seed, truncation=truncation), labels, masks, batch=batch)
+
+    def latents(self, count: int, *, seed: int, truncation: float | None = None) -> NDArray[np.float32]:
+        """z (count, latent_dim): standard normal; values beyond +-truncation are drawn anew (Brock 2019, "BigGAN").
+
+        Low truncation gives typical images of little variety. Raises MedganError where it is not positive.
+        """
+        rng = np.random.default_rng(seed)
+        z = rng.standard_normal((count, self.latent_dim), dtype=np.float32)
+        if truncation is not None:
+            if truncation < _LEAST_TRUNCATION:
+                raise MedganError(f"truncation must be at least {_LEAST_TRUNCATION}, not {truncation}")
+            while (beyond := np.abs(z) > truncation).any():
+                z[beyond] = rng.standard_normal(int(beyond.sum()), dtype=np.float32)
+        return z
+
+    def images(
+        self,
+        z: NDArray[np.float32],
+        labels: str | Sequence[int] | NDArray[np.int64] | None = None,
+        masks: NDArray[Any] | None = None,
+        *,
+        batch: int = 64,
+    ) -> NDArray[np.float32]:
+        """What `draw` gives, for z (count, latent_dim) of one's own."""
+        count, inputs = len(z), dict[str, NDArray[Any]](z=z)
         if (codes := self.codes(count, labels)) is not None:
             inputs["label"] = codes
         if (planes := self.check_masks(count, masks)) is not None:

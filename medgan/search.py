@@ -38,10 +38,8 @@ class TrialRecord:
 Objective = Callable[[Config, int, Callable[[int, float], None]], float]
 
 
-def check_space(config: Config) -> None:
+def check_space(config: Config, spec: ImageSpec) -> None:
     """Raise MedganError where the space names a parameter that does not exist, or a value that it does not take."""
-    data = config.data
-    spec = ImageSpec(data.size, data.channels, classes=2 if data.labels else 0)
     for path, distribution in config.search.space.items():
         if not path.startswith("gan."):
             raise MedganError(f"search.space: '{path}' is outside the gan section; a trial changes only gan.*")

@@ -3,7 +3,7 @@
 from medgan.checking import build
 from medgan.config import load_config
 from medgan.data.sources import SOURCES
-from medgan.data.spec import ImageSpec
+from medgan.data.spec import ImageSpec, Sample
 from medgan.gans import check_gan
 from medgan.search import check_space
 from pipelines import PARAMS
@@ -14,6 +14,9 @@ def preflight() -> None:
     config = load_config(PARAMS)
     data = config.data
     source = build(SOURCES, data.source, data.options, "data.options")
-    next(source.samples(data.raw, ImageSpec(data.size, data.channels)))  # a missing or empty folder says so here
-    check_gan(config.gan, ImageSpec(data.size, data.channels, classes=2 if data.labels else 0))
-    check_space(config)
+    # A missing or empty folder says so here.
+    first = next(iter(source.samples(data.raw, ImageSpec(data.size, data.channels))), None)
+    masks = first.mask.shape[2] if isinstance(first, Sample) and first.mask is not None else 0
+    spec = ImageSpec(data.size, data.channels, classes=2 if data.labels else 0, mask_channels=masks)
+    check_gan(config.gan, spec)
+    check_space(config, spec)

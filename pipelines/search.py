@@ -24,7 +24,7 @@ from pipelines.scoring import load_extractor, training_fingerprint, trial_traini
 def main() -> None:
     config = load_config(PARAMS)
     use_threads(config.train.threads)
-    search.check_space(config)
+    search.check_space(config, open_prepared(PREPARED).spec)
     best: dict[str, Scalar] = {}
     trials: list[search.TrialRecord] = []
     if config.search.trials:

@@ -10,6 +10,7 @@ import pytest
 from optuna.trial import TrialState
 
 from medgan.config import Config
+from medgan.data.spec import ImageSpec
 from medgan.errors import DivergedError, MedganError
 from medgan.search import check_space, choose, open_study, records, run_trials, sweep, write_trials
 
@@ -19,6 +20,8 @@ SPACE = {
     "gan.loss": {"choices": ["bce", "relativistic"]},
 }
 Report = Callable[[int, float], None]
+
+SPEC = ImageSpec(16, 1, classes=3)
 
 
 @pytest.fixture
@@ -71,7 +74,7 @@ def test_an_option_left_at_its_default_can_be_searched(wide: Config, storage: st
     space = {"gan.model.upsample": {"choices": ["nearest", "transposed"]}, "gan.model.width": {"low": 4, "high": 8}}
     changed = wide.override({"search.space": space, "search.trials": 2})
     assert "upsample" not in changed.gan.model
-    check_space(changed)
+    check_space(changed, SPEC)
     study = open_study("s", storage)
     run_trials(study, changed, quality)
     assert study.trials[0].params["gan.model.width"] == changed.gan.model["width"]
@@ -254,19 +257,19 @@ def test_a_space_that_cannot_work_is_refused_before_anything_runs(
     config: Config, space: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(MedganError, match=message):
-        check_space(config.override({"search.space": space}))
+        check_space(config.override({"search.space": space}), SPEC)
 
 
 def test_conditional_trials_need_labels(config: Config) -> None:
     space = {"gan.conditional": {"choices": [False, True]}}
-    check_space(config.override({"search.space": space}))
+    check_space(config.override({"search.space": space}), SPEC)
     with pytest.raises(MedganError, match="no labels"):
-        check_space(config.override({"search.space": space, "data.labels": False, "gan.conditional": False}))
+        check_space(config.override({"search.space": space, "gan.conditional": False}), ImageSpec(16, 1))
 
 
 def test_the_shipped_space_is_accepted(config: Config) -> None:
     assert config.search.space
-    check_space(config)
+    check_space(config, SPEC)
 
 
 def test_trials_are_told_and_written_as_they_were(wide: Config, storage: str, tmp_path: Path) -> None:
