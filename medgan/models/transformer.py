@@ -59,7 +59,8 @@ class Generator(nn.Module):
         # To four times the channels, which pixel-shuffle lays out as a map of twice the side.
         self.widen = nn.ModuleList(nn.Conv2d(a, 4 * b, 1) for (_, a), (_, b) in pairwise(levels))
         self.norm = _Norm(levels[-1][1])
-        self.to_image = nn.Conv2d(levels[-1][1], 4 * spec.channels, 1)
+        # 3x3: with 1x1 each token would draw its own patch, and their seams would show.
+        self.to_image = nn.Conv2d(levels[-1][1], 4 * spec.channels, 3, padding=1)
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         if self.embedding is not None:
