@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,21 +51,22 @@ def by_class(labels: NDArray[np.int64] | None, splits: NDArray[np.bool_], *, cla
 
 
 def _spread(indices: NDArray[np.int64], count: int) -> list[int]:
-    steps = np.linspace(0, len(indices), count, endpoint=False).astype(int)
-    return [int(i) for i in indices[steps]]
+    if not len(indices):
+        return []
+    return [int(i) for i in indices[np.linspace(0, len(indices), count, endpoint=False).astype(int)]]
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
     """(H, W) of 0 and 1: where a picture, made grey, or a .npy array is not 0. Raises MedganError for another file."""
     try:
         if path.suffix == ".npy":
-            plane = np.load(path, allow_pickle=False)
+            plane: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
         else:
             with Image.open(path) as image:
                 plane = np.asarray(image.convert("L"))
     except FileNotFoundError:
         raise MedganError(f"{path} does not exist; name a picture or a .npy file") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, EOFError) as error:
         raise MedganError(f"{path} cannot be read as a picture or .npy file: {error}") from None
     if plane.ndim != 2:
         raise MedganError(f"{path} has shape {plane.shape}; a plane (height, width) is needed")

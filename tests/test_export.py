@@ -4,6 +4,7 @@ import getpass
 import json
 import socket
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -15,6 +16,7 @@ from medgan.data.spec import ImageSpec
 from medgan.export import PARITY_BATCHES, export
 from medgan.gans import build_gan
 from medgan.gans.base import Gan
+from medgan.models import MODELS
 from medgan.runtime import CONTRACT, OnnxGenerator, golden_difference
 
 METADATA = {
@@ -26,23 +28,37 @@ METADATA = {
     "licence": "CC0-1.0",
     "notice": "synthetic; not for diagnosis",
 }
+TINY: dict[str, dict[str, Any]] = {
+    "dcgan": {"latent_dim": 8, "width": 4, "max_width": 16, "embedding_dim": 4},
+    "transformer": {"latent_dim": 8, "width": 64, "blocks": 2, "embedding_dim": 4},
+}
+MULTISCALE = {
+    "gan.name": "multiscale",
+    "gan.model": {"name": "mscgan", "latent_dim": 8, "width": 4, "max_width": 16, "region_width": 4},
+}
 
 
 def made(config: Config, *, conditional: bool = True, upsample: str = "nearest") -> Gan:
-    gan_config = config.override({"gan.conditional": conditional, "gan.model.upsample": upsample}).gan
+    values = {"gan.conditional": conditional, "gan.model.upsample": upsample}
+    return trained(config, ImageSpec(16, 1, classes=3), values)
+
+
+def trained(config: Config, spec: ImageSpec, values: dict[str, Any]) -> Gan:
+    gan_config = config.override(values).gan
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        gan = build_gan(gan_config, ImageSpec(16, 1, classes=3))
+        gan = build_gan(gan_config, spec)
         with torch.no_grad():
             for _ in range(30):  # as after a training: batch norm has seen images
                 gan.draw(gan.generators, inputs(gan, 16))
     # as the training has it
-    return gan.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
+    return gan.to(memory_format=torch.channels_last)
 
 
 def inputs(gan: Gan, n: int) -> dict[str, torch.Tensor]:
     z = torch.randn(n, gan.latent_dim, generator=torch.Generator().manual_seed(n))
-    made = {"z": z, "label": torch.arange(n) % 3}
+    mask = torch.rand((n, 1, gan.spec.size, gan.spec.size), generator=torch.Generator().manual_seed(n)) < 0.1
+    made = {"z": z, "label": torch.arange(n) % 3, "mask": mask.float()}
     return {name: made[name] for name in gan.inputs}
 
 
@@ -67,6 +83,43 @@ def test_onnxruntime_draws_what_torch_draws(config: Config, tmp_path: Path, cond
         assert drawn.dtype == np.float32 and drawn.shape == (n, 1, 16, 16)
         assert np.abs(drawn - expected).max() <= 1e-5
         assert expected.std() > 0.003
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_is_drawn_alike(config: Config, tmp_path: Path, model: str, conditional: bool) -> None:
+    values = {"gan.conditional": conditional, "gan.model": {"name": model, **TINY.get(model, {})}}
+    gan = trained(config, ImageSpec(32, 3, classes=3), values)
+    exported = export(gan, gan.generators, tmp_path, metadata(gan))
+    assert exported.worst <= 1e-4
+    given = inputs(gan, 5)
+    drawn = OnnxGenerator(exported.path).run(**{name: tensor.numpy() for name, tensor in given.items()})
+    assert drawn.shape == (5, 3, 32, 32) and len({image.tobytes() for image in drawn}) == 5
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+def test_a_multiscale_generator_takes_its_mask_along(config: Config, tmp_path: Path, conditional: bool) -> None:
+    spec = ImageSpec(32, 1, classes=3, mask_channels=1)
+    gan = trained(config, spec, {**MULTISCALE, "gan.conditional": conditional})
+    exported = export(gan, gan.generators, tmp_path, metadata(gan))
+    assert tuple(exported.parity) == PARITY_BATCHES and exported.worst <= 1e-4
+    runtime = OnnxGenerator(exported.path)
+    expected = {"z": (8,), "label": (), "mask": (1, 32, 32)}
+    assert runtime.inputs == {name: expected[name] for name in gan.inputs}
+    assert gan.inputs == (("z", "label", "mask") if conditional else ("z", "mask"))
+
+    given = inputs(gan, 5)
+    with torch.no_grad():
+        wanted = gan.eval().draw(gan.generators, given).numpy()
+    arrays = {name: tensor.numpy() for name, tensor in given.items()}
+    drawn = runtime.run(**arrays)
+    assert drawn.shape == (5, 1, 32, 32) and np.abs(drawn - wanted).max() <= 1e-5
+    assert np.abs(runtime.run(**{**arrays, "mask": 0 * arrays["mask"]}) - drawn).max() > 1e-3
+
+    assert golden_difference(runtime, tmp_path / "golden.npz") <= 1e-4
+    with np.load(tmp_path / "golden.npz") as saved:
+        assert set(saved) == {*gan.inputs, "image"}
+        assert saved["mask"].shape == (8, 1, 32, 32) and set(np.unique(saved["mask"])) == {0, 1}
 
 
 def test_two_exports_are_the_same_bytes(config: Config, tmp_path: Path) -> None:

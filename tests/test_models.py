@@ -6,12 +6,15 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from medgan.checking import STRICT, build
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
+from medgan.losses import gradient_penalty
 from medgan.models import MODELS
+from medgan.models.transformer import Transformer
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
     "dcgan": [
@@ -25,13 +28,16 @@ OPTIONS: dict[str, list[dict[str, Any]]] = {
     ],
     "transformer": [{"latent_dim": 6, "width": 64, "blocks": 2, "embedding_dim": 3}],
 }
+LARGEST = {"transformer": 128}  # of what goes backward here within a second
 CASES = [
     pytest.param(name, options, ImageSpec(size, channels, classes), id="-".join(map(str, case)))
     for name in MODELS
     for options in OPTIONS.get(name, [{}])
-    for size, channels, classes in product((16, 32, 64), (1, 3), (0, 4))
+    for size, channels, classes in (*product((16, 32, 64), (1, 3), (0, 4)), (128, 1, 4), (256, 1, 4))
+    if size <= LARGEST.get(name, 256)
     for case in [(name, *(v for v in options.values() if isinstance(v, str)), size, channels, classes)]
 ]
+LABELLED = [case for case in CASES if not str(case.id).endswith("-0")]
 
 
 def networks(name: str, options: dict[str, Any], spec: ImageSpec) -> tuple[nn.Module, nn.Module, int]:
@@ -39,6 +45,16 @@ def networks(name: str, options: dict[str, Any], spec: ImageSpec) -> tuple[nn.Mo
         torch.manual_seed(0)
         model = build(MODELS, name, options, "gan.model")
         return model.generator(spec), model.discriminator(spec), model.latent_dim
+
+
+def settled(generator: nn.Module, latent_dim: int) -> nn.Module:
+    """As after a training: batch norm has seen images, without which they fade with each layer."""
+    for module in generator.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        generator(torch.randn(8, latent_dim, generator=torch.Generator().manual_seed(2)), torch.arange(8) % 4)
+    return generator.eval()
 
 
 @pytest.mark.parametrize(("name", "options", "spec"), CASES)
@@ -59,10 +75,10 @@ def test_shapes_ranges_and_gradients(name: str, options: dict[str, Any], spec: I
             assert tensor.grad.abs().max() > 0, parameter
 
 
-@pytest.mark.parametrize(("name", "options", "spec"), [case for case in CASES if case.values[2].classes])
+@pytest.mark.parametrize(("name", "options", "spec"), LABELLED)
 def test_the_label_changes_image_and_logit(name: str, options: dict[str, Any], spec: ImageSpec) -> None:
     generator, discriminator, latent_dim = networks(name, options, spec)
-    generator.eval()
+    settled(generator, latent_dim)
     discriminator.eval()
     z = torch.randn(1, latent_dim, generator=torch.Generator().manual_seed(1)).repeat(4, 1)
     images = generator(z, torch.arange(4))
@@ -73,11 +89,12 @@ def test_the_label_changes_image_and_logit(name: str, options: dict[str, Any], s
 @pytest.mark.parametrize(("name", "options", "spec"), CASES)
 def test_one_image_does_not_depend_on_the_others(name: str, options: dict[str, Any], spec: ImageSpec) -> None:
     generator, _, latent_dim = networks(name, options, spec)
-    generator.eval()
+    settled(generator, latent_dim)
     z = torch.randn(3, latent_dim, generator=torch.Generator().manual_seed(1))
     label = torch.tensor([0, 1, 2]) if spec.classes else None
     together = generator(z, label)
     alone = generator(z[1:2], None if label is None else label[1:2])
+    assert together.std() > 0.003
     assert torch.allclose(together[1:2], alone, atol=1e-5)
 
 
@@ -171,3 +188,93 @@ def test_no_model_takes_options_that_it_does_not_know() -> None:
     for name in MODELS:
         with pytest.raises(MedganError, match="no_such_option"):
             build(MODELS, name, {"no_such_option": 1}, "gan.model")
+
+
+@pytest.mark.parametrize(
+    ("largest", "levels"),
+    [
+        (8, [(8, 192)]),
+        (16, [(8, 192), (16, 96)]),
+        (32, [(8, 192), (16, 96), (32, 32)]),
+        (64, [(8, 192), (16, 96), (32, 32), (64, 32)]),
+        (128, [(8, 192), (16, 96), (32, 32), (64, 32), (128, 32)]),
+    ],
+)
+def test_transformer_widths_halve_at_each_doubling_down_to_one_head(
+    largest: int, levels: list[tuple[int, int]]
+) -> None:
+    assert Transformer(width=192).levels(largest) == levels
+    assert all(width % 32 == 0 for width in (64, 96, 160, 256) for _, width in Transformer(width=width).levels(largest))
+
+
+@pytest.mark.parametrize("size", [16, 32, 64, 128, 256])
+def test_a_transformer_has_the_levels_of_its_size(size: int) -> None:
+    """The generator's last map has half the side of the image, the discriminator's first one a quarter of it."""
+    generator, discriminator, _ = networks("transformer", OPTIONS["transformer"][0], ImageSpec(size, 1))
+    count = int(math.log2(size // 8))
+    assert len(generator.levels) == count  # type: ignore[arg-type]
+    assert len(discriminator.levels) == max(1, count - 1)  # type: ignore[arg-type]
+
+
+def test_transformers_draw_and_judge_256_pixels() -> None:
+    generator, discriminator, latent_dim = networks("transformer", OPTIONS["transformer"][0], ImageSpec(256, 1, 4))
+    with torch.no_grad():
+        images = generator(torch.randn(2, latent_dim, generator=torch.Generator().manual_seed(1)), torch.tensor([0, 1]))
+        logits = discriminator(images, torch.tensor([0, 1]))
+    assert images.shape == (2, 1, 256, 256) and images.abs().max() <= 1 and images.std() > 0.003
+    assert logits.shape == (2,) and logits.isfinite().all()
+
+
+def first_level(blocks: int) -> nn.Module:
+    """Blocks of 32x32 tokens of 32 values, which is what a discriminator of 128x128 images begins with."""
+    _, discriminator, _ = networks("transformer", {"width": 32, "blocks": blocks}, ImageSpec(128, 1))
+    level: nn.Module = discriminator.levels[0]  # type: ignore[index, assignment]
+    return level
+
+
+def seen(output: Tensor, tokens: Tensor, row: int, column: int) -> Tensor:
+    """(32, 32) of whether this token depends on each of the others."""
+    (gradient,) = torch.autograd.grad(output[0, :, row, column].square().sum(), tokens)
+    return gradient[0].abs().sum(dim=0) > 0
+
+
+@pytest.mark.parametrize(("row", "column"), [(0, 0), (12, 21), (31, 16)])
+def test_windows_and_grids_in_turn_reach_every_token(row: int, column: int) -> None:
+    def reached(network: Any) -> Tensor:
+        tokens = torch.randn(1, 32, 32, 32, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        return seen(network(tokens, None), tokens, row, column)
+
+    def widened(chosen: Tensor) -> Tensor:
+        """By the pixel around them that the convolution sees."""
+        return nn.functional.max_pool2d(chosen.float()[None], 3, stride=1, padding=1)[0] > 0
+
+    index: Tensor = torch.arange(32)
+    level: Any = first_level(2)
+    window = (index // 8 == row // 8)[:, None] & (index // 8 == column // 8)
+    spread = (index % 4 == row % 4)[:, None] & (index % 4 == column % 4)
+    assert torch.equal(reached(level.blocks[0]), widened(window))
+    assert torch.equal(reached(level.blocks[1]), widened(spread))
+    assert reached(level).all()
+    assert torch.equal(reached(first_level(1)), widened(window))
+
+
+def test_a_transformers_logit_depends_on_every_patch() -> None:
+    _, discriminator, _ = networks("transformer", OPTIONS["transformer"][0], ImageSpec(64, 1))
+    image = torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    (gradient,) = torch.autograd.grad(discriminator(image).sum(), image)
+    assert (nn.functional.max_pool2d(gradient.abs(), 4) > 0).all()
+
+
+@pytest.mark.parametrize("size", [16, 64])
+def test_a_transformers_gradient_can_be_penalised(size: int) -> None:
+    """Fused attention has no second derivative."""
+    _, discriminator, _ = networks("transformer", OPTIONS["transformer"][0], ImageSpec(size, 1, classes=4))
+    images = torch.randn(3, 1, size, size, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    with sdpa_kernel(SDPBackend.MATH):
+        penalty = gradient_penalty(discriminator(images, torch.tensor([0, 1, 2])), images)
+        penalty.backward()  # type: ignore[no-untyped-call]
+    assert penalty > 0
+    taught = {name for name, p in discriminator.named_parameters() if p.grad is not None and p.grad.any()}
+    assert all(p.grad is None or p.grad.isfinite().all() for p in discriminator.parameters())
+    assert {name for name, _ in discriminator.named_parameters() if "to_qkv.weight" in name} <= taught
+    assert {"stem.weight", "to_logit.weight", "embedding.weight"} <= taught

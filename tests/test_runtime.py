@@ -1,14 +1,23 @@
 """What an app installs: an exported file, numpy and onnxruntime."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+import torch
+from conftest import LESIONS
+from numpy.typing import NDArray
 
+from medgan.config import Config
+from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
+from medgan.export import export
+from medgan.gans import build_gan
 from medgan.runtime import OnnxGenerator, golden_difference
 
 
@@ -34,6 +43,27 @@ def unconditional(tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     path = tmp_path_factory.mktemp("onnx") / "plain.onnx"
     onnx.save(model, path)
     return OnnxGenerator(path)
+
+
+@pytest.fixture(scope="module")
+def masked(config: Config, tmp_path_factory: pytest.TempPathFactory) -> OnnxGenerator:
+    """An untrained generator of 16x16 images that takes a label and a mask."""
+    model = {"name": "mscgan", "latent_dim": 8, "width": 4, "max_width": 16, "smallest": 8, "region_width": 4}
+    changed = config.override({"gan.name": "multiscale", "gan.model": model})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        gan = build_gan(changed.gan, ImageSpec(16, 1, classes=len(LESIONS), mask_channels=1))
+    metadata = {"name": "masked", "label_names": json.dumps(sorted(LESIONS)), "notice": "synthetic"}
+    path = export(gan, gan.generators, tmp_path_factory.mktemp("masked"), metadata).path
+    return OnnxGenerator(path, threads=1)
+
+
+def squares(*sides: int) -> NDArray[np.uint8]:
+    """(N, 1, 16, 16), a square of each side in the corner."""
+    masks = np.zeros((len(sides), 1, 16, 16), np.uint8)
+    for mask, side in zip(masks, sides, strict=True):
+        mask[0, :side, :side] = 1
+    return masks
 
 
 def test_it_knows_itself(generator: OnnxGenerator, unconditional: OnnxGenerator) -> None:
@@ -127,3 +157,45 @@ def test_the_runtime_imports_numpy_and_onnxruntime_alone(tiny_onnx: Path) -> Non
     )
     done = subprocess.run([sys.executable, "-c", code, str(tiny_onnx)], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines() == ["(2, 1, 16, 16)", "[]"]
+
+
+def test_a_mask_for_all_or_one_for_each(masked: OnnxGenerator) -> None:
+    assert masked.inputs == {"z": (8,), "label": (), "mask": (1, 16, 16)}
+    plane = squares(6)[0, 0]
+    drawn = masked.draw(3, seed=0, masks=plane)
+    assert drawn.shape == (3, 1, 16, 16)
+    assert (masked.draw(3, seed=0, masks=squares(6, 6, 6)) == drawn).all()
+    each = masked.draw(3, seed=0, masks=squares(6, 0, 12))
+    assert (each[0] == drawn[0]).all() and (each[1] != drawn[1]).any() and (each[2] != drawn[2]).any()
+    assert np.abs(masked.draw(3, seed=0, masks=squares(6, 0, 12), batch=2) - each).max() <= 1e-6
+    assert masked.draw(0, seed=0, masks=plane).shape == (0, 1, 16, 16)
+
+
+@pytest.mark.parametrize("value", [True, 255, -1, 0.2])
+def test_any_value_but_zero_is_lesion(masked: OnnxGenerator, value: float) -> None:
+    plane = squares(6)[0, 0]
+    other = np.where(plane, value, type(value)(0))
+    assert (masked.draw(2, seed=0, masks=other) == masked.draw(2, seed=0, masks=plane)).all()
+
+
+@pytest.mark.parametrize(
+    ("masks", "found"),
+    [
+        (None, "none was given"),
+        (np.zeros((8, 8)), r"it has shape \(8, 8\)"),
+        (np.zeros((1, 16, 16)), r"it has shape \(1, 16, 16\)"),
+        (squares(1, 2), r"it has shape \(2, 1, 16, 16\)"),
+        (np.zeros((3, 16, 16, 1)), r"it has shape \(3, 16, 16, 1\)"),
+    ],
+)
+def test_a_mask_that_is_missing_or_does_not_fit_is_a_sentence(
+    masked: OnnxGenerator, masks: NDArray[Any] | None, found: str
+) -> None:
+    with pytest.raises(MedganError, match=f"this generator needs a mask of 16x16 pixels; {found}"):
+        masked.draw(3, seed=0, masks=masks)
+
+
+def test_a_generator_without_mask_takes_none(generator: OnnxGenerator, unconditional: OnnxGenerator) -> None:
+    for each in (generator, unconditional):
+        with pytest.raises(MedganError, match="this generator takes no mask"):
+            each.draw(1, seed=0, masks=np.zeros(each.image_shape[1:]))

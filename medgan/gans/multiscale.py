@@ -87,7 +87,7 @@ class MultiScale(Gan):
         side = max(side for side, alpha in zip(self._scales, self._alphas, strict=True) if alpha > 0)
         self.discriminators.eval()
         judge = self._judge(held_out, str(side))
-        figures = self.game.held_out_figures(judge, shrunk(held_out.image, side), shrunk(drawn, side))
+        figures = self.game.held_out_figures(judge, self._real(held_out.image, side), shrunk(drawn, side))
         self.discriminators.train()
         return figures
 

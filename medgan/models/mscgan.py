@@ -6,7 +6,7 @@ the mask by spatially-adaptive normalisation (Park 2019, "SPADE").
 
 import math
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Literal
 
 import torch
 from pydantic import ConfigDict, Field
@@ -28,7 +28,7 @@ class MSCGAN:
     latent_dim: Annotated[int, Field(ge=1)] = 64
     width: Annotated[int, Field(ge=4)] = 32
     max_width: Annotated[int, Field(ge=4)] = 256
-    smallest: Annotated[int, Field(ge=8)] = 16
+    smallest: Literal[8, 16, 32, 64] = 16
     region_width: Annotated[int, Field(ge=4)] = 32
     embedding_dim: Annotated[int, Field(ge=1)] = 32
 
@@ -121,7 +121,7 @@ class _Block(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, planes: int, region_width: int) -> None:
         super().__init__()
-        self.first = _convolution(inputs, outputs)
+        self.first = _convolution(inputs, outputs, bias=False)  # the norm would cancel it
         self.norm = nn.BatchNorm2d(outputs, affine=False)
         self.region = _convolution(planes, region_width)
         self.modulation = _convolution(region_width, 2 * outputs)
@@ -138,8 +138,9 @@ class _Block(nn.Module):
         return features + added
 
 
-def _convolution(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
-    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=1)
+def _convolution(inputs: int, outputs: int, *, kernel: int = 3, stride: int = 1, bias: bool = True) -> nn.Conv2d:
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride, padding=1, bias=bias)
     nn.init.kaiming_normal_(convolution.weight, a=0.2)
-    nn.init.zeros_(convolution.bias)  # type: ignore[arg-type]
+    if convolution.bias is not None:
+        nn.init.zeros_(convolution.bias)
     return convolution

@@ -101,6 +101,7 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
     evaluations = {math.ceil(steps * k / config.evaluations) for k in range(1, config.evaluations + 1)}
     log_every = _log_every(state)
     if state.step == 0:
+        state.gan.set_progress(0.0)
         _save_samples(state, judge, directory)
     with stop_requested() as stopping:
         while state.step < steps:
@@ -116,6 +117,7 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
             if logged:
                 state.rows.append({"step": state.step, "time": time.time(), **row})
             if evaluated:
+                state.gan.set_progress(state.step / steps)
                 _evaluate(state, judge, directory)
             if saved:
                 state.save(directory)
