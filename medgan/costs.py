@@ -25,12 +25,12 @@ class Costs:
 
 
 def costs(config: GanConfig, spec: ImageSpec) -> Costs:
-    """Counted on two images of random pixels; spec: what the data would dictate."""
+    """Counted on two blank images; spec: what the data would dictate."""
     with torch.random.fork_rng(devices=[]):
         gan = build_gan(config.model_copy(update={"r1": 0.0, "r2": 0.0}), spec)
-    n, classes = 2, torch.zeros(2, dtype=torch.int64)
+    n, label = 2, torch.zeros(2, dtype=torch.int64)
     mask = torch.zeros(n, spec.mask_channels, spec.size, spec.size) if spec.mask_channels else None
-    batch = Batch(torch.zeros(n, spec.channels, spec.size, spec.size), classes if spec.classes else None, mask=mask)
+    batch = Batch(torch.zeros(n, spec.channels, spec.size, spec.size), label if spec.classes else None, mask=mask)
     randomness = StepRandomness(0, 0)
     with FlopCounterMode(display=False) as drawing, torch.no_grad():
         gan.fakes(batch, randomness)

@@ -77,7 +77,7 @@ class OnnxGenerator:
     def latents(self, count: int, *, seed: int, truncation: float | None = None) -> NDArray[np.float32]:
         """z (count, latent_dim): standard normal; values beyond +-truncation are drawn anew (Brock 2019, "BigGAN").
 
-        Low truncation gives typical images of little variety. Raises MedganError where it is not positive.
+        Low truncation gives typical images of little variety. Raises MedganError below 0.05.
         """
         rng = np.random.default_rng(seed)
         z = rng.standard_normal((count, self.latent_dim), dtype=np.float32)

@@ -61,6 +61,9 @@ def _table() -> None:
     if "agreement" in metrics:
         agreement = metrics["agreement"]
         table.add_row("class agreement", f"{agreement['generated']:.3f}  (real: {agreement['real']:.3f})")
+    if "lesion" in metrics:
+        lesion = metrics["lesion"]
+        table.add_row("lesion IoU", f"{lesion['generated']['iou']:.3f}  (real: {lesion['real']['iou']:.3f})")
     table.add_row("copied share", f"{metrics['copied']:.3f}")
     table.add_row("trials", str(len(trials)))
     table.add_row("registered", f"{registry['name']} version {registry['version']}; champion: {registry['champion']}")

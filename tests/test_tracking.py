@@ -99,10 +99,7 @@ def test_one_picture_a_key_and_step(store: Store, run_id: str, tmp_path: Path) -
     Image.fromarray(np.zeros((8, 8), np.uint8)).save(path)
     for key, step in (("samples", 1), ("samples", 10), ("samples", 1), ("final", 1), ("samples", 10)):
         store.log_picture(run_id, path, key=key, step=step)
-    sent = pictures(store, run_id)
-    assert len(sent) == 3
-    with Image.open(store.client.download_artifacts(run_id, sent[0])) as image:
-        assert image.size == (800, 800)
+    assert len(pictures(store, run_id)) == 3
 
 
 def test_a_tree_is_renewed(store: Store, run_id: str) -> None:

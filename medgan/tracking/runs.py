@@ -21,7 +21,6 @@ from medgan.tracking import tracking_uri
 Row = Mapping[str, float]
 FINGERPRINT = "medgan.fingerprint"
 _BATCH = 1000  # MLflow's limit of metrics a request
-_PICTURE_WIDTH = 800
 
 
 @dataclass(frozen=True)
@@ -92,15 +91,12 @@ class Store:
         self.client.log_batch(run_id, metrics=changed)
 
     def log_picture(self, run_id: str, path: Path, *, key: str, step: int) -> None:
-        """Shown in the run's image grid, enlarged where it is small; one picture a (key, step)."""
+        """Shown in the run's image grid; one picture a (key, step)."""
         # The separator depends on the version of MLflow.
         name = re.compile(rf"images/{re.escape(key)}[%+]step[%+]{step}[%+]")
         if not any(name.match(item.path) for item in self.client.list_artifacts(run_id, "images")):
             with Image.open(path) as image:
-                # MLflow shows pictures as they are: a grid of 32 x 32 images would be a stamp.
-                times = max(1, _PICTURE_WIDTH // image.width)
-                enlarged = image.resize((times * image.width, times * image.height), Image.Resampling.NEAREST)
-                self.client.log_image(run_id, enlarged, key=key, step=step)
+                self.client.log_image(run_id, image.copy(), key=key, step=step)
 
     def log_data(self, run_id: str, *, name: str, md5: str) -> None:
         """The data set as an input of the run; once, however often it is called."""
