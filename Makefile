@@ -5,7 +5,7 @@ export PYTHONUNBUFFERED := 1
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: repro test test-all ui lock clean
+.PHONY: repro test test-all recipes ui lock clean
 repro: .venv/installed
 	@$(BIN)/python -m pipelines
 
@@ -17,6 +17,10 @@ test: .venv/installed
 
 test-all: .venv/installed
 	$(BIN)/pytest
+
+# Every recipe end to end on phantoms with a small budget: one table, one MLflow experiment.
+recipes: .venv/installed
+	@$(BIN)/python -m benchmarks.recipes
 
 ui: .venv/installed
 	@$(BIN)/medgan ui

@@ -132,7 +132,12 @@ def use(
 
 
 @app.command()
-def data(name: Annotated[str, typer.Argument(help="A raw data set: data/NAME.dvc exists.")]) -> None:
+def data(
+    name: Annotated[
+        str,
+        typer.Argument(help="medical-mnist (any data/NAME.dvc), cifar10, or one of MedMNIST such as pneumoniamnist."),
+    ],
+) -> None:
     """Fetch a raw data set into data/raw, or check and adopt the files that are there."""
     from medgan.rawdata import raw_data
 

@@ -15,7 +15,11 @@ class Section(BaseModel):
 
 
 class DataConfig(Section):
-    """Which images, and how they are split. Options are those of the source; an export tells modality and licence."""
+    """Which images, and how they are split. Options are those of the source; an export tells modality and licence.
+
+    train_per_class: images of each class that generators may learn from, null for all. The rest of the training split
+    is spare: real images for the judges (extractor, floor), never for a generator.
+    """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
     source: str
@@ -25,6 +29,7 @@ class DataConfig(Section):
     labels: bool
     validation: float = Field(gt=0, lt=0.5)
     test: float = Field(gt=0, lt=0.5)
+    train_per_class: Annotated[int, Field(ge=1)] | None
     modality: str
     licence: str
     options: Options = {}
@@ -113,8 +118,12 @@ class GanConfig(Section):
 
 
 class TrainConfig(Section):
-    """The budget and the machine. evaluations: how often the validation score is taken on the way."""
+    """The budget and the machine. evaluations: how often the validation score is taken on the way.
 
+    init_from: a checkpoint whose networks training starts from, or data/from-scratch. DVC watches the file.
+    """
+
+    init_from: Path
     steps: int = Field(ge=1)
     evaluations: int = Field(ge=1)
     n: int = Field(ge=100)

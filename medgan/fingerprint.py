@@ -28,6 +28,12 @@ def fingerprint(parts: dict[str, Any]) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
+def file_digest(path: Path) -> str:
+    """16 hex digits of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
 def code_hash(names: tuple[str, ...] = TRAINING_CODE, root: Path = PACKAGE) -> str:
     """16 hex digits of the Python sources of these modules and packages."""
     digest = hashlib.sha256()

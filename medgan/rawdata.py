@@ -1,4 +1,4 @@
-"""Raw data sets behind data/NAME.dvc: fetched through DVC, or adopted where a person has put the files already."""
+"""Raw data sets by name: behind data/NAME.dvc, fetched through DVC or adopted, and those of medgan/downloads.py."""
 
 import shutil
 from pathlib import Path
@@ -13,15 +13,27 @@ from medgan.recipes import clone_root
 
 
 def raw_data(here: Path, name: str) -> str:
+    """Fill data/raw/NAME, or check the files that are there, and return a sentence about it.
+
+    Raises MedganError for an unknown name, other content, or no network.
+    """
+    root = clone_root(here)
+    pointers = [path.stem for path in (root / "data").glob("*.dvc")]
+    if name in pointers:
+        return _imported(root, name)
+    from medgan.downloads import can_download, choices, download  # noqa: PLC0415 (brings torch, which DVC needs not)
+
+    if not can_download(name):
+        raise MedganError(f"unknown data set '{name}'{nearest(name, [*pointers, *choices()])}")
+    return download(root, name)
+
+
+def _imported(root: Path, name: str) -> str:
     """Make data/raw/NAME what data/NAME.dvc says, byte for byte, and return a sentence about it.
 
     Files that are there already are hashed and taken into DVC's cache without any network; otherwise they are fetched
-    from the repository that the pointer names. Raises MedganError for an unknown name, other content, or no network.
+    from the repository that the pointer names.
     """
-    root = clone_root(here)
-    known = [path.stem for path in (root / "data").glob("*.dvc")]
-    if name not in known:
-        raise MedganError(f"unknown data set '{name}'{nearest(name, known)}")
     pointer = Path("data") / f"{name}.dvc"
     with Repo(str(root)) as repo:
         stage = repo.stage.load_one(str(root / pointer))

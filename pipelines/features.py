@@ -16,7 +16,7 @@ def main() -> None:
     config = load_config(PARAMS)
     use_threads(config.train.threads)
     prepared = open_prepared(PREPARED)
-    train, validation = prepared.indices("train"), prepared.indices("validation")
+    train, validation = prepared.learnable(), prepared.indices("validation")
     labels = prepared.labels
     with progress("features", config.features.steps) as done:
         extractor = train_extractor(

@@ -6,12 +6,14 @@ from medgan.data.sources import SOURCES
 from medgan.data.spec import ImageSpec, Sample
 from medgan.gans import check_gan
 from medgan.search import check_space
+from medgan.training.transfer import initial_networks
 from pipelines import PARAMS
 
 
 def preflight() -> None:
     """Raise MedganError for parameters, models or raw data that cannot work."""
     config = load_config(PARAMS)
+    initial_networks(config.train.init_from)
     data = config.data
     source = build(SOURCES, data.source, data.options, "data.options")
     # A missing or empty folder says so here.

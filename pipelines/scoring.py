@@ -10,7 +10,7 @@ from medgan.data.loader import conditions, gather
 from medgan.data.store import Prepared, open_prepared
 from medgan.evaluation.features import Extractor
 from medgan.evaluation.fidelity import Fidelity, measure, reference, score
-from medgan.fingerprint import fingerprint
+from medgan.fingerprint import file_digest, fingerprint
 from medgan.pictures import by_class, to_uint8
 from medgan.randomness import derive_seed
 from medgan.runtime import OnnxGenerator
@@ -19,7 +19,7 @@ from medgan.training.loop import Judge
 from pipelines import FEATURES, PREPARED
 
 # These change how a training runs, not what it gives.
-_WITHOUT_EFFECT = {"restart", "checkpoint_every"}
+_WITHOUT_EFFECT = {"restart", "checkpoint_every", "init_from"}
 # Enough for a mean; more would cost the discriminator's time at each evaluation.
 _HELD_OUT = 500
 
@@ -56,6 +56,7 @@ def training_fingerprint(
             "gan": gan.model_dump(mode="json"),
             "train": train.model_dump(mode="json", exclude=_WITHOUT_EFFECT),
             "seed": seed,
+            "init": file_digest(train.init_from),
             "data": prepared.md5,
             "extractor": extractor.digest,
         }

@@ -6,11 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from medgan.checking import build
 from medgan.config import Config, load_config
-from medgan.data.sources import SOURCES
+from medgan.data.prepare import prepare
 from medgan.data.spec import ImageSpec
-from medgan.data.store import Prepared, write_prepared
+from medgan.data.store import Prepared
 from medgan.device import use_threads
 from medgan.export import export
 from medgan.gans import build_gan
@@ -42,6 +41,7 @@ def config() -> Config:
             "search.evaluations": 2,
             "search.n": 100,
             "search.finalists": 1,
+            "train.init_from": str(ROOT / "data" / "from-scratch"),
             "train.steps": 6,
             "train.evaluations": 2,
             "train.n": 100,
@@ -57,18 +57,7 @@ def config() -> Config:
 @pytest.fixture(scope="session")
 def prepared(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     """480 phantom images 16 x 16 of 120 patients and three classes; 120 in validation, 120 in test."""
-    data = config.data
-    source = build(SOURCES, data.source, data.options, "data.options")
-    return write_prepared(
-        tmp_path_factory.mktemp("prepared"),
-        source.samples(data.raw, ImageSpec(data.size, data.channels)),
-        size=data.size,
-        channels=data.channels,
-        labelled=data.labels,
-        validation=data.validation,
-        test=data.test,
-        seed=config.seed,
-    )
+    return prepare(config.data, tmp_path_factory.mktemp("prepared"), seed=config.seed)
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +75,12 @@ def tiny_onnx(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clone(tmp_path: Path) -> Path:
     """What recipes and stages read of a clone, at the default recipe; a test may edit it."""
     root = tmp_path / "clone"
-    names = ["dvc.yaml", "data/phantom.yaml", *(f"recipes/{path.name}" for path in (ROOT / "recipes").glob("*.yaml"))]
+    names = [
+        "dvc.yaml",
+        "data/phantom.yaml",
+        "data/from-scratch",
+        *(f"recipes/{path.name}" for path in (ROOT / "recipes").glob("*.yaml")),
+    ]
     for name in names:
         target = root / name
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -234,3 +234,13 @@ def test_an_expression_that_cannot_work_is_a_sentence(tmp_path: Path, patient: s
     picture(tmp_path / "ill" / "a.png")
     with pytest.raises(MedganError, match=says):
         next(Folder(patient=patient).samples(tmp_path, GREY))
+
+
+def test_classes_choose_sub_folders(tmp_path: Path) -> None:
+    for name in ("ill", "well", "other"):
+        picture(tmp_path / name / "a.png", shade=len(name))
+    samples, rejected = read(tmp_path, Folder(classes=("well", "ill")))
+    assert not rejected
+    assert [sample.origin for sample in samples] == ["ill/a.png", "well/a.png"]
+    with pytest.raises(MedganError, match=r"wel is not a folder \(did you mean 'well'\?\)"):
+        read(tmp_path, Folder(classes=("wel",)))

@@ -1,5 +1,6 @@
-"""A stage that fails, under the real DVC: one sentence, and the last good outputs are there again."""
+"""Under the real DVC: a stage that fails leaves the last good outputs; a file that a parameter names is watched."""
 
+import json
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import yaml
 from PIL import Image
 
 from medgan.config import Config
+from medgan.training.transfer import FRESH
 
 pytestmark = pytest.mark.slow
 
@@ -37,6 +39,7 @@ def place(tmp_path: Path, config: Config) -> Path:
             Image.fromarray(pixels).save(tmp_path / "raw" / name / f"{number:02}.png")
     tree = config.model_dump(mode="json", by_alias=True)
     tree["data"] |= {"source": "folder", "raw": "raw", "options": {}}
+    tree["train"]["init_from"] = "data/from-scratch"
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree))
     return tmp_path
 
@@ -69,3 +72,36 @@ def test_a_failed_stage_leaves_a_sentence_and_the_last_good_outputs(place: Path)
     assert "Traceback" not in said
     assert said.count("'ill'") == 1, said
     assert {path.name: path.read_bytes() for path in (place / "data" / "prepared").iterdir()} == before
+
+
+def stale(place: Path) -> dict[str, list[object]]:
+    """What `dvc status` says of each stage whose results are not those of its inputs."""
+    status = call(place, "dvc", "status", "--json", "dvc.yaml")
+    assert status.returncode == 0, status.stderr
+    found: dict[str, list[object]] = json.loads(status.stdout)
+    return found
+
+
+def test_other_networks_to_start_from_make_search_and_train_stale(place: Path) -> None:
+    stages = yaml.safe_load((place / "dvc.yaml").read_text())["stages"]
+    for described in stages.values():
+        for out in [*described.get("outs", []), *described.get("metrics", [])]:
+            path = place / (out if isinstance(out, str) else next(iter(out)))
+            path = path if path.suffix else path / "file"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("as if the stage had run")
+    committed = call(place, "dvc", "commit", "-f", "dvc.yaml")
+    assert committed.returncode == 0, committed.stderr
+    assert stale(place) == {}
+
+    (place / "data" / "from-scratch").write_bytes(b"weights")
+    changed = {"changed deps": {"data/from-scratch": "modified"}}
+    assert stale(place) == {"search": [changed], "train": [changed]}
+    (place / "data" / "from-scratch").write_bytes(FRESH)
+    assert stale(place) == {}
+
+    tree = yaml.safe_load((place / "params.yaml").read_text())
+    tree["train"]["init_from"] = "other"
+    (place / "params.yaml").write_text(yaml.safe_dump(tree))
+    (place / "other").write_bytes(FRESH)
+    assert stale(place).keys() == {"search", "train"}

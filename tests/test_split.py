@@ -2,10 +2,11 @@
 
 import random
 from collections import Counter, defaultdict
+from itertools import pairwise
 
 import pytest
 
-from medgan.data.split import SPLITS, check_leaks, split_by_patient
+from medgan.data.split import SPARE, SPLITS, check_leaks, limit_training, split_by_patient
 from medgan.errors import MedganError
 
 
@@ -127,3 +128,82 @@ def test_leaks_are_found(patients: list[str], digests: list[str], what: str) -> 
     check_leaks(patients, digests, ["train", "train"])
     with pytest.raises(MedganError, match=f"{what} is in both train and test"):
         check_leaks(patients, digests, ["train", "test"])
+
+
+# data.train_per_class
+
+MIXED = [*table({"ill": 30, "healthy": 12, "rare": 4}), *table({"once": 20}, images=1)]
+
+
+def limited(rows: list[tuple[str, str, str]], per_class: int, *, seed: int = 0) -> list[str]:
+    patients, labels, _ = zip(*rows, strict=True)
+    return limit_training(divided(rows), labels, patients, per_class=per_class, seed=seed)
+
+
+def in_train(rows: list[tuple[str, str, str]], splits: list[str]) -> set[tuple[str, str, str]]:
+    return {row for row, split in zip(rows, splits, strict=True) if split == "train"}
+
+
+@pytest.mark.parametrize("per_class", [1, 2, 5, 8, 20, 1000])
+@pytest.mark.parametrize("seed", range(3))
+def test_each_class_keeps_so_many_training_images_or_all_that_it_has(per_class: int, seed: int) -> None:
+    available = Counter(label for _, label, _ in in_train(MIXED, divided(MIXED)))
+    kept = Counter(label for _, label, _ in in_train(MIXED, limited(MIXED, per_class, seed=seed)))
+    assert kept == {label: min(per_class, count) for label, count in available.items()}
+    assert len(set(available.values())) > 2  # classes of several sizes
+
+
+@pytest.mark.parametrize("per_class", [1, 5, 1000])
+def test_a_limit_turns_training_images_spare_and_moves_no_other(per_class: int) -> None:
+    changes = Counter(zip(divided(MIXED), limited(MIXED, per_class), strict=True))
+    assert changes.keys() <= {(split, split) for split in SPLITS} | {("train", SPARE)}
+    assert (("train", SPARE) in changes) == (per_class < 1000)
+
+
+def test_a_limit_does_not_write_into_the_splits_that_it_is_given() -> None:
+    splits = ["train"] * 4
+    assert Counter(limit_training(splits, ["a"] * 4, list("wxyz"), per_class=1, seed=0)) == {"train": 1, SPARE: 3}
+    assert splits == ["train"] * 4
+
+
+def test_the_seed_decides_which_training_images_stay() -> None:
+    assert limited(MIXED, 5, seed=3) == limited(MIXED, 5, seed=3)
+    assert limited(MIXED, 5, seed=3) != limited(MIXED, 5, seed=4)
+
+
+def test_a_higher_limit_keeps_what_a_lower_one_kept() -> None:
+    kept = [in_train(MIXED, limited(MIXED, per_class)) for per_class in (1, 2, 5, 8, 1000)]
+    assert all(fewer < more for fewer, more in pairwise(kept))
+
+
+@pytest.mark.parametrize("per_class", [1, 4, 6, 7, 20])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_limit_divides_one_patient_a_class_at_most(per_class: int, seed: int) -> None:
+    seen: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for (patient, label, _), split in zip(MIXED, limited(MIXED, per_class, seed=seed), strict=True):
+        seen[label, patient].add(split)
+    divided_patients = Counter(label for (label, _), splits in seen.items() if len(splits) > 1)
+    assert all(count == 1 for count in divided_patients.values())
+    # Three images a patient: where that fits, nobody is divided.
+    assert set(divided_patients) <= (set() if per_class % 3 == 0 else {"ill", "healthy", "rare"})
+
+
+def test_a_limit_is_counted_within_each_class_of_a_patient_with_several() -> None:
+    rows = [(f"p{i}", label, f"{i}-{label}") for i in range(20) for label in ("ill", "healthy")]
+    kept = in_train(rows, limited(rows, 4))
+    assert Counter(label for _, label, _ in kept) == {"ill": 4, "healthy": 4}
+    assert len({patient for patient, _, _ in kept}) == 4  # all images of four patients, not one each of eight
+
+
+def test_the_patients_that_stay_do_not_depend_on_the_order_of_the_images() -> None:
+    expected = {patient for patient, _, _ in in_train(MIXED, limited(MIXED, 7))}
+    for seed in range(5):
+        shuffled = random.Random(seed).sample(MIXED, len(MIXED))
+        assert {patient for patient, _, _ in in_train(shuffled, limited(shuffled, 7))} == expected
+
+
+def test_without_labels_the_limit_is_of_all_images() -> None:
+    patients = [f"p{i // 2}" for i in range(40)]
+    splits = ["train"] * 30 + ["validation"] * 6 + ["test"] * 4
+    counted = Counter(limit_training(splits, [None] * 40, patients, per_class=7, seed=0))
+    assert counted == {"train": 7, SPARE: 23, "validation": 6, "test": 4}

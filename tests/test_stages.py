@@ -1,6 +1,7 @@
 """dvc.yaml against the code: a stage runs again whenever something that it uses has changed, and only then."""
 
 import ast
+import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from medgan.errors import MedganError
 from pipelines import prepare
 from pipelines.preflight import preflight
 
+TEMPLATE = re.compile(r"\$\{([\w.]+)\}")
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 # A release number must not train everything again, and this file holds nothing else (see the test below).
 EXEMPT = Path("medgan/__init__.py")
@@ -58,12 +60,54 @@ def test_no_code_is_a_dependency_that_the_stage_does_not_import(stage: str) -> N
     assert [str(path) for path in listed if not any(covered(file, [path]) for file in code(stage))] == []
 
 
+def parameter(path: str) -> Any:
+    """A value of the shipped params.yaml. KeyError where there is none."""
+    node = yaml.safe_load((ROOT / "recipes" / "default.yaml").read_text(encoding="utf-8"))
+    for key in path.split("."):
+        node = node[key]
+    return node
+
+
+def filled(dep: Path) -> Path:
+    """With the values that DVC puts in from params.yaml."""
+    return Path(TEMPLATE.sub(lambda found: str(parameter(found[1])), str(dep)))
+
+
 @every_stage
 def test_every_dependency_exists_or_is_made_by_another_stage(stage: str) -> None:
     made = [path for other in STAGES if other != stage for path in outs(other)]
-    for dep in paths(STAGES[stage]["deps"]):
-        assert str(dep) == "${data.raw}" or (ROOT / dep).exists() or covered(dep, made)
-        assert not covered(dep, outs(stage))
+    for dep in map(filled, paths(STAGES[stage]["deps"])):
+        assert (ROOT / dep).exists() or covered(dep, made), dep
+        assert not covered(dep, outs(stage)), dep
+
+
+@every_stage
+def test_a_file_that_a_parameter_names_is_a_dependency_where_it_is_read(stage: str) -> None:
+    """`data.raw` by prepare, `train.init_from` by what trains; elsewhere it would make results stale for nothing."""
+    templates = {found[1] for dep in paths(STAGES[stage]["deps"]) if (found := TEMPLATE.fullmatch(str(dep)))}
+    names = {
+        (node.module, alias.name)
+        for node in ast.walk(tree(stage))
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    read = {
+        "data.raw": ("medgan.data.prepare", "prepare") in names,
+        "train.init_from": ("medgan.training.loop", "fit") in names,
+    }
+    assert templates == {name for name, is_read in read.items() if is_read}
+
+
+def test_every_file_that_a_parameter_names_is_read_by_some_stage() -> None:
+    files = {
+        f"{name}.{key}"
+        for name, section in Config.model_fields.items()
+        for key, field in getattr(section.annotation, "model_fields", {}).items()
+        if field.annotation is Path
+    }
+    assert files == {
+        found[1] for stage in STAGES for dep in paths(STAGES[stage]["deps"]) for found in TEMPLATE.finditer(str(dep))
+    }
 
 
 def test_the_package_itself_holds_nothing_but_its_version() -> None:
@@ -124,12 +168,8 @@ def test_a_stage_with_a_section_of_its_own_depends_on_it(stage: str) -> None:
 
 @every_stage
 def test_every_listed_parameter_exists(stage: str) -> None:
-    params = yaml.safe_load((ROOT / "recipes" / "default.yaml").read_text(encoding="utf-8"))
     for path in STAGES[stage]["params"]:
-        node = params
-        for key in path.split("."):
-            assert key in node
-            node = node[key]
+        parameter(path)
 
 
 @every_stage
@@ -211,11 +251,19 @@ def test_the_shipped_input_passes(clone: Path, monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [
-        ("data.source", "phantoms", r"unknown name 'phantoms' \(did you mean 'phantom'\?\); choices: folder, phantom"),
+        (
+            "data.source",
+            "phantoms",
+            r"unknown name 'phantoms' \(did you mean 'phantom'\?\); choices: .*folder, .*phantom",
+        ),
         ("data.options.cuont", 3, r"'data.options.cuont' \(did you mean 'count'"),
         ("data.raw", "data/absent.yaml", r"data/absent.yaml does not exist"),
         ("data.channels", 3, r"data.channels is 3 but data.options.modalities has 1"),
         ("data.labels", False, r"gan.conditional is true and the data has no labels"),
+        ("data.train_per_class", 0, r"'data.train_per_class' = 0"),
+        ("train.init_from", "data/absent", r"train.init_from: data/absent is not a file; .*, or data/from-scratch"),
+        ("train.init_from", "data", r"train.init_from: data is not a file"),
+        ("train.init_from", "data/phantom.yaml", r"train.init_from: data/phantom.yaml is damaged or not a checkpoint"),
         ("gan.name", "synthesise", r"unknown GAN 'synthesise'"),
         ("gan.model.name", "dcgna", r"unknown name 'dcgna' \(did you mean 'dcgan'"),
         ("gan.model.widht", 8, r"'gan.model.widht' \(did you mean 'width'"),
@@ -263,4 +311,17 @@ def test_prepare_writes_what_the_other_stages_read(
     assert files == {"images.npy", "index.csv", "rejected.csv", "spec.json", "preview.png"}
     shown = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["healthy", "train", "8"] in shown
+    assert sum(int(number) for *_, number in shown) == 18
+
+
+def test_prepare_tells_how_many_images_it_leaves_spare(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(clone)
+    use_folder(clone, {"healthy": 12, "ill": 6})
+    edit(clone, "data.train_per_class", 3)
+    prepare.main()
+    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["healthy", "train", "3"] in shown and ["healthy", "spare", "5"] in shown
+    assert ["ill", "train", "3"] in shown and ["ill", "spare", "1"] in shown
     assert sum(int(number) for *_, number in shown) == 18

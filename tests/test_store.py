@@ -9,7 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from medgan.config import Config
+from medgan.data.loader import Batches, gather
+from medgan.data.prepare import prepare
 from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.data.split import SPARE, SPLITS
 from medgan.data.store import Prepared, counts, open_prepared, write_prepared
 from medgan.errors import MedganError
 
@@ -26,9 +30,24 @@ def samples(count: int = 24, **fields: Any) -> list[Sample]:
     return [sample(index, **fields) for index in range(count)]
 
 
-def write(folder: Path, items: Sequence[Sample | Rejected], *, labelled: bool = True, channels: int = 1) -> Prepared:
+def write(
+    folder: Path,
+    items: Sequence[Sample | Rejected],
+    *,
+    labelled: bool = True,
+    channels: int = 1,
+    train_per_class: int | None = None,
+) -> Prepared:
     return write_prepared(
-        folder, items, size=16, channels=channels, labelled=labelled, validation=0.2, test=0.2, seed=0
+        folder,
+        items,
+        size=16,
+        channels=channels,
+        labelled=labelled,
+        validation=0.2,
+        test=0.2,
+        seed=0,
+        train_per_class=train_per_class,
     )
 
 
@@ -174,3 +193,80 @@ def test_counts_without_labels_are_of_all_images(tmp_path: Path) -> None:
 def test_before_prepare_has_run_there_is_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(MedganError, match=r"spec.json does not exist; run `make repro`"):
         open_prepared(tmp_path)
+
+
+# data.train_per_class: of these samples, eight of each class are in train.
+
+
+def images_of(array: Any) -> set[bytes]:
+    return {np.asarray(image).tobytes() for image in array}
+
+
+def test_training_images_beyond_the_limit_are_spare_and_nothing_else_changes(tmp_path: Path) -> None:
+    whole, few = write(tmp_path / "whole", samples()), write(tmp_path / "few", samples(), train_per_class=3)
+    assert np.array_equal(few.images, whole.images) and np.array_equal(few.patients, whole.patients)
+    assert few.labels is not None and whole.labels is not None
+    assert np.array_equal(few.labels, whole.labels) and few.spec == whole.spec
+    for split in ("validation", "test"):
+        assert np.array_equal(few.indices(split), whole.indices(split))
+    assert np.array_equal(few.learnable(), whole.indices("train"))
+    assert np.array_equal(whole.learnable(), whole.indices("train"))
+    assert (few.splits == open_prepared(tmp_path / "few").splits).all()
+
+
+def test_counts_list_spare_images_only_where_there_are_some(tmp_path: Path) -> None:
+    few = list(counts(write(tmp_path / "few", samples(), train_per_class=3)))
+    of_a_class = [("train", 3), ("validation", 2), ("test", 2), (SPARE, 5)]
+    assert few == [(name, split, number) for name in "ab" for split, number in of_a_class]
+    for folder, limit in (("whole", None), ("enough", 8)):
+        listed = list(counts(write(tmp_path / folder, samples(), train_per_class=limit)))
+        assert [split for _, split, _ in listed] == [*SPLITS, *SPLITS]
+
+
+def test_the_md5_tells_which_images_may_be_learnt_from(tmp_path: Path) -> None:
+    whole, enough, three, two = (
+        write(tmp_path / str(limit), samples(), train_per_class=limit).md5 for limit in (None, 8, 3, 2)
+    )
+    assert enough == whole
+    assert len({whole, three, two}) == 3
+
+
+def test_without_labels_the_limit_is_of_all_images(tmp_path: Path) -> None:
+    prepared = write(tmp_path, samples(), labelled=False, train_per_class=5)
+    listed = {split: number for _, split, number in counts(prepared)}
+    assert listed["train"] == 5 and listed[SPARE] > 5
+    assert sum(listed.values()) == 24
+
+
+def test_take_reaches_into_spare_images_for_training_ones_alone(tmp_path: Path) -> None:
+    prepared = write(tmp_path, samples(), train_per_class=3)
+    taken = prepared.take("train", 16, seed=0)
+    assert taken.tolist() == prepared.learnable().tolist()
+    assert {str(split) for split in prepared.splits[taken]} == {"train", SPARE}
+    assert len(set(prepared.take("train", 10, seed=1).tolist())) == 10
+    with pytest.raises(MedganError, match="train has 16 images and 17 are asked for"):
+        prepared.take("train", 17, seed=0)
+    assert {str(split) for split in prepared.splits[prepared.take("validation", 4, seed=0)]} == {"validation"}
+    with pytest.raises(MedganError, match="validation has 4 images and 5 are asked for"):
+        prepared.take("validation", 5, seed=0)
+
+
+def test_generators_never_see_a_spare_image(tmp_path: Path) -> None:
+    prepared = write(tmp_path, samples(), train_per_class=3)
+    batches = Batches(prepared, "train", batch=4, seed=0)
+    seen = set[bytes]().union(*(images_of(batches.at(step).image) for step in range(6)))
+    assert seen == images_of(gather(prepared, prepared.indices("train")).image)
+    assert len(seen) == 6
+    assert not seen & images_of(gather(prepared, prepared.indices(SPARE)).image)
+
+
+def test_the_configuration_limits_what_prepare_writes(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    few = prepare(config.data.model_copy(update={"train_per_class": 7}), tmp_path, seed=config.seed)
+    assert [number for _, split, number in counts(few) if split == "train"] == [7, 7, 7]
+    for split in ("validation", "test"):
+        assert np.array_equal(few.indices(split), prepared.indices(split))
+        assert np.array_equal(few.images[few.indices(split)], prepared.images[prepared.indices(split)])
+    assert np.array_equal(few.learnable(), prepared.indices("train"))
+    assert few.md5 != prepared.md5
+    again = prepare(config.data.model_copy(update={"train_per_class": 7}), tmp_path / "again", seed=config.seed)
+    assert (again.splits == few.splits).all() and again.md5 == few.md5

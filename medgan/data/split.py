@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from medgan.errors import MedganError
 
 SPLITS = ("train", "validation", "test")
+SPARE = "spare"  # training images beyond `data.train_per_class`
 
 
 def split_by_patient(
@@ -50,6 +51,22 @@ def split_by_patient(
     splits = [assigned[group] for group in groups]
     check_leaks(patients, digests, splits)
     return splits
+
+
+def limit_training(
+    splits: Sequence[str], labels: Sequence[str | None], patients: Sequence[str], *, per_class: int, seed: int
+) -> list[str]:
+    """All but `per_class` training images of each class become SPARE; patients stay together as far as they can."""
+    order = sorted(
+        (i for i, split in enumerate(splits) if split == "train"),
+        key=lambda i: (hashlib.sha256(f"{seed}/{patients[i]}/few".encode()).digest(), i),
+    )
+    taken, limited = Counter[str | None](), list(splits)
+    for i in order:
+        taken[labels[i]] += 1
+        if taken[labels[i]] > per_class:
+            limited[i] = SPARE
+    return limited
 
 
 def check_leaks(patients: Sequence[str], digests: Sequence[str], splits: Sequence[str]) -> None:

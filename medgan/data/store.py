@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.data.spec import ImageSpec, Rejected, Sample
-from medgan.data.split import split_by_patient
+from medgan.data.split import SPARE, SPLITS, limit_training, split_by_patient
 from medgan.errors import MedganError
 
 INDEX_COLUMNS = ("patient", "label", "split", "origin", "digest")
@@ -40,9 +40,16 @@ class Prepared:
     def indices(self, split: str) -> NDArray[np.int64]:
         return np.flatnonzero(self.splits == split)
 
+    def learnable(self) -> NDArray[np.int64]:
+        """Training images and spare ones: what the judges of a generator may learn from."""
+        return np.flatnonzero((self.splits == "train") | (self.splits == SPARE))
+
     def take(self, split: str, n: int, seed: int) -> NDArray[np.int64]:
-        """n random indices of a split, without repetition. Raises MedganError where the split is smaller."""
-        chosen = self.indices(split)
+        """n random indices of a split, without repetition; of training images, spare ones too.
+
+        Raises MedganError where the split is smaller.
+        """
+        chosen = self.learnable() if split == "train" else self.indices(split)
         if len(chosen) < n:
             more = "add images" if split == "train" else f"raise data.{split}"
             raise MedganError(f"{split} has {len(chosen)} images and {n} are asked for; lower n or {more}")
@@ -59,6 +66,7 @@ def write_prepared(
     validation: float,
     test: float,
     seed: int,
+    train_per_class: int | None = None,
 ) -> Prepared:
     """Drain a source into `directory` (created, which must not hold older files), and open the result.
 
@@ -86,6 +94,9 @@ def write_prepared(
         test=test,
         seed=seed,
     )
+    if train_per_class is not None:
+        patients = [s.patient for s in samples]
+        splits = limit_training(splits, labels, patients, per_class=train_per_class, seed=seed)
     directory.mkdir(parents=True, exist_ok=True)
     digest = hashlib.md5(usedforsecurity=False)
     for name in ("image", "source", "mask"):
@@ -149,7 +160,7 @@ def counts(prepared: Prepared) -> Iterator[tuple[str, str, int]]:
     names: Sequence[str] = prepared.label_names or ("(no labels)",)
     for code, name in enumerate(names):
         of_class = prepared.labels == code if prepared.labels is not None else np.ones(len(prepared.splits), bool)
-        for split in ("train", "validation", "test"):
+        for split in (*SPLITS, SPARE) if SPARE in prepared.splits else SPLITS:
             yield name, split, int(np.sum(of_class & (prepared.splits == split)))
 
 

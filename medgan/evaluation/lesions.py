@@ -103,7 +103,7 @@ def judge_lesions(
 ) -> dict[str, dict[str, float]]:
     """Figures of images drawn under the masks of these test images, and of the test images themselves."""
     assert prepared.masks is not None
-    train = prepared.indices("train")
+    train = prepared.learnable()
     segmenter = train_segmenter(
         prepared.images[train], prepared.masks[train], steps=steps, seed=seed, progress=progress
     )

@@ -1,6 +1,7 @@
 """One MLflow run a trained generator, found again by its fingerprint."""
 
 import fcntl
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -117,10 +118,14 @@ class Store:
 
 
 def store_at(root: Path, experiment: str) -> Store:
-    """The store of this repository: MLFLOW_TRACKING_URI, or mlflow.db with mlartifacts/ beside it under `root`."""
-    uri = tracking_uri(root)
+    """The store of this repository: MLFLOW_TRACKING_URI, or mlflow.db under `root`; SQLite has mlartifacts/ beside it.
+
+    MLFLOW_EXPERIMENT_NAME, where it is set, is the experiment.
+    """
+    uri, experiment = tracking_uri(root), os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment
     mlflow.set_tracking_uri(uri)
-    artifacts = (root / "mlartifacts").resolve().as_uri() if uri.startswith("sqlite") else None
+    database = Path(uri.removeprefix("sqlite:///"))
+    artifacts = (database.parent / "mlartifacts").resolve().as_uri() if uri.startswith("sqlite") else None
     # Processes that open a new database at the same moment would each try to create its tables.
     with _one_at_a_time(root / ".checkpoints" / "mlflow.lock"):
         client = MlflowClient(uri)

@@ -44,15 +44,22 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
 def load_checkpoint(directory: Path) -> Checkpoint | None:
     """The newest undamaged checkpoint, or None. A damaged one is named on stdout and skipped."""
     for path in _files(directory):
-        content = path.read_bytes()
-        digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
-        if hashlib.sha256(body).digest() != digest:
-            print(f"{path.name} is damaged (its digest does not match); using the one before it")
-            continue
-        header = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])
-        meta = json.loads(header["__metadata__"]["json"])
-        return Checkpoint(step=meta.pop("step"), tensors=load(body), meta=meta)
+        checkpoint = read_checkpoint(path)
+        if checkpoint is not None:
+            return checkpoint
+        print(f"{path.name} is damaged (its digest does not match); using the one before it")
     return None
+
+
+def read_checkpoint(path: Path) -> Checkpoint | None:
+    """One file; None where its digest does not match its content."""
+    content = path.read_bytes()
+    digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    if hashlib.sha256(body).digest() != digest:
+        return None
+    header = json.loads(body[8 : 8 + int.from_bytes(body[:8], "little")])
+    meta = json.loads(header["__metadata__"]["json"])
+    return Checkpoint(step=meta.pop("step"), tensors=load(body), meta=meta)
 
 
 def discard(directory: Path) -> None:

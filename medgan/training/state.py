@@ -18,6 +18,7 @@ from medgan.gans import build_gan
 from medgan.randomness import derive_seed
 from medgan.training.checkpoint import Checkpoint, discard, load_checkpoint, save_checkpoint
 from medgan.training.ema import Ema
+from medgan.training.transfer import initial_networks, start_from
 
 Row = dict[str, float]
 
@@ -40,6 +41,9 @@ class State:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "init"))
             self.gan = build_gan(gan_config, spec)
+        if (initial := initial_networks(config.init_from)) is not None:
+            fresh = start_from(self.gan, initial)
+            print(f"networks of {config.init_from.name}, step {initial.step}; fresh: {', '.join(fresh) or 'none'}")
         self.gan.to(memory_format=torch.channels_last)
         self.ema = Ema(self.gan.generators, gan_config.ema)
         self.optimizers = {

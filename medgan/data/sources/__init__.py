@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from medgan.data.sources.cifar10 import Cifar10
 from medgan.data.sources.folder import Folder
+from medgan.data.sources.medmnist import MedMnist
 from medgan.data.sources.phantom import Phantom
 from medgan.data.spec import ImageSpec, Rejected, Sample
 
@@ -20,4 +22,9 @@ class Source(Protocol):
         ...
 
 
-SOURCES: dict[str, type[Source]] = {"folder": Folder, "phantom": Phantom}
+SOURCES: dict[str, type[Source]] = {
+    "cifar10": Cifar10,
+    "folder": Folder,
+    "medmnist": MedMnist,
+    "phantom": Phantom,
+}

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from pydantic.dataclasses import dataclass
 
-from medgan.checking import STRICT
+from medgan.checking import STRICT, nearest
+from medgan.data.sources.fitting import fitted
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 
@@ -22,15 +23,23 @@ class Folder:
     """patient: a regular expression whose first group is the patient in a file's name; empty: each file is one.
 
     With an empty expression byte-identical files still stay in one split.
+    classes: the sub-folders to read; empty: all.
     """
 
     patient: str = ""
+    classes: tuple[str, ...] = ()
 
     def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
         pattern = self._pattern()
         if not raw.is_dir():
             raise MedganError(f"{raw} is not a folder; put one sub-folder of images a class there")
-        files = sorted(path for path in raw.rglob("*") if path.is_file() and not _hidden(path.relative_to(raw)))
+        for name in self.classes:
+            if not (raw / name).is_dir():
+                known = [path.name for path in raw.iterdir() if path.is_dir()]
+                raise MedganError(f"data.options.classes: {raw / name} is not a folder{nearest(name, known)}")
+        folders = [raw / name for name in self.classes] or [raw]
+        found = (path for folder in folders for path in folder.rglob("*") if path.is_file())
+        files = sorted(path for path in found if not _hidden(path.relative_to(raw)))
         images = [path for path in files if path.suffix.lower() in SUFFIXES]
         if not images:
             raise MedganError(
@@ -50,13 +59,13 @@ class Folder:
             except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
                 yield Rejected(origin, " ".join(str(error).split()))
                 continue
-            found = pattern.search(path.name) if pattern else None
-            if pattern and not (found and found.group(1)):
+            match = pattern.search(path.name) if pattern else None
+            if pattern and not (match and match.group(1)):
                 yield Rejected(origin, f"data.options.patient = {self.patient!r} does not match the name")
                 continue
             yield Sample(
                 image=image,
-                patient=found.group(1) if found else origin,
+                patient=match.group(1) if match else origin,
                 origin=origin,
                 digest=hashlib.sha256(content).hexdigest(),
                 label=path.relative_to(raw).parts[0] if len(path.relative_to(raw).parts) > 1 else None,
@@ -80,14 +89,8 @@ def _hidden(path: Path) -> bool:
 
 
 def _read(path: Path, spec: ImageSpec) -> NDArray[np.uint8]:
-    """(size, size, channels); the shorter side is fitted and the longer one cropped at the centre."""
+    """(size, size, channels)."""
     with Image.open(path) as file:
         if file.mode.startswith(("I", "F")):
             raise ValueError(f"{file.mode} pixels: more than 8 bits are not supported by this source")
-        image = file.convert("L" if spec.channels == 1 else "RGB")
-    if image.size != (spec.size, spec.size):
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        box = (left, top, left + side, top + side)
-        image = image.resize((spec.size, spec.size), Image.Resampling.LANCZOS, box=box)
-    return np.asarray(image, dtype=np.uint8).reshape(spec.size, spec.size, spec.channels)
+        return fitted(file, spec)

@@ -1,0 +1,1 @@
+"""Side-by-side measurements: each module is one command that writes one table."""

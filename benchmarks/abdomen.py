@@ -1,0 +1,35 @@
+"""AbdomenCT alone, 10,000 images: recommended beside published DCGAN at equal CPU time -> results/abdomen.md, docs.
+
+python -m benchmarks.abdomen            # some 45 minutes; `medgan data medical-mnist` first
+"""
+
+import shutil
+from typing import Any
+
+from benchmarks.judging import ROOT, WORK, configuration, judge, open_subject
+from benchmarks.tables import RESULTS, cpu_seconds, write_table
+
+ABDOMEN: dict[str, Any] = {
+    "data.name": "abdomen-ct",
+    "data.options.classes": ["AbdomenCT"],
+    "data.labels": False,
+    "gan.conditional": False,
+    "train.evaluations": 4,
+    "train.n": 1500,
+    "evaluate.n": 1500,
+}
+
+
+def main() -> None:
+    seconds = cpu_seconds(__doc__, default=1200)
+    rows = []
+    for name in ("dcgan-published", "residual"):
+        config = configuration(name, data="medical-mnist", changes=ABDOMEN)
+        subject = open_subject(config)
+        rows.append(judge(f"abdomen {name}", config, subject, cpu_seconds=seconds))
+        shutil.copy(WORK / "pictures" / f"abdomen {name}.png", ROOT / "docs" / f"abdomen-{name}.png")
+    write_table(f"AbdomenCT alone at 64x64, {seconds:.0f} CPU seconds each", rows, subject, RESULTS / "abdomen")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""GAN beside conditional GAN, both as published at 32x32, on phantoms of ten kinds -> results/conditional.md, docs.
+
+    python -m benchmarks.conditional        # some 25 minutes
+
+In the picture the GAN is on the left; on the right the conditional GAN draws a kind a row.
+"""
+
+import numpy as np
+from PIL import Image
+
+from benchmarks.judging import ROOT, WORK, configuration, judge, open_subject
+from benchmarks.tables import RESULTS, cpu_seconds, write_table
+from medgan.pictures import save_image
+
+BUDGET = {"train.evaluations": 4, "train.n": 1500, "evaluate.n": 1500}
+
+
+def main() -> None:
+    seconds = cpu_seconds(__doc__, default=600)
+    rows, pictures = [], []
+    for name in ("gan-published", "cgan-published"):
+        config = configuration(name, changes=BUDGET)
+        subject = open_subject(config)
+        rows.append(judge(name, config, subject, cpu_seconds=seconds))
+        with Image.open(WORK / "pictures" / f"{name}.png") as picture:
+            pictures.append(np.asarray(picture))
+    gap = np.full_like(pictures[0][:, :24], 255)
+    save_image(ROOT / "docs" / "conditional.png", np.concatenate([pictures[0], gap, pictures[1]], axis=1))
+    title = f"GAN and conditional GAN as published at 32x32, ten kinds of phantom, {seconds:.0f} CPU seconds each"
+    write_table(title, rows, subject, RESULTS / "conditional")
+
+
+if __name__ == "__main__":
+    main()

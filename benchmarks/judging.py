@@ -1,0 +1,202 @@
+"""What benchmarks share: recipes trained for the same CPU time on one data set, judged on its test images."""
+
+import json
+import math
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.config import Config, parse_config, set_path
+from medgan.console import progress
+from medgan.data.loader import conditions
+from medgan.data.prepare import prepare
+from medgan.data.store import Prepared, open_prepared
+from medgan.device import use_threads
+from medgan.evaluation.features import Extractor, train_extractor
+from medgan.evaluation.fidelity import Fidelity, Reference, agreement, measure, reference
+from medgan.fingerprint import TRAINING_CODE, code_hash, fingerprint
+from medgan.gans import build_gan
+from medgan.pictures import save_image
+from medgan.randomness import derive_seed
+from medgan.recipes import read_recipe
+from medgan.training.drawing import generate, sample_grid
+from medgan.training.loop import Listener, Trained, fit
+from pipelines.scoring import shown, training_fingerprint, validation_judge
+
+ROOT = Path(__file__).parents[1]
+WORK = ROOT / ".benchmarks"
+_DATA_SECTIONS = ("data", "features", "evaluate")
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A data set to be judged on: prepared arrays, frozen extractor, test images as it sees them, and the floor."""
+
+    prepared: Prepared
+    extractor: Extractor
+    real: Reference
+    floor: Fidelity
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One row: what was trained, what it cost, what it reached. agreement: share drawn as asked, if it was asked."""
+
+    name: str
+    parameters: int
+    steps: int
+    cpu_seconds: float
+    images_per_second: float
+    quality: Fidelity
+    excess: float
+    agreement: float | None
+
+
+def configuration(recipe: str, *, data: str | None = None, changes: Mapping[str, Any] | None = None) -> Config:
+    """A recipe, on the data of another one where `data` names it, with dotted paths replaced."""
+    tree, _ = read_recipe(ROOT, recipe)
+    if data is not None:
+        other, _ = read_recipe(ROOT, data)
+        tree |= {section: other[section] for section in _DATA_SECTIONS}
+    set_path(tree, "data.raw", str(ROOT / tree["data"]["raw"]))
+    for path, value in (changes or {}).items():
+        set_path(tree, path, value)
+    return parse_config(tree, where=f"recipes/{recipe}.yaml")
+
+
+def open_subject(config: Config) -> Subject:
+    """Prepare the data and train its extractor, or find both from the last time."""
+    use_threads(1)
+    parts = {name: getattr(config, name).model_dump(mode="json") for name in ("data", "features")}
+    folder = WORK / f"data-{fingerprint({**parts, 'seed': config.seed, 'code': code_hash(('data', 'evaluation'))})}"
+    if not (folder / "extractor.safetensors").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        print(f"preparing {config.data.name}", flush=True)
+        prepared = prepare(config.data, folder / "prepared", seed=config.seed)
+        _fit_extractor(config, prepared).save(folder / "extractor.safetensors")
+    prepared, extractor = open_prepared(folder / "prepared"), Extractor.load(folder / "extractor.safetensors")
+    n, bootstrap = config.evaluate.n, config.evaluate.bootstrap
+    real = reference(extractor, prepared.images[_test(prepared, config)], split="test")
+    train = prepared.take("train", n, derive_seed(config.seed, "floor"))
+    floor = measure(extractor, prepared.images[train], real, bootstrap=bootstrap, seed=config.seed)
+    return Subject(prepared, extractor, real, floor)
+
+
+def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, checkpoint: Path | None = None) -> Judged:
+    """Train for this CPU time, evaluations on validation included, and judge on test images.
+
+    What was judged is kept, so that a benchmark that was stopped goes on with the rest; its sample grid is
+    .benchmarks/pictures/NAME.png. checkpoint: where to leave the networks, for `train.init_from`.
+    """
+    kept = WORK / "judged" / f"{_identity(config, subject, cpu_seconds)}.json"
+    if kept.exists() and (checkpoint is None or checkpoint.exists()):
+        values = json.loads(kept.read_text())
+        return Judged(**{**values, "name": name, "quality": Fidelity(**values["quality"])})
+    config, folder = _planned(config, subject, cpu_seconds, kept.with_suffix(".steps"))
+    trained, spent = _train(name, config, subject, folder)
+    if checkpoint is not None:
+        checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(max(folder.glob("step-*.checkpoint")), checkpoint)
+    prepared, extractor, test = subject.prepared, subject.extractor, _test(subject.prepared, config)
+    given = conditions(prepared, test)
+    drawn = generate(trained.gan, trained.generators, len(test), given, seed=derive_seed(config.seed, "test"))
+    quality = measure(extractor, drawn, subject.real, bootstrap=config.evaluate.bootstrap, seed=config.seed)
+    labels = None if prepared.labels is None or not trained.gan.spec.classes else np.asarray(prepared.labels[test])
+    judged = Judged(
+        name=name,
+        parameters=sum(tensor.numel() for tensor in trained.generators.parameters()),
+        steps=config.train.steps,
+        cpu_seconds=spent,
+        images_per_second=config.train.steps * config.gan.batch / spent,
+        quality=quality,
+        excess=quality.fid - subject.floor.fid,
+        agreement=None if labels is None else agreement(extractor, drawn, labels),
+    )
+    examples = conditions(prepared, shown(prepared, "test"))
+    save_image(WORK / "pictures" / f"{name}.png", sample_grid(trained.gan, trained.generators, examples))
+    kept.write_text(json.dumps(asdict(judged), indent=2) + "\n")
+    shutil.rmtree(folder)
+    print(f"{name}: {spent:.0f} CPU seconds, FID {quality.fid:.4f}, recall {quality.recall:.3f}", flush=True)
+    return judged
+
+
+def _identity(config: Config, subject: Subject, cpu_seconds: float) -> str:
+    """Of all that decides a row; of the code of networks, only that of its own."""
+    gan = build_gan(config.gan, subject.prepared.spec)
+    networks = {type(module).__module__ for module in gan.modules()}
+    files = sorted(
+        f"{name.removeprefix('medgan.').replace('.', '/')}.py" for name in networks if "medgan.models." in name
+    )
+    code = code_hash((*(name for name in TRAINING_CODE if name != "models"), "models/layers.py", *files))
+    training = training_fingerprint(config.gan, config.train, config.seed, subject.prepared, subject.extractor)
+    return fingerprint({"training": training, "n": config.evaluate.n, "cpu": cpu_seconds, "code": code})
+
+
+def _planned(config: Config, subject: Subject, cpu_seconds: float, plan: Path) -> tuple[Config, Path]:
+    """With as many steps as the time allows, measured once and kept; and the folder of its checkpoints."""
+    if not plan.exists():
+        plan.parent.mkdir(parents=True, exist_ok=True)
+        plan.write_text(str(_affordable_steps(config, subject, cpu_seconds)))
+    steps = int(plan.read_text())
+    planned = config.override({"train.steps": steps, "train.checkpoint_every": max(1, steps // 10)})
+    return planned, WORK / f"train-{plan.stem}"
+
+
+def _train(name: str, config: Config, subject: Subject, folder: Path) -> tuple[Trained, float]:
+    """And the CPU seconds that it took; those before a stop are reckoned from the steps that it had done."""
+    scorer = validation_judge(subject.prepared, subject.extractor, config.train.n, config.seed)
+    steps, before = config.train.steps, time.process_time()
+    with progress(name, steps) as done:
+        listener = Listener(on_step=done)
+        trained = fit(
+            config.gan,
+            config.train,
+            subject.prepared,
+            seed=config.seed,
+            judge=scorer,
+            directory=folder,
+            listener=listener,
+        )
+    return trained, (time.process_time() - before) * steps / max(1, steps - trained.resumed_from)
+
+
+def _fit_extractor(config: Config, prepared: Prepared) -> Extractor:
+    train, labels = prepared.learnable(), prepared.labels
+    with progress("features", config.features.steps) as done:
+        return train_extractor(
+            prepared.images[train],
+            None if labels is None else labels[train],
+            classes=prepared.spec.classes,
+            steps=config.features.steps,
+            batch=config.features.batch,
+            seed=derive_seed(config.seed, "features"),
+            progress=done,
+        )
+
+
+def _test(prepared: Prepared, config: Config) -> NDArray[np.int64]:
+    return prepared.take("test", config.evaluate.n, derive_seed(config.seed, "evaluate"))
+
+
+def _affordable_steps(config: Config, subject: Subject, cpu_seconds: float) -> int:
+    """From two short trainings: a step and an evaluation are what their difference and their rest say."""
+    period = config.gan.penalty_every
+    short, long = 2 * period, 2 * period + 2 * period * math.ceil(16 / period)
+    costs = []
+    scorer = validation_judge(subject.prepared, subject.extractor, config.train.n, config.seed)
+    for steps in (short, long):
+        brief = config.train.model_copy(update={"steps": steps, "evaluations": 1, "checkpoint_every": steps})
+        with TemporaryDirectory() as folder:
+            before = time.process_time()
+            fit(config.gan, brief, subject.prepared, seed=config.seed, judge=scorer, directory=Path(folder))
+            costs.append(time.process_time() - before)
+    step = (costs[1] - costs[0]) / (long - short)
+    evaluation = max(0.0, costs[0] - short * step)
+    return max(1, int((0.97 * cpu_seconds - config.train.evaluations * evaluation) / step))

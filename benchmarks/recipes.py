@@ -1,0 +1,213 @@
+"""Every recipe end to end on the phantom with a small budget -> results/recipes.md and one MLflow experiment.
+
+    make recipes                            # what has run already is not run again
+
+Recipes for other data are run on phantoms of the same size and channels. So few steps say what a system costs and that
+it works from raw files to the registry; they say nothing about how good it is.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from medgan.checking import read_yaml
+from medgan.config import parse_config
+from medgan.device import use_threads
+from medgan.recipes import read_recipe
+from medgan.runtime import OnnxGenerator
+from medgan.training.result import load_generators, read_rows
+
+ROOT = Path(__file__).parents[1]
+WORK = ROOT / ".benchmarks" / "recipes"
+RESULTS = Path(__file__).parent / "results" / "recipes.md"
+EXPERIMENT = "recipes"
+BUDGET: dict[str, dict[str, Any]] = {
+    "features": {"steps": 150},
+    "search": {"trials": 0},
+    "train": {"steps": 60, "evaluations": 2, "n": 500, "checkpoint_every": 30},
+    "evaluate": {"n": 500, "bootstrap": 20, "segmenter_steps": 60},
+}
+IMAGES = 4000
+
+
+@dataclass(frozen=True)
+class Row:
+    """parameters: of the generator. fid, floor, recall: test split. draw_ms: of an image, one thread of onnxruntime."""
+
+    recipe: str
+    image: str
+    parameters: int
+    images_per_second: float
+    fid: float
+    floor: float
+    recall: float
+    onnx_mb: float
+    draw_ms: float
+    version: str
+
+
+def main() -> None:
+    use_threads(1)
+    rows = []
+    for path in sorted((ROOT / "recipes").glob("*.yaml")):
+        folder = WORK / path.stem
+        if not _run(path.stem, folder):
+            sys.exit(f"{path.stem} failed, see above; the same command goes on from there")
+        rows.append(_row(path.stem, folder))
+    _write(rows)
+
+
+def on_phantoms(name: str) -> dict[str, Any]:
+    """The recipe's tree with the budget above, and phantoms of its size and channels where its data are others."""
+    tree, _ = read_recipe(ROOT, name)
+    phantom, _ = read_recipe(ROOT, "default")
+    size, channels = tree["data"]["size"], tree["data"]["channels"]
+    options = tree["data"]["options"] if tree["data"]["source"] == "phantom" else phantom["data"]["options"]
+    if channels == 3 and len(options["modalities"]) != 3:
+        options = {**options, "modalities": ["T1w", "T2w", "PD"]}
+    # A name of its own: these must not stand against champions that were trained in earnest.
+    own = {"name": f"recipes-{size}", "size": size, "channels": channels, "options": {**options, "count": IMAGES}}
+    tree["data"] = {**phantom["data"], **own}
+    for section, values in BUDGET.items():
+        tree[section] |= values
+    parse_config(tree, where=f"recipes/{name}.yaml")
+    return tree
+
+
+def _run(name: str, folder: Path) -> bool:
+    """`python -m pipelines` in a copy of this clone, with its stores."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for item in ("medgan", "pipelines", "data", "dvc.yaml", ".dvcignore"):
+        source, target = ROOT / item, folder / item
+        if source.is_dir():
+            left = shutil.ignore_patterns("__pycache__", "raw", "prepared", "*.dvc")
+            shutil.copytree(source, target, dirs_exist_ok=True, ignore=left)
+        else:
+            shutil.copy(source, target)
+    tree = on_phantoms(name)
+    if not (folder / "params.yaml").exists() or read_yaml(folder / "params.yaml") != tree:
+        (folder / "params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(folder),
+        "MLFLOW_TRACKING_URI": os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{ROOT / 'mlflow.db'}",
+        "MLFLOW_EXPERIMENT_NAME": EXPERIMENT,
+    }
+    if not (folder / ".dvc").exists():
+        _call(folder, environment, "dvc", "init", "-q", "--no-scm")
+        # One cache for all: recipes on the same phantoms prepare them once.
+        _call(folder, environment, "dvc", "cache", "dir", "-q", str(WORK / ".cache"))
+    print(f"\n{name}", flush=True)
+    return _call(folder, environment, "pipelines") == 0
+
+
+def _call(folder: Path, environment: dict[str, str], *command: str) -> int:
+    return subprocess.run([sys.executable, "-m", *command], cwd=folder, env=environment, check=False).returncode
+
+
+def _row(name: str, folder: Path) -> Row:
+    config = parse_config(read_yaml(folder / "params.yaml"))
+    metrics = json.loads((folder / "reports" / "metrics.json").read_text())
+    registry = json.loads((folder / "artifacts" / "registry.json").read_text())
+    onnx = folder / "artifacts" / "export" / "generator.onnx"
+    return Row(
+        recipe=name,
+        image=f"{config.data.channels}x{config.data.size}x{config.data.size}",
+        parameters=_parameters(folder),
+        images_per_second=_images_per_second(read_rows(folder / "artifacts" / "train"), config.gan.batch),
+        fid=metrics["quality"]["fid"],
+        floor=metrics["floor"]["fid"],
+        recall=metrics["quality"]["recall"],
+        onnx_mb=onnx.stat().st_size / 1e6,
+        draw_ms=_draw_ms(onnx),
+        version=f"{registry['name']} {registry['version']}",
+    )
+
+
+def _parameters(folder: Path) -> int:
+    gan, _, _ = load_generators(folder / "artifacts" / "train")
+    return sum(tensor.numel() for tensor in gan.generators.parameters())
+
+
+def _images_per_second(rows: list[dict[str, float]], batch: int) -> float:
+    """Of the median step; every step of so short a training is logged, evaluations stand between them."""
+    times = {int(row["step"]): row["time"] for row in rows if "loss/generator" in row or "loss/discriminator" in row}
+    spent = [times[step] - times[step - 1] for step in sorted(times) if step - 1 in times]
+    return batch / float(np.median(spent))
+
+
+def _draw_ms(onnx: Path) -> float:
+    """Of one image at a time on one thread: the median of fifty."""
+    generator = OnnxGenerator(onnx, threads=1)
+    masks = np.ones(generator.inputs["mask"], np.float32)[0] if "mask" in generator.inputs else None
+    spent = []
+    for seed in range(55):
+        before = time.perf_counter()
+        generator.draw(1, seed=seed, masks=masks)
+        spent.append(time.perf_counter() - before)
+    return 1000 * float(np.median(spent[5:]))
+
+
+def _write(rows: list[Row]) -> None:
+    columns = (
+        "recipe",
+        "image",
+        "parameters",
+        "images/s",
+        "fid_domain",
+        "floor",
+        "recall",
+        "ONNX MB",
+        "ms an image",
+        "version",
+    )
+    cells = [
+        (
+            row.recipe,
+            row.image,
+            f"{row.parameters:,}",
+            f"{row.images_per_second:.0f}",
+            f"{row.fid:.2f}",
+            f"{row.floor:.2f}",
+            f"{row.recall:.3f}",
+            f"{row.onnx_mb:.1f}",
+            f"{row.draw_ms:.1f}",
+            row.version,
+        )
+        for row in rows
+    ]
+    table = Table(*columns)
+    for line in cells:
+        table.add_row(*line)
+    Console(width=140).print(table)
+    steps, n = BUDGET["train"]["steps"], BUDGET["evaluate"]["n"]
+    text = [
+        "# Every recipe on phantoms, end to end",
+        "",
+        f"`make recipes`: {steps} steps each, FID of n = {n} test images, one thread of a CPU. So few steps say what a "
+        "system costs and that it runs from raw files to the registry, not how good it is. Scores compare within one "
+        "image size only.",
+        "",
+        f"| {' | '.join(columns)} |",
+        f"|{' --- |' * len(columns)}",
+        *(f"| {' | '.join(line)} |" for line in cells),
+    ]
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text("\n".join(text) + "\n")
+    RESULTS.with_suffix(".json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+    print(f"\n{RESULTS.relative_to(ROOT)}; `make ui` shows them side by side, experiment '{EXPERIMENT}'")
+
+
+if __name__ == "__main__":
+    main()
