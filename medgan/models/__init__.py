@@ -7,6 +7,7 @@ from torch import nn
 from medgan.data.spec import ImageSpec
 from medgan.models.dcgan import DCGAN
 from medgan.models.mscgan import MSCGAN
+from medgan.models.residual import Residual
 from medgan.models.transformer import Transformer
 
 
@@ -25,5 +26,5 @@ class Model(Protocol):
     def discriminator(self, spec: ImageSpec) -> nn.Module: ...
 
 
-MODELS: dict[str, type[Model]] = {"dcgan": DCGAN, "transformer": Transformer}
+MODELS: dict[str, type[Model]] = {"dcgan": DCGAN, "residual": Residual, "transformer": Transformer}
 MULTISCALE_MODELS: dict[str, type[MSCGAN]] = {"mscgan": MSCGAN}

@@ -19,8 +19,8 @@ def initial_networks(path: Path) -> Checkpoint | None:
     """
     if not path.is_file():
         raise MedganError(
-            f"train.init_from: {path} is not a file; copy a checkpoint (.checkpoints/train-*/*.checkpoint) to data/ and "
-            "name it, or data/from-scratch"
+            f"train.init_from: {path} is not a file; copy a checkpoint (.checkpoints/train-*/*.checkpoint) to data/ "
+            "and name it, or data/from-scratch"
         )
     if path.read_bytes() == FRESH:
         return None

@@ -1,0 +1,102 @@
+"""What benchmarks stand on: equal budgets, one protocol, rows that are kept. What they measure is not tested."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from benchmarks import judging, recipes
+from benchmarks.judging import Subject, configuration, judge, open_subject
+from benchmarks.tables import cpu_seconds, write_table
+from medgan.config import Config, parse_config
+from medgan.errors import MedganError
+from medgan.training.checkpoint import read_checkpoint
+
+RECIPES = sorted(path.stem for path in (judging.ROOT / "recipes").glob("*.yaml"))
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("work")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judging, "WORK", work)
+
+
+@pytest.fixture(scope="module")
+def subject(config: Config, work: Path) -> Subject:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(judging, "WORK", work)
+        return open_subject(config)
+
+
+def test_the_budget_decides_the_steps_and_a_row_is_made_once(config: Config, subject: Subject, work: Path) -> None:
+    short = judge("short", config, subject, cpu_seconds=1)
+    long = judge("long", config, subject, cpu_seconds=3)
+    assert 1 <= short.steps < long.steps
+    assert short.quality.n == subject.floor.n == 100
+    assert short.excess == short.quality.fid - subject.floor.fid > 0
+    assert (work / "pictures" / "short.png").stat().st_size > 0
+    assert judge("renamed", config, subject, cpu_seconds=1) == replace(short, name="renamed")
+    assert not list(work.glob("train-*"))
+
+
+def test_another_configuration_is_another_row(config: Config, subject: Subject) -> None:
+    known = judge("known", config, subject, cpu_seconds=1)
+    other = judge("other", config.override({"gan.lr": 0.002}), subject, cpu_seconds=1)
+    assert other.quality != known.quality
+
+
+def test_networks_can_be_kept_for_transfer(config: Config, subject: Subject, tmp_path: Path) -> None:
+    path = tmp_path / "kept" / "networks.checkpoint"
+    judged = judge("kept", config, subject, cpu_seconds=1, checkpoint=path)
+    checkpoint = read_checkpoint(path)
+    assert checkpoint is not None and checkpoint.step == judged.steps
+
+
+def test_data_are_prepared_once_and_a_small_set_has_the_same_judges(config: Config, subject: Subject) -> None:
+    again = open_subject(config)
+    assert again.prepared.md5 == subject.prepared.md5
+    assert again.floor == subject.floor
+    small = open_subject(config.override({"data.train_per_class": 20}))
+    assert len(small.prepared.indices("train")) == 60 < len(subject.prepared.indices("train"))
+    assert small.extractor.digest == subject.extractor.digest
+    assert small.floor.n == subject.floor.n
+
+
+def test_a_table_refuses_rows_of_another_protocol(config: Config, subject: Subject, tmp_path: Path) -> None:
+    row = judge("row", config, subject, cpu_seconds=1)
+    write_table("Title", [row], subject, tmp_path / "results" / "table")
+    assert json.loads((tmp_path / "results" / "table.json").read_text())["rows"][0]["name"] == "row"
+    assert "| row | " in (tmp_path / "results" / "table.md").read_text()
+    foreign = replace(row, quality=replace(row.quality, digest="another"))
+    with pytest.raises(MedganError, match="digest"):
+        write_table("Title", [row, foreign], subject, tmp_path / "results" / "table")
+
+
+def test_a_recipe_can_be_put_on_the_data_of_another() -> None:
+    plain, moved = configuration("dcgan-published"), configuration("dcgan-published", data="medical-mnist")
+    assert moved.gan == plain.gan
+    assert moved.data.name == "medical-mnist" and moved.data.raw.is_absolute()
+    assert configuration("dcgan-published", changes={"gan.batch": 16}).gan.batch == 16
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_every_recipe_can_be_put_on_phantoms(name: str) -> None:
+    config, own = parse_config(recipes.on_phantoms(name)), configuration(name)
+    assert config.gan == own.gan
+    assert (config.data.size, config.data.channels) == (own.data.size, own.data.channels)
+    assert config.data.source == "phantom" and config.data.name != own.data.name
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "soon"])
+def test_a_budget_that_is_none_is_refused(
+    text: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["benchmark", text])
+    with pytest.raises(SystemExit):
+        cpu_seconds("What it does.", default=1)
+    assert text in capsys.readouterr().err
