@@ -1,6 +1,6 @@
 """AbdomenCT alone, 10,000 images: recommended beside published DCGAN at equal CPU time -> results/abdomen.md, docs.
 
-python -m benchmarks.abdomen            # some 45 minutes; `medgan data medical-mnist` first
+python -m benchmarks.abdomen            # some 25 minutes; `medgan data medical-mnist` first
 """
 
 import shutil
@@ -21,7 +21,7 @@ ABDOMEN: dict[str, Any] = {
 
 
 def main() -> None:
-    seconds = cpu_seconds(__doc__, default=1200)
+    seconds = cpu_seconds(__doc__, default=600)
     rows = []
     for name in ("dcgan-published", "residual"):
         config = configuration(name, data="medical-mnist", changes=ABDOMEN)

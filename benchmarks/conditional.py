@@ -1,6 +1,6 @@
 """GAN beside conditional GAN, both as published at 32x32, on phantoms of ten kinds -> results/conditional.md, docs.
 
-    python -m benchmarks.conditional        # some 25 minutes
+    python -m benchmarks.conditional        # some 12 minutes
 
 In the picture the GAN is on the left; on the right the conditional GAN draws a kind a row.
 """
@@ -16,7 +16,7 @@ BUDGET = {"train.evaluations": 4, "train.n": 1500, "evaluate.n": 1500}
 
 
 def main() -> None:
-    seconds = cpu_seconds(__doc__, default=600)
+    seconds = cpu_seconds(__doc__, default=300)
     rows, pictures = [], []
     for name in ("gan-published", "cgan-published"):
         config = configuration(name, changes=BUDGET)

@@ -19,7 +19,7 @@ from medgan.data.loader import conditions
 from medgan.data.prepare import prepare
 from medgan.data.store import Prepared, open_prepared
 from medgan.device import use_threads
-from medgan.evaluation.features import Extractor, train_extractor
+from medgan.evaluation.features import Extractor
 from medgan.evaluation.fidelity import Fidelity, Reference, agreement, measure, reference
 from medgan.fingerprint import TRAINING_CODE, code_hash, fingerprint
 from medgan.gans import build_gan
@@ -28,6 +28,7 @@ from medgan.randomness import derive_seed
 from medgan.recipes import read_recipe
 from medgan.training.drawing import generate, sample_grid
 from medgan.training.loop import Listener, Trained, fit
+from pipelines.features import learn
 from pipelines.scoring import shown, training_fingerprint, validation_judge
 
 ROOT = Path(__file__).parents[1]
@@ -80,7 +81,7 @@ def open_subject(config: Config) -> Subject:
         shutil.rmtree(folder, ignore_errors=True)
         print(f"preparing {config.data.name}", flush=True)
         prepared = prepare(config.data, folder / "prepared", seed=config.seed)
-        _fit_extractor(config, prepared).save(folder / "extractor.safetensors")
+        learn(config, prepared).save(folder / "extractor.safetensors")
     prepared, extractor = open_prepared(folder / "prepared"), Extractor.load(folder / "extractor.safetensors")
     n, bootstrap = config.evaluate.n, config.evaluate.bootstrap
     real = reference(extractor, prepared.images[_test(prepared, config)], split="test")
@@ -165,20 +166,6 @@ def _train(name: str, config: Config, subject: Subject, folder: Path) -> tuple[T
             listener=listener,
         )
     return trained, (time.process_time() - before) * steps / max(1, steps - trained.resumed_from)
-
-
-def _fit_extractor(config: Config, prepared: Prepared) -> Extractor:
-    train, labels = prepared.learnable(), prepared.labels
-    with progress("features", config.features.steps) as done:
-        return train_extractor(
-            prepared.images[train],
-            None if labels is None else labels[train],
-            classes=prepared.spec.classes,
-            steps=config.features.steps,
-            batch=config.features.batch,
-            seed=derive_seed(config.seed, "features"),
-            progress=done,
-        )
 
 
 def _test(prepared: Prepared, config: Config) -> NDArray[np.int64]:

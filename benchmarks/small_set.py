@@ -1,6 +1,6 @@
 """Two hundred images: with and without augmentation, from scratch and from other images -> results/small-set.md.
 
-    python -m benchmarks.small_set          # some 50 minutes; `medgan data medical-mnist` first
+    python -m benchmarks.small_set          # some 30 minutes; `medgan data medical-mnist` first
 
 100 CTs of the abdomen and 100 of the head; the networks that transfer starts from learnt chest X-rays. The judges know
 the rest of the training images, and the best step is chosen on more validation images than so small a set would have:
@@ -30,7 +30,7 @@ CHEST: dict[str, Any] = {
 
 
 def main() -> None:
-    seconds = cpu_seconds(__doc__, default=600)
+    seconds = cpu_seconds(__doc__, default=300)
     chest = configuration("small-set", data="medical-mnist", changes=CHEST)
     pretrained = WORK / "chest-x-rays.checkpoint"
     judge("chest X-rays", chest, open_subject(chest), cpu_seconds=seconds, checkpoint=pretrained)
