@@ -46,6 +46,7 @@ ONLY_IN: dict[str, set[str]] = {
     "onnxscript": {"medgan.export"},
     "onnxruntime": {"medgan.runtime"},
     "torch_fidelity": {"medgan.evaluation"},
+    "piq": {"medgan.evaluation"},
     "pydicom": {"medgan.data.sources"},
     "nibabel": {"medgan.data.sources"},
     "typer": {"medgan.cli"},

@@ -28,7 +28,7 @@ class Sample:
 
     patient: images of one patient never cross a split. origin: where it came from, for people.
     digest: hex digest of the raw content; equal digests are duplicates and stay in one split.
-    mask: (H, W, M) uint8, 0 or 1.
+    mask: (H, W, M) uint8, 0 or 1. test: whether a published protocol tests on it; None where there is none.
     """
 
     image: NDArray[np.uint8] | NDArray[np.uint16]
@@ -38,6 +38,7 @@ class Sample:
     label: str | None = None
     source: NDArray[np.uint8] | NDArray[np.uint16] | None = None
     mask: NDArray[np.uint8] | None = None
+    test: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,13 @@ def split_by_patient(
     validation: float,
     test: float,
     seed: int,
+    published: Sequence[bool | None] | None = None,
 ) -> list[str]:
     """The split of each image. Patients that share a byte-identical image count as one patient.
 
     Within each class, groups are ordered by a hash of (seed, patient), so adding a patient moves no other across
-    a boundary by more than the shares themselves shift. Raises MedganError where a class cannot fill every split.
+    a boundary by more than the shares themselves shift. published: whether a published protocol tests on the image;
+    where it says so, `test` is not looked at. Raises MedganError where a class cannot fill every split.
     """
     groups = _merge_duplicates(patients, digests)
     members: dict[str, list[int]] = defaultdict(list)
@@ -33,6 +35,7 @@ def split_by_patient(
         # Sorted: a tie must not be broken by the order of the images.
         strata[Counter(sorted(labels[i] or "" for i in indices)).most_common(1)[0][0]].append(group)
 
+    tested = {groups[i] for i, is_test in enumerate(published or ()) if is_test}
     assigned: dict[str, str] = {}
     for label, names in strata.items():
         if len(names) < len(SPLITS):
@@ -41,9 +44,12 @@ def split_by_patient(
                 f"{what} has {len(names)} patient(s) with distinct images, and each of {', '.join(SPLITS)} needs one; "
                 "add images or remove the class"
             )
-        ordered = sorted(names, key=lambda name: hashlib.sha256(f"{seed}/{name}".encode()).digest())
+        ordered = sorted(
+            names, key=lambda name: (name not in tested, hashlib.sha256(f"{seed}/{name}".encode()).digest())
+        )
         # One at least in each split, train included: shares of a small class may all round up.
-        n_test = max(1, min(round(test * len(ordered)), len(ordered) - 2))
+        wanted = sum(name in tested for name in ordered) if tested else round(test * len(ordered))
+        n_test = max(1, min(wanted, len(ordered) - 2))
         n_validation = max(1, min(round(validation * len(ordered)), len(ordered) - n_test - 1))
         for rank, name in enumerate(ordered):
             later = "validation" if rank < n_test + n_validation else "train"

@@ -93,6 +93,7 @@ def write_prepared(
         validation=validation,
         test=test,
         seed=seed,
+        published=[s.test for s in samples],
     )
     if train_per_class is not None:
         patients = [s.patient for s in samples]

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from medgan.data.sources.cifar10 import Cifar10
 from medgan.data.sources.folder import Folder
+from medgan.data.sources.ixi import Ixi
 from medgan.data.sources.medmnist import MedMnist
 from medgan.data.sources.phantom import Phantom
 from medgan.data.spec import ImageSpec, Rejected, Sample
@@ -25,6 +26,7 @@ class Source(Protocol):
 SOURCES: dict[str, type[Source]] = {
     "cifar10": Cifar10,
     "folder": Folder,
+    "ixi": Ixi,
     "medmnist": MedMnist,
     "phantom": Phantom,
 }

@@ -1,0 +1,153 @@
+"""How near translated images are to their targets, pixel by pixel: scores that need pairs.
+
+`published` keeps the formulas of a published T1 to T2 lab, to be compared with its table and with nothing else.
+`standard` is piq's. SSIM: Wang et al. 2004. MS-GMSD: Zhang et al. 2017. MDSI: Nafchi et al. 2016. HaarPSI: Reisenhofer
+et al. 2018. The two kinds of PSNR and SSIM share a name and a direction, never a table.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from medgan.errors import MedganError
+
+Images = NDArray[np.float32]
+
+DIRECTIONS: dict[str, Literal["lower", "higher"]] = {
+    "mae": "lower",
+    "psnr": "higher",
+    "ssim": "higher",
+    "ms_gmsd": "lower",
+    "mdsi": "lower",
+    "haarpsi": "higher",
+}
+"""Which way each score gets better."""
+
+_BATCH = 5
+_C1, _C2 = 0.01, 0.03
+_LEAST_ERROR = 1e-8
+_CHUNK = 100
+_ROUNDING = 1e-5
+_SMALLEST = {"ssim": 11, "haarpsi": 16, "ms_gmsd": 17}
+
+
+@dataclass(frozen=True)
+class PublishedScores:
+    """Means over batches of 5 images, the last of which may be smaller and counts as much.
+
+    mae: absolute error on [-1, 1], 0 to 2. psnr: dB, -6.02 to 80, as if the peak were 1 though the range is 2 wide.
+    ssim: about -1 to 1, of whole batches, without windows; a little below 1 even where images equal their targets.
+    """
+
+    mae: float
+    psnr: float
+    ssim: float
+
+
+@dataclass(frozen=True)
+class StandardScores:
+    """Means over images of piq's scores on [0, 1]; None where the shorter side is below the smallest that piq takes.
+
+    psnr: dB, 0 to 80. ssim (11x11 windows, from 11 pixels), haarpsi (from 16 pixels): 1 where images equal their
+    targets. ms_gmsd (four scales, from 17 pixels), mdsi: 0 where they do.
+    """
+
+    psnr: float
+    ssim: float | None
+    ms_gmsd: float | None
+    mdsi: float
+    haarpsi: float | None
+
+
+def published(generated: Images, target: Images) -> PublishedScores:
+    """Scores of images (N, C, H, W) in [-1, 1] in batches of 5, in order: another order gives other scores.
+
+    PSNR is -10 log10 of the batch's squared error; below 1e-8 that counts as 1e-8 (80 dB, where piq ends too), so that
+    a batch equal to its targets keeps the mean finite. SSIM takes means, variances (n - 1) and covariance (n) of the
+    batch as a whole, with C1 = 0.01 and C2 = 0.03, neither squared.
+    Raises MedganError for arrays of differing or other shapes, or values outside [-1, 1].
+    """
+    _check(generated, target)
+    starts = range(0, len(target), _BATCH)
+    batches = [_published_batch(generated[i : i + _BATCH], target[i : i + _BATCH]) for i in starts]
+    mae, psnr, ssim = np.mean(batches, axis=0)
+    return PublishedScores(mae=float(mae), psnr=float(psnr), ssim=float(ssim))
+
+
+def standard(generated: Images, target: Images) -> StandardScores:
+    """Scores of images (N, C, H, W) in [-1, 1], C 1 (grey) or 3 (taken for RGB).
+
+    Raises MedganError as `published` does, or for another number of channels.
+    """
+    import piq  # noqa: PLC0415 (brings torchvision, which takes seconds)
+
+    _check(generated, target)
+    if target.shape[1] not in (1, 3):
+        # piq would score the first channel alone and say nothing.
+        raise MedganError(f"images have {target.shape[1]} channels: piq scores grey (1) and RGB (3); score each apart")
+    functions = {
+        "psnr": piq.psnr,
+        "ssim": piq.ssim,
+        "ms_gmsd": piq.multi_scale_gmsd,
+        "mdsi": piq.mdsi,
+        "haarpsi": piq.haarpsi,
+    }
+    side = min(target.shape[2:])
+    parts: dict[str, list[torch.Tensor]] = {name: [] for name in functions if side >= _SMALLEST.get(name, 1)}
+    for i in range(0, len(target), _CHUNK):
+        pair = [_unit_range(images[i : i + _CHUNK]) for images in (generated, target)]
+        for name, values in parts.items():
+            # MDSI is defined on RGB; piq would repeat a grey channel as well, but warn.
+            seen = [images.expand(-1, 3, -1, -1) for images in pair] if name == "mdsi" else pair
+            values.append(functions[name](*seen, data_range=1.0, reduction="none"))
+    # HaarPSI ends at 1, but piq rounds to above it, and gives infinity where both images are black.
+    scores = {name: torch.cat(values).clamp(max=1 if name == "haarpsi" else None) for name, values in parts.items()}
+    means = {name: float(values.double().mean()) for name, values in scores.items()}
+    return StandardScores(
+        psnr=means["psnr"],
+        ssim=means.get("ssim"),
+        ms_gmsd=means.get("ms_gmsd"),
+        mdsi=means["mdsi"],
+        haarpsi=means.get("haarpsi"),
+    )
+
+
+def check_paired(paired: bool) -> None:
+    """Raise MedganError where images are not pairs."""
+    if not paired:
+        raise MedganError(
+            "MAE, PSNR, SSIM and the other paired scores compare an image with its own target, which is not known "
+            "where images are not pairs; use FID and KID, which compare sets of images"
+        )
+
+
+def _published_batch(generated: Images, target: Images) -> tuple[float, float, float]:
+    """MAE, PSNR, SSIM."""
+    g, t = generated.astype(np.float64), target.astype(np.float64)
+    mean_g, mean_t = g.mean(), t.mean()
+    covariance = ((t - mean_t) * (g - mean_g)).mean()
+    similar = (2 * mean_t * mean_g + _C1) * (2 * covariance + _C2)
+    spread = (mean_t**2 + mean_g**2 + _C1) * (t.var(ddof=1) + g.var(ddof=1) + _C2)
+    psnr = -10 * np.log10(max(((t - g) ** 2).mean(), _LEAST_ERROR))
+    return float(np.abs(t - g).mean()), float(psnr), float(similar / spread)
+
+
+def _unit_range(images: Images) -> torch.Tensor:
+    """[-1, 1] to [0, 1], outside which piq takes nothing."""
+    return torch.from_numpy(images).add(1).div(2).clamp(0, 1)
+
+
+def _check(generated: Images, target: Images) -> None:
+    if generated.shape != target.shape or target.ndim != 4 or not target.size:
+        raise MedganError(
+            f"images {generated.shape} against targets {target.shape}: paired scores need one target an image, "
+            "both (N, C, H, W) and not empty"
+        )
+    for name, images in (("images", generated), ("targets", target)):
+        low, high = float(images.min()), float(images.max())
+        # A NaN fails as well. ONNX Runtime's tanh ends at 1.0000002.
+        if not (low >= -1 - _ROUNDING and high <= 1 + _ROUNDING):
+            raise MedganError(f"{name} have values from {low:g} to {high:g}: paired scores are taken on [-1, 1]")
