@@ -23,7 +23,7 @@ from medgan.evaluation.features import Extractor
 from medgan.evaluation.fidelity import Fidelity, Reference, agreement, measure, reference
 from medgan.fingerprint import TRAINING_CODE, code_hash, fingerprint
 from medgan.gans import build_gan
-from medgan.pictures import save_image
+from medgan.pictures import save_image, to_uint8
 from medgan.randomness import derive_seed
 from medgan.recipes import read_recipe
 from medgan.training.drawing import generate, sample_grid
@@ -107,7 +107,8 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
         shutil.copy(max(folder.glob("step-*.checkpoint")), checkpoint)
     prepared, extractor, test = subject.prepared, subject.extractor, _test(subject.prepared, config)
     given = conditions(prepared, test)
-    drawn = generate(trained.gan, trained.generators, len(test), given, seed=derive_seed(config.seed, "test"))
+    images = generate(trained.gan, trained.generators, len(test), given, seed=derive_seed(config.seed, "test"))
+    drawn = to_uint8(images)
     quality = measure(extractor, drawn, subject.real, bootstrap=config.evaluate.bootstrap, seed=config.seed)
     labels = None if prepared.labels is None or not trained.gan.spec.classes else np.asarray(prepared.labels[test])
     judged = Judged(

@@ -15,7 +15,7 @@ from medgan.device import use_threads
 from medgan.evaluation.copying import copied_share
 from medgan.evaluation.fidelity import agreement, measure, reference
 from medgan.evaluation.lesions import judge_lesions
-from medgan.pictures import grid, save_image
+from medgan.pictures import grid, save_image, to_uint8
 from medgan.randomness import derive_seed
 from medgan.training.drawing import GRID_COLUMNS, generate, sample_grid
 from medgan.training.result import load_generators
@@ -32,7 +32,7 @@ def main() -> None:
     test = prepared.take("test", n, derive_seed(config.seed, "evaluate"))
     train = prepared.take("train", n, derive_seed(config.seed, "floor"))
     labels = None if prepared.labels is None else np.asarray(prepared.labels[test])
-    drawn = generate(gan, generators, n, conditions(prepared, test), seed=derive_seed(config.seed, "test"))
+    drawn = to_uint8(generate(gan, generators, n, conditions(prepared, test), seed=derive_seed(config.seed, "test")))
 
     real = reference(extractor, prepared.images[test], split="test")
     floor = measure(extractor, prepared.images[train], real, bootstrap=config.evaluate.bootstrap, seed=config.seed)

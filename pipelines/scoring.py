@@ -35,7 +35,7 @@ def validation_judge(prepared: Prepared, extractor: Extractor, n: int, seed: int
     return Judge(
         n,
         conditions(prepared, chosen),
-        lambda images: score(extractor, images, real),
+        lambda images: score(extractor, to_uint8(images), real),
         conditions(prepared, shown(prepared, "validation")),
         gather(prepared, chosen[:_HELD_OUT]),
     )

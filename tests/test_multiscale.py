@@ -18,7 +18,7 @@ from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.gans import build_gan, check_gan
 from medgan.gans.base import Gan
-from medgan.pictures import grid
+from medgan.pictures import grid, to_uint8
 from medgan.randomness import StepRandomness
 from medgan.training.drawing import GRID_COLUMNS, generate, sample_grid
 from medgan.training.loop import Listener, fit
@@ -340,7 +340,7 @@ def test_each_row_of_samples_stands_below_the_row_of_its_masks(
     shown = conditions(prepared, np.arange(2 * GRID_COLUMNS))
     assert shown["mask"].any()
     masks = (255 * shown["mask"].numpy()).astype(np.uint8).transpose(0, 2, 3, 1)
-    images = generate(trained.gan, trained.generators, 2 * GRID_COLUMNS, shown, seed=0)
+    images = to_uint8(generate(trained.gan, trained.generators, 2 * GRID_COLUMNS, shown, seed=0))
     rows = np.concatenate([masks[:GRID_COLUMNS], images[:GRID_COLUMNS], masks[GRID_COLUMNS:], images[GRID_COLUMNS:]])
     picture = sample_grid(trained.gan, trained.generators, shown)
     assert (picture == grid(rows, columns=GRID_COLUMNS)).all()

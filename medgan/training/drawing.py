@@ -20,7 +20,7 @@ def sample_grid(gan: Gan, generators: nn.ModuleDict, shown: Mapping[str, Tensor]
     Where the generator is given a mask or a source, each row of images stands below the row of what it was given.
     """
     n = len(next(iter(shown.values()))) if shown else 4 * GRID_COLUMNS
-    images = generate(gan, generators, n, shown, seed=0)
+    images = to_uint8(generate(gan, generators, n, shown, seed=0))
     for name in ("mask", "source"):
         if name in gan.inputs:
             values = shown[name][:, :1] * 2 - 1 if name == "mask" else shown[name]
@@ -33,8 +33,8 @@ def sample_grid(gan: Gan, generators: nn.ModuleDict, shown: Mapping[str, Tensor]
 @torch.no_grad()
 def generate(
     gan: Gan, generators: nn.ModuleDict, n: int, conditions: Mapping[str, Tensor], *, seed: int, batch: int = 100
-) -> NDArray[np.uint8]:
-    """(n, H, W, C) uint8 in float32 arithmetic; the same seed gives the same images.
+) -> NDArray[np.float32]:
+    """(n, C, H, W) in [-1, 1], in float32 arithmetic; the same seed gives the same images.
 
     conditions: (n, ...) each; those that the generator does not take are not looked at.
     """
@@ -47,4 +47,4 @@ def generate(
         for i in range(0, n, batch)
     ]
     generators.train(was_training)
-    return to_uint8(np.concatenate(drawn))
+    return np.concatenate(drawn)

@@ -34,14 +34,14 @@ class Judge:
     """How generated images are scored: what to draw, and a callable, lower is better.
 
     conditions: label, mask and source (n, ...) of n validation images, as far as the data has them.
-    score: (n, H, W, C) uint8 -> float. It is given, so that training knows nothing of evaluation.
+    score: (n, C, H, W) float32 in [-1, 1] -> float. It is given, so that training knows nothing of evaluation.
     shown: conditions of the sample grid, GRID_COLUMNS a row.
     held_out: the first real images, for what the discriminator says of images that it never saw.
     """
 
     n: int
     conditions: Mapping[str, Tensor]
-    score: Callable[[NDArray[np.uint8]], float]
+    score: Callable[[NDArray[np.float32]], float]
     shown: Mapping[str, Tensor]
     held_out: Batch | None = None
 
@@ -187,7 +187,7 @@ def _evaluate(state: State, judge: Judge, directory: Path) -> None:
         row[f"validation/{weights}"] = score
         if weights == "raw" and judge.held_out is not None:
             # These are the weights that the discriminator plays against.
-            images = torch.from_numpy(drawn[: len(judge.held_out.image)]).permute(0, 3, 1, 2) / 127.5 - 1
+            images = torch.from_numpy(drawn[: len(judge.held_out.image)])
             row |= state.gan.held_out_figures(judge.held_out, images)
         _check_finite(state, row, weights=False)
         if score < state.best.score and state.gan.complete:
