@@ -16,6 +16,7 @@ from medgan.errors import MedganError
 
 Images = NDArray[np.float32]
 
+# Which way each score gets better.
 DIRECTIONS: dict[str, Literal["lower", "higher"]] = {
     "mae": "lower",
     "psnr": "higher",
@@ -24,7 +25,6 @@ DIRECTIONS: dict[str, Literal["lower", "higher"]] = {
     "mdsi": "lower",
     "haarpsi": "higher",
 }
-"""Which way each score gets better."""
 
 _BATCH = 5
 _C1, _C2 = 0.01, 0.03
@@ -86,7 +86,7 @@ def standard(generated: Images, target: Images) -> StandardScores:
 
     _check(generated, target)
     if target.shape[1] not in (1, 3):
-        # piq would score the first channel alone and say nothing.
+        # piq's MS-GMSD and HaarPSI would score the first channel alone and say nothing.
         raise MedganError(f"images have {target.shape[1]} channels: piq scores grey (1) and RGB (3); score each apart")
     functions = {
         "psnr": piq.psnr,
@@ -103,9 +103,10 @@ def standard(generated: Images, target: Images) -> StandardScores:
             # MDSI is defined on RGB; piq would repeat a grey channel as well, but warn.
             seen = [images.expand(-1, 3, -1, -1) for images in pair] if name == "mdsi" else pair
             values.append(functions[name](*seen, data_range=1.0, reduction="none"))
-    # HaarPSI ends at 1, but piq rounds to above it, and gives infinity where both images are black.
-    scores = {name: torch.cat(values).clamp(max=1 if name == "haarpsi" else None) for name, values in parts.items()}
-    means = {name: float(values.double().mean()) for name, values in scores.items()}
+    if "haarpsi" in parts:
+        # It ends at 1, but piq rounds to above that, and gives infinity where both images are black.
+        parts["haarpsi"] = [values.clamp(max=1) for values in parts["haarpsi"]]
+    means = {name: float(torch.cat(values).double().mean()) for name, values in parts.items()}
     return StandardScores(
         psnr=means["psnr"],
         ssim=means.get("ssim"),
@@ -137,7 +138,7 @@ def _published_batch(generated: Images, target: Images) -> tuple[float, float, f
 
 def _unit_range(images: Images) -> torch.Tensor:
     """[-1, 1] to [0, 1], outside which piq takes nothing."""
-    return torch.from_numpy(images).add(1).div(2).clamp(0, 1)
+    return torch.from_numpy(np.clip((images + 1) / 2, 0, 1))
 
 
 def _check(generated: Images, target: Images) -> None:
