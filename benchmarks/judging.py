@@ -84,9 +84,9 @@ def open_subject(config: Config) -> Subject:
         learn(config, prepared).save(folder / "extractor.safetensors")
     prepared, extractor = open_prepared(folder / "prepared"), Extractor.load(folder / "extractor.safetensors")
     n, bootstrap = config.evaluate.n, config.evaluate.bootstrap
-    real = reference(extractor, prepared.images[_test(prepared, config)], split="test")
+    real = reference(extractor, prepared.pictures(_test(prepared, config)), split="test")
     train = prepared.take("train", n, derive_seed(config.seed, "floor"))
-    floor = measure(extractor, prepared.images[train], real, bootstrap=bootstrap, seed=config.seed)
+    floor = measure(extractor, prepared.pictures(train), real, bootstrap=bootstrap, seed=config.seed)
     return Subject(prepared, extractor, real, floor)
 
 

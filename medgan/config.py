@@ -77,15 +77,32 @@ class SearchConfig(Section):
     space: dict[str, Distribution]
 
 
+class WeightsConfig(Section):
+    """Of the terms of a translating generator's loss. adversarial: 0 for plain regression, without a discriminator.
+
+    pixel: L1 to the target (paired). cycle: L1 of there and back again to the start. identity: L1 of a generator that
+    is given an image of the kind that it draws, to that image (both unpaired).
+    """
+
+    adversarial: float = Field(ge=0)
+    pixel: float = Field(ge=0)
+    cycle: float = Field(ge=0)
+    identity: float = Field(ge=0)
+
+
 class GanConfig(Section):
-    """Networks, losses and optimiser: what a trial may change. lr decays by a cosine from decay_from to the end.
+    """Networks, losses and optimiser: what a trial may change.
+
+    lr rises linearly over the first `warmup` of the budget, and decays by a cosine from decay_from to the end.
 
     loss: bce (the generator's term does not saturate), saturating, hinge or relativistic. label_smoothing: target of
-    real images under bce and saturating. instance_noise: standard deviation of Gaussian noise on what the
+    real images under bce and saturating. penalty_end: share of r1 and r2 that is left at the end of the budget, to
+    which they fall geometrically. instance_noise: standard deviation of Gaussian noise on what the
     discriminator sees, falling linearly to none at instance_noise_until of the budget. augment: differentiable
     augmentations of what the discriminator sees. discriminator_steps: updates of it, each on a batch of its own, to
     one of the generator. betas: of Adam and AdamW; for sgd the first is the momentum, for rmsprop the second the
-    smoothing. grow_until: share of the budget after which all scales of a multiscale GAN have faded in.
+    smoothing. grow_until: share of the budget after which all scales of a multiscale GAN have faded in. buffer: drawn
+    images that the discriminators of a cyclegan remember (Shrivastava 2017), 0 for none.
     """
 
     name: str
@@ -96,6 +113,7 @@ class GanConfig(Section):
     r1: float = Field(ge=0)
     r2: float = Field(ge=0)
     penalty_every: int = Field(ge=1)
+    penalty_end: float = Field(gt=0, le=1)
     instance_noise: float = Field(ge=0)
     instance_noise_until: float = Field(gt=0, le=1)
     augment: tuple[Literal["brightness", "contrast", "saturation", "translation", "cutout", "mirror"], ...]
@@ -106,9 +124,12 @@ class GanConfig(Section):
     discriminator_lr_ratio: float = Field(gt=0)
     betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
     weight_decay: float = Field(ge=0)
+    warmup: float = Field(ge=0, lt=1)
     decay_from: float = Field(ge=0, le=1)
     ema: float = Field(ge=0, lt=1)
     grow_until: float = Field(ge=0, le=0.9)
+    weights: WeightsConfig
+    buffer: int = Field(ge=0)
 
     @model_validator(mode="after")
     def _smoothing_has_a_target(self) -> Self:

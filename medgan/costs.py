@@ -30,14 +30,17 @@ def costs(config: GanConfig, spec: ImageSpec) -> Costs:
         gan = build_gan(config.model_copy(update={"r1": 0.0, "r2": 0.0}), spec)
     n, label = 2, torch.zeros(2, dtype=torch.int64)
     mask = torch.zeros(n, spec.mask_channels, spec.size, spec.size) if spec.mask_channels else None
-    batch = Batch(torch.zeros(n, spec.channels, spec.size, spec.size), label if spec.classes else None, mask=mask)
+    source = torch.zeros(n, spec.source_channels, spec.size, spec.size) if spec.source_channels else None
+    image = torch.zeros(n, spec.channels, spec.size, spec.size)
+    batch = Batch(image, label if spec.classes else None, source=source, mask=mask)
     randomness = StepRandomness(0, 0)
     with FlopCounterMode(display=False) as drawing, torch.no_grad():
         gan.fakes(batch, randomness)
     with FlopCounterMode(display=False) as stepping:
         fakes = gan.fakes(batch, randomness)
         terms, _ = gan.discriminator_losses(batch, fakes, randomness)
-        torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
+        if terms:
+            torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
         gan.discriminators.requires_grad_(False)
         terms = gan.generator_losses(batch, fakes, randomness)
         torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]

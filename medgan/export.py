@@ -88,15 +88,16 @@ def export(gan: Gan, generators: nn.ModuleDict, directory: Path, metadata: dict[
 
 
 def _arguments(gan: Gan, n: int) -> tuple[Tensor, ...]:
-    """n of each input: random z, the classes in turn, squares of every side as masks."""
-    spec = gan.spec
-    z = torch.randn(n, gan.latent_dim, generator=torch.Generator().manual_seed(n))
+    """n of each input: random z and source, the classes in turn, squares of every side as masks."""
+    spec, generator = gan.spec, torch.Generator().manual_seed(n)
+    z = torch.randn(n, gan.latent_dim, generator=generator)
     inside = torch.arange(spec.size) < (torch.arange(n) % spec.size)[:, None]
     square = (inside[:, :, None] & inside[:, None, :]).float()[:, None]
     made = {
         "z": z,
         "label": torch.arange(n) % max(1, spec.classes),
         "mask": square.expand(-1, spec.mask_channels, -1, -1).contiguous(),
+        "source": torch.rand(n, spec.source_channels, spec.size, spec.size, generator=generator) * 2 - 1,
     }
     return tuple(made[name] for name in gan.inputs)
 

@@ -1,4 +1,4 @@
-"""Adversarial losses and gradient penalties: plain functions of logits (B,) or images."""
+"""Adversarial losses and gradient penalties: plain functions of logits (B, ...) or images."""
 
 import torch
 from torch import Tensor
@@ -42,7 +42,7 @@ def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """Zero-centred penalty, half the mean squared gradient norm: R1 on real, R2 on fake images (Mescheder 2018).
 
-    logits (B,) computed from images (B, C, H, W), which must require a gradient.
+    logits (B, ...) computed from images (B, C, H, W), which must require a gradient.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     return 0.5 * gradient.float().square().sum(dim=(1, 2, 3)).mean()

@@ -37,17 +37,19 @@ class OnnxGenerator:
             raise MedganError(
                 f"{path} follows contract '{found}', this runtime needs '{CONTRACT}'; export it with medgan"
             )
-        # Shape of one element of each input, by name: of z, label and mask, those that this model takes.
+        # Shape of one element of each input, by name: of z, label, mask and source, those that this model takes.
         self.inputs: dict[str, tuple[int, ...]] = {
             node.name: tuple(node.shape[1:]) for node in self._session.get_inputs()
         }
-        self.latent_dim: int = self.inputs["z"][0]
+        self.latent_dim: int = self.inputs.get("z", (0,))[0]
         self.conditional: bool = "label" in self.inputs
         self.label_names: tuple[str, ...] = tuple(json.loads(self.metadata["label_names"]))
         self.image_shape: tuple[int, int, int] = tuple(self._session.get_outputs()[0].shape[1:])
 
     def run(self, **inputs: NDArray[Any]) -> NDArray[np.float32]:
-        """The model as it is: z (N, latent_dim) float32, label (N,) int64 and mask (N, M, H, W) float32, as it needs.
+        """The model as it is: z (N, latent_dim), mask (N, M, H, W) and source (N, C, H, W) float32, label (N,) int64.
+
+        Those that it takes, by name.
 
         Returns images (N, C, H, W) float32 in [-1, 1].
         """
@@ -96,7 +98,12 @@ class OnnxGenerator:
         *,
         batch: int = 64,
     ) -> NDArray[np.float32]:
-        """What `draw` gives, for z (count, latent_dim) of one's own."""
+        """What `draw` gives, for z (count, latent_dim) of one's own.
+
+        Raises MedganError for a model that draws from an image and not from z.
+        """
+        if "z" not in self.inputs:
+            raise MedganError("this model translates images and draws none from noise; use `medgan translate`")
         count, inputs = len(z), dict[str, NDArray[Any]](z=z)
         if (codes := self.codes(count, labels)) is not None:
             inputs["label"] = codes
@@ -105,6 +112,21 @@ class OnnxGenerator:
         parts = [
             self.run(**{name: array[i : i + batch] for name, array in inputs.items()}) for i in range(0, count, batch)
         ]
+        return np.concatenate(parts) if parts else np.empty((0, *self.image_shape), np.float32)
+
+    def translate(self, sources: NDArray[np.float32], *, batch: int = 64) -> NDArray[np.float32]:
+        """Images (count, C, H, W) float32 in [-1, 1] of as many sources, which have the shape and range of its input.
+
+        Raises MedganError for a model that does not translate, and for sources of another shape or range.
+        """
+        if "source" not in self.inputs:
+            raise MedganError("this model draws images from noise and translates none; use `medgan generate`")
+        if sources.shape[1:] != self.inputs["source"]:
+            raise MedganError(f"this model translates images {self.inputs['source']}, not {sources.shape[1:]}")
+        if len(sources) and not np.abs(sources).max() <= 1 + 1e-5:
+            raise MedganError(f"sources are in [-1, 1], not up to {np.abs(sources).max():.3g}")
+        given = np.ascontiguousarray(sources, dtype=np.float32)
+        parts = [self.run(source=given[i : i + batch]) for i in range(0, len(given), batch)]
         return np.concatenate(parts) if parts else np.empty((0, *self.image_shape), np.float32)
 
     def check_masks(self, count: int, masks: NDArray[Any] | None) -> NDArray[np.float32] | None:

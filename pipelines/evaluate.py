@@ -34,10 +34,10 @@ def main() -> None:
     labels = None if prepared.labels is None else np.asarray(prepared.labels[test])
     drawn = to_uint8(generate(gan, generators, n, conditions(prepared, test), seed=derive_seed(config.seed, "test")))
 
-    real = reference(extractor, prepared.images[test], split="test")
-    floor = measure(extractor, prepared.images[train], real, bootstrap=config.evaluate.bootstrap, seed=config.seed)
+    real = reference(extractor, prepared.pictures(test), split="test")
+    floor = measure(extractor, prepared.pictures(train), real, bootstrap=config.evaluate.bootstrap, seed=config.seed)
     quality = measure(extractor, drawn, real, bootstrap=config.evaluate.bootstrap, seed=config.seed)
-    train_features = extractor.features(prepared.images[prepared.indices("train")])
+    train_features = extractor.features(prepared.pictures(prepared.indices("train")))
     metrics: dict[str, Any] = {
         "quality": asdict(quality),
         "floor": asdict(floor),
@@ -46,7 +46,7 @@ def main() -> None:
     if labels is not None and gan.spec.classes:
         metrics["agreement"] = {
             "generated": agreement(extractor, drawn, labels),
-            "real": agreement(extractor, np.asarray(prepared.images[test]), labels),
+            "real": agreement(extractor, prepared.pictures(test), labels),
         }
 
     if "mask" in gan.inputs:
@@ -57,7 +57,7 @@ def main() -> None:
     shutil.rmtree(REPORTS, ignore_errors=True)
     examples = shown(prepared, "test")
     save_image(REPORTS / "samples.png", sample_grid(gan, generators, conditions(prepared, examples)))
-    save_image(REPORTS / "real.png", grid(prepared.images[examples], columns=GRID_COLUMNS))
+    save_image(REPORTS / "real.png", grid(prepared.pictures(examples), columns=GRID_COLUMNS))
     METRICS.write_text(json.dumps(metrics, indent=2) + "\n")
     store = open_store(config.data.name)
     run_id, description = find_run(store, config.data.name)

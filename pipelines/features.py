@@ -23,7 +23,7 @@ def main() -> None:
     about: dict[str, str | float] = {"extractor": extractor.name, "digest": extractor.digest, "data_md5": prepared.md5}
     if prepared.labels is not None:
         validation = prepared.indices("validation")
-        agreed = extractor.classify(prepared.images[validation]) == prepared.labels[validation]
+        agreed = extractor.classify(prepared.pictures(validation)) == prepared.labels[validation]
         about["validation_accuracy"] = round(float(agreed.mean()), 4)
     (FEATURES / "extractor.json").write_text(json.dumps(about, indent=2) + "\n")
     print(", ".join(f"{key} {value}" for key, value in about.items()))
@@ -34,7 +34,7 @@ def learn(config: Config, prepared: Prepared) -> Extractor:
     learnable, labels = prepared.learnable(), prepared.labels
     with progress("features", config.features.steps) as done:
         return train_extractor(
-            prepared.images[learnable],
+            prepared.pictures(learnable),
             None if labels is None else labels[learnable],
             classes=prepared.spec.classes,
             steps=config.features.steps,

@@ -15,7 +15,7 @@ def main() -> None:
     shutil.rmtree(PREPARED, ignore_errors=True)
     prepared = prepare(config.data, PREPARED, seed=config.seed)
     shown = by_class(prepared.labels, prepared.splits == "train", classes=prepared.spec.classes, columns=10)
-    save_image(PREPARED / "preview.png", grid(prepared.images[shown], columns=10))
+    save_image(PREPARED / "preview.png", grid(prepared.pictures(shown), columns=10))
     for label, split, number in counts(prepared):
         print(f"{label:>16} {split:<10} {number}")
 

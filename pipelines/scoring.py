@@ -31,7 +31,7 @@ def load_extractor() -> Extractor:
 def validation_judge(prepared: Prepared, extractor: Extractor, n: int, seed: int) -> Judge:
     """FID against n validation images, generated under their conditions, as far as the networks look at them."""
     chosen = prepared.take("validation", n, derive_seed(seed, "judge"))
-    real = reference(extractor, prepared.images[chosen], split="validation")
+    real = reference(extractor, prepared.pictures(chosen), split="validation")
     return Judge(
         n,
         conditions(prepared, chosen),
@@ -91,5 +91,5 @@ def score_onnx(path: Path, config: Config) -> Fidelity | str:
         return f"the champion needs {', '.join(sorted(missing))}, which this data has not; give it another data.name"
     labels, masks = (given.get(name) if name in generator.inputs else None for name in ("label", "mask"))
     drawn = to_uint8(generator.draw(n, seed=derive_seed(config.seed, "test"), labels=labels, masks=masks))
-    real = reference(extractor, prepared.images[test], split="test")
+    real = reference(extractor, prepared.pictures(test), split="test")
     return measure(extractor, drawn, real, bootstrap=config.evaluate.bootstrap, seed=config.seed)

@@ -13,6 +13,7 @@ import torch
 
 from medgan.config import Config
 from medgan.data.spec import ImageSpec
+from medgan.errors import MedganError
 from medgan.export import PARITY_BATCHES, export
 from medgan.gans import build_gan
 from medgan.gans.base import Gan
@@ -48,8 +49,9 @@ def trained(config: Config, spec: ImageSpec, values: dict[str, Any]) -> Gan:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         gan = build_gan(gan_config, spec)
+        normed = any(isinstance(module, torch.nn.BatchNorm2d) for module in gan.modules())
         with torch.no_grad():
-            for _ in range(30):  # as after a training: batch norm has seen images
+            for _ in range(30 * normed):  # as after a training: batch norm has seen images
                 gan.draw(gan.generators, inputs(gan, 16))
     # as the training has it
     return gan.to(memory_format=torch.channels_last)
@@ -58,7 +60,9 @@ def trained(config: Config, spec: ImageSpec, values: dict[str, Any]) -> Gan:
 def inputs(gan: Gan, n: int) -> dict[str, torch.Tensor]:
     z = torch.randn(n, gan.latent_dim, generator=torch.Generator().manual_seed(n))
     mask = torch.rand((n, 1, gan.spec.size, gan.spec.size), generator=torch.Generator().manual_seed(n)) < 0.1
-    made = {"z": z, "label": torch.arange(n) % 3, "mask": mask.float()}
+    side = gan.spec.size
+    source = torch.rand((n, gan.spec.source_channels, side, side), generator=torch.Generator().manual_seed(n)) * 2 - 1
+    made = {"z": z, "label": torch.arange(n) % 3, "mask": mask.float(), "source": source}
     return {name: made[name] for name in gan.inputs}
 
 
@@ -181,3 +185,42 @@ def test_exporting_leaves_the_generator_usable(config: Config, tmp_path: Path) -
         before = gan.draw(gan.generators, given)
         export(gan, gan.generators, tmp_path, metadata(gan))
         assert torch.allclose(gan.draw(gan.generators, given), before, atol=1e-6)
+
+
+OUR_UNET = {"name": "unet", "width": 4, "max_width": 8, "levels": 2, "discriminator_width": 4}
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        pytest.param("translation", {"name": "published-unet"}, id="published", marks=pytest.mark.slow),
+        pytest.param("translation", OUR_UNET, id="ours"),
+        pytest.param("cyclegan", OUR_UNET, id="cyclegan"),
+    ],
+)
+def test_a_translating_generator_takes_its_source(
+    config: Config, tmp_path: Path, name: str, model: dict[str, Any]
+) -> None:
+    spec = ImageSpec(64, 1, source_channels=1)
+    gan = trained(config, spec, {"gan.name": name, "gan.model": model})
+    exported = export(gan, gan.generators, tmp_path, metadata(gan))
+    assert exported.worst <= 1e-4
+    runtime = OnnxGenerator(exported.path)
+    assert runtime.inputs == {"source": (1, 64, 64)} and runtime.latent_dim == 0
+    sources = (torch.rand(5, 1, 64, 64, generator=torch.Generator().manual_seed(1)) * 2 - 1).numpy()
+    with torch.no_grad():
+        wanted = gan.eval().draw(gan.generators, {"source": torch.from_numpy(sources)}).numpy()
+    translated = runtime.translate(sources, batch=2)
+    assert np.abs(translated - wanted).max() <= 1e-5
+    assert golden_difference(runtime, tmp_path / "golden.npz") <= 1e-4
+    assert runtime.translate(sources[:0]).shape == (0, 1, 64, 64)
+    for wrong, says in ((sources[:, :, :32], "translates images"), (sources * 3, "are in")):
+        with pytest.raises(MedganError, match=says):
+            runtime.translate(wrong)
+    with pytest.raises(MedganError, match="medgan translate"):
+        runtime.draw(1, seed=0)
+
+
+def test_what_draws_from_noise_translates_nothing(tiny_onnx: Path) -> None:
+    with pytest.raises(MedganError, match="medgan generate"):
+        OnnxGenerator(tiny_onnx).translate(np.zeros((1, 1, 16, 16), np.float32))

@@ -120,6 +120,19 @@ def test_penalties_come_every_kth_step_and_k_times_as_strong(config: Config, bat
     assert set(terms(8, **{**always, "r1": 0, "r2": 0})) == {"discriminator"}
 
 
+def test_penalties_fall_geometrically_to_their_end(config: Config, batch: Batch) -> None:
+    def penalties(done: float, end: float) -> list[float]:
+        gan, randomness = made(config, penalty_every=1, penalty_end=end), StepRandomness(0, 0)
+        gan.set_progress(done)
+        found, _ = gan.discriminator_losses(batch, gan.fakes(batch, randomness), randomness)
+        return [found[name].item() for name in ("r1", "r2")]
+
+    full = penalties(0.0, 0.01)
+    for done, left in ((0.25, 0.01**0.25), (0.5, 0.1), (1.0, 0.01)):
+        assert penalties(done, 0.01) == pytest.approx([left * value for value in full])
+        assert penalties(done, 1.0) == full
+
+
 def test_smoothing_reaches_the_bce_loss(config: Config, batch: Batch) -> None:
     randomness = StepRandomness(0, 1)
     plain, smooth = (made(config, loss="bce", label_smoothing=value) for value in (1.0, 0.8))

@@ -270,3 +270,10 @@ def test_the_configuration_limits_what_prepare_writes(config: Config, prepared: 
     assert few.md5 != prepared.md5
     again = prepare(config.data.model_copy(update={"train_per_class": 7}), tmp_path / "again", seed=config.seed)
     assert (again.splits == few.splits).all() and again.md5 == few.md5
+
+
+def test_pictures_are_eight_bits_whatever_is_stored(prepared: Prepared) -> None:
+    assert (prepared.pictures([3, 5]) == prepared.images[[3, 5]]).all()
+    deep = replace(prepared, images=prepared.images.astype(np.uint16) * 257, value_range=(0.0, 65535.0))
+    assert deep.pictures([3, 5]).dtype == np.uint8
+    assert (deep.pictures([3, 5]) == prepared.images[[3, 5]]).all()

@@ -1,5 +1,6 @@
 """Batches of a split: any step's batch can be made at any time, so a resumed run sees the data of the unbroken one."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,10 +15,13 @@ from medgan.randomness import numpy_generator
 
 
 class Batches:
-    """Endless shuffled epochs over one split; `at(step)` depends on (seed, step) alone."""
+    """Endless shuffled epochs over one split; `at(step)` depends on (seed, step) alone.
 
-    def __init__(self, prepared: Prepared, split: str, *, batch: int, seed: int) -> None:
-        self._prepared, self._batch, self._seed = prepared, batch, seed
+    paired: False gives each image the source of another patient.
+    """
+
+    def __init__(self, prepared: Prepared, split: str, *, batch: int, seed: int, paired: bool = True) -> None:
+        self._prepared, self._batch, self._seed, self._paired = prepared, batch, seed, paired
         self._indices = prepared.indices(split)
         if len(self._indices) == 0:
             raise MedganError(f"the {split} split is empty; raise its share under data in params.yaml")
@@ -31,7 +35,18 @@ class Batches:
         while len(chosen) < self._batch:
             epoch, offset = divmod(position + len(chosen), len(self._indices))
             chosen.extend(self._shuffled(epoch)[offset : offset + self._batch - len(chosen)].tolist())
-        return gather(self._prepared, np.array(chosen))
+        found = gather(self._prepared, np.array(chosen))
+        return found if self._paired else replace(found, source=self._foreign_sources(np.array(chosen), step))
+
+    def _foreign_sources(self, images: NDArray[np.int64], step: int) -> Tensor:
+        """Sources (B, C, H, W) of random images of the split, none of the patient beside whom it stands."""
+        rng, patients = numpy_generator(self._seed, "unpaired", step), self._prepared.patients
+        chosen = rng.choice(self._indices, size=len(images))
+        while (same := patients[chosen] == patients[images]).any():
+            if (patients[self._indices] == patients[images[same][0]]).all():
+                raise MedganError("unpaired training needs two patients in the train split; add images")
+            chosen[same] = rng.choice(self._indices, size=int(same.sum()))
+        return conditions(self._prepared, chosen)["source"]
 
     def _shuffled(self, epoch: int) -> NDArray[np.int64]:
         if epoch != self._epoch:

@@ -40,6 +40,14 @@ class Prepared:
     def indices(self, split: str) -> NDArray[np.int64]:
         return np.flatnonzero(self.splits == split)
 
+    def pictures(self, indices: NDArray[np.int64] | Sequence[int]) -> NDArray[np.uint8]:
+        """Images (n, H, W, C) in 8 bits, whatever they are stored in: for judges and people."""
+        images = np.asarray(self.images[indices])
+        if images.dtype == np.uint8:
+            return images
+        low, high = self.value_range
+        return np.rint((images - low) / (high - low) * 255).astype(np.uint8)
+
     def learnable(self) -> NDArray[np.int64]:
         """Training images and spare ones: what the judges of a generator may learn from."""
         return np.flatnonzero((self.splits == "train") | (self.splits == SPARE))

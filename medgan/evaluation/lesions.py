@@ -105,12 +105,12 @@ def judge_lesions(
     assert prepared.masks is not None
     train = prepared.learnable()
     segmenter = train_segmenter(
-        prepared.images[train], prepared.masks[train], steps=steps, seed=seed, progress=progress
+        prepared.pictures(train), prepared.masks[train], steps=steps, seed=seed, progress=progress
     )
     masks = prepared.masks[test]
     return {
         "generated": lesion_figures(segmenter, drawn, masks),
-        "real": lesion_figures(segmenter, prepared.images[test], masks),
+        "real": lesion_figures(segmenter, prepared.pictures(test), masks),
     }
 
 

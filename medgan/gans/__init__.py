@@ -6,10 +6,17 @@ from medgan.config import GanConfig
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans.base import Gan
+from medgan.gans.cyclegan import CycleGan
 from medgan.gans.multiscale import MultiScale
 from medgan.gans.synthesis import Synthesis
+from medgan.gans.translation import Translation
 
-GANS: dict[str, type[Gan]] = {"synthesis": Synthesis, "multiscale": MultiScale}
+GANS: dict[str, type[Gan]] = {
+    "cyclegan": CycleGan,
+    "multiscale": MultiScale,
+    "synthesis": Synthesis,
+    "translation": Translation,
+}
 
 
 def build_gan(config: GanConfig, spec: ImageSpec) -> Gan:

@@ -13,7 +13,7 @@ from medgan.augment import augmented
 from medgan.config import GanConfig
 from medgan.randomness import StepRandomness
 
-Judge = Callable[[Tensor], Tensor]  # images (B, C, H, W) to logits (B,)
+Judge = Callable[[Tensor], Tensor]  # images (B, C, H, W) to logits (B, ...), one or a map of them an image
 
 _GENERATOR_LOSSES = {
     "bce": losses.bce_generator,
@@ -26,13 +26,15 @@ _GENERATOR_LOSSES = {
 class Game:
     """Losses as published, or the relativistic one with R1 + R2 penalties (Huang 2024, "The GAN is dead").
 
-    noise: standard deviation of the instance noise at this step.
+    noise: standard deviation of the instance noise at this step; strength: what is left of the penalties.
     """
 
     config: GanConfig
     noise: float = 0.0
+    strength: float = 1.0
 
     def set_progress(self, fraction: float) -> None:
+        self.strength = self.config.penalty_end**fraction
         self.noise = self.config.instance_noise * max(0.0, 1 - fraction / self.config.instance_noise_until)
 
     def discriminator_terms(
@@ -55,10 +57,11 @@ class Game:
             terms = {"discriminator": losses.bce_discriminator(real_logits, fake_logits, smoothing=smoothing)}
         if penalised:
             # Taken every k-th step at k times the strength: the same pull for less work (Karras 2020).
+            weight = config.penalty_every * self.strength
             if config.r1 > 0:
-                terms["r1"] = config.penalty_every * config.r1 * losses.gradient_penalty(real_logits, real)
+                terms["r1"] = weight * config.r1 * losses.gradient_penalty(real_logits, real)
             if config.r2 > 0:
-                terms["r2"] = config.penalty_every * config.r2 * losses.gradient_penalty(fake_logits, fake)
+                terms["r2"] = weight * config.r2 * losses.gradient_penalty(fake_logits, fake)
         return terms, {"logits_real": real_logits.detach().mean(), "logits_fake": fake_logits.detach().mean()}
 
     def generator_loss(self, judge: Judge, real: Tensor, fake: Tensor, randomness: StepRandomness) -> Tensor:

@@ -14,9 +14,12 @@ from medgan.randomness import StepRandomness
 class Gan(nn.Module, ABC):
     """Owns the networks. Fakes are made once a step and shared: both phases see the same images.
 
+    A GAN without discriminators gives no discriminator losses, and its generator is trained alone.
+
     Loss dictionaries are summed by the loop; a key's name is the name of its curve.
     """
 
+    paired = True  # False: the source of an image in a batch is of somebody else
     generators: nn.ModuleDict
     discriminators: nn.ModuleDict
     spec: ImageSpec  # what these networks take of the data: classes is 0 where labels are not looked at

@@ -9,6 +9,7 @@ from medgan.models.dcgan import DCGAN
 from medgan.models.mscgan import MSCGAN
 from medgan.models.residual import Residual
 from medgan.models.transformer import Transformer
+from medgan.models.unet import PublishedUNet, UNet
 
 
 class Model(Protocol):
@@ -26,5 +27,18 @@ class Model(Protocol):
     def discriminator(self, spec: ImageSpec) -> nn.Module: ...
 
 
+class TranslationModel(Protocol):
+    """A frozen dataclass of hyperparameters that builds networks for images of a power of two, 64 and more, a side.
+
+    A generator maps images (B, inputs, H, W) to (B, outputs, H, W), both in [-1, 1]; a discriminator maps images
+    (B, channels, H, W) to a map of logits (B, 1, h, w).
+    """
+
+    def generator(self, inputs: int, outputs: int) -> nn.Module: ...
+
+    def discriminator(self, channels: int) -> nn.Module: ...
+
+
 MODELS: dict[str, type[Model]] = {"dcgan": DCGAN, "residual": Residual, "transformer": Transformer}
 MULTISCALE_MODELS: dict[str, type[MSCGAN]] = {"mscgan": MSCGAN}
+TRANSLATION_MODELS: dict[str, type[TranslationModel]] = {"published-unet": PublishedUNet, "unet": UNet}

@@ -12,22 +12,27 @@ from medgan.pictures import grid, to_uint8
 from medgan.randomness import torch_generator
 
 GRID_COLUMNS = 8
+_ERROR_GAIN = 4
 
 
 def sample_grid(gan: Gan, generators: nn.ModuleDict, shown: Mapping[str, Tensor]) -> NDArray[np.uint8]:
     """Rows of GRID_COLUMNS images under these conditions, four rows where there are none; the same z at every call.
 
     Where the generator is given a mask or a source, each row of images stands below the row of what it was given.
+    With a "target" among the conditions two rows follow: the targets, and the absolute error, four times as bright.
     """
     n = len(next(iter(shown.values()))) if shown else 4 * GRID_COLUMNS
-    images = to_uint8(generate(gan, generators, n, shown, seed=0))
-    for name in ("mask", "source"):
-        if name in gan.inputs:
-            values = shown[name][:, :1] * 2 - 1 if name == "mask" else shown[name]
-            given = to_uint8(values.expand(-1, images.shape[-1], -1, -1).numpy())
-            rows = [array.reshape(-1, GRID_COLUMNS, *images.shape[1:]) for array in (given, images)]
-            images = np.stack(rows, axis=1).reshape(-1, *images.shape[1:])
-    return grid(images, columns=GRID_COLUMNS)
+    images = generate(gan, generators, n, shown, seed=0)
+    above = [
+        shown[name][:, :1].numpy() * 2 - 1 if name == "mask" else shown[name][:, :1].numpy()
+        for name in ("mask", "source")
+        if name in gan.inputs
+    ]
+    target = shown["target"].numpy() if "target" in shown and "source" in gan.inputs else None
+    below = [] if target is None else [target, np.abs(images - target) * _ERROR_GAIN - 1]
+    rows = [to_uint8(np.broadcast_to(array, images.shape)) for array in (*above, images, *below)]
+    stacked = np.stack([row.reshape(-1, GRID_COLUMNS, *row.shape[1:]) for row in rows], axis=1)
+    return grid(stacked.reshape(-1, *rows[0].shape[1:]), columns=GRID_COLUMNS)
 
 
 @torch.no_grad()

@@ -96,7 +96,7 @@ def fit(
 
 def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, listener: Listener) -> None:
     config, steps = state.config, state.config.steps
-    batches = Batches(prepared, "train", batch=state.gan_config.batch, seed=state.seed)
+    batches = Batches(prepared, "train", batch=state.gan_config.batch, seed=state.seed, paired=state.gan.paired)
     precision = resolve_precision(config.precision)
     evaluations = {math.ceil(steps * k / config.evaluations) for k in range(1, config.evaluations + 1)}
     log_every = _log_every(state)
@@ -149,7 +149,8 @@ def _step(state: State, batches: Batches, precision: str) -> dict[str, Tensor]:
             with torch.set_grad_enabled(shared):
                 fakes = gan.fakes(batch, randomness)
             terms, figures = gan.discriminator_losses(batch, fakes, randomness)
-        _update(state.optimizers["discriminator"], terms)
+        if terms:  # plain regression has no discriminator
+            _update(state.optimizers["discriminator"], terms)
         logged |= {f"loss/{name}": value.detach() for name, value in terms.items()} | figures
     gan.discriminators.requires_grad_(False)  # their weight gradients are not wanted below
     with autocast(precision):
@@ -173,6 +174,7 @@ def _check_finite(state: State, row: Row, *, weights: bool) -> None:
 
 
 def _update(optimizer: torch.optim.Optimizer, terms: dict[str, Tensor]) -> None:
+    """By the sum of the terms, at least one."""
     optimizer.zero_grad(set_to_none=True)
     torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
     optimizer.step()

@@ -52,16 +52,18 @@ class State:
                 ("generator", self.gan.generators, gan_config.lr),
                 ("discriminator", self.gan.discriminators, gan_config.lr * gan_config.discriminator_lr_ratio),
             )
+            if any(True for _ in networks.parameters())
         }
         self.base_lr = {name: optimizer.param_groups[0]["lr"] for name, optimizer in self.optimizers.items()}
         self.step, self.rows, self.best = 0, list[Row](), Best()
 
     def set_learning_rates(self) -> None:
-        """Constant, then half a cosine from `decay_from` of the budget to zero at its end."""
+        """Linear to its value, constant, then half a cosine from `decay_from` of the budget to zero at its end."""
+        rise = min(1.0, (self.step + 1) / max(1.0, self.gan_config.warmup * self.config.steps))
         start = self.gan_config.decay_from * self.config.steps
         late = max(0.0, self.step - start) / max(1.0, self.config.steps - start)
         for name, optimizer in self.optimizers.items():
-            optimizer.param_groups[0]["lr"] = self.base_lr[name] * 0.5 * (1 + math.cos(math.pi * late))
+            optimizer.param_groups[0]["lr"] = self.base_lr[name] * rise * 0.5 * (1 + math.cos(math.pi * late))
 
     def identity(self) -> dict[str, Any]:
         return {

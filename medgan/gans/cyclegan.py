@@ -1,0 +1,125 @@
+"""Unpaired translation in both directions (Zhu 2017, "CycleGAN")."""
+
+from collections.abc import Mapping
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from medgan.checking import build
+from medgan.config import GanConfig
+from medgan.data.spec import Batch, ImageSpec
+from medgan.gans.adversarial import Game
+from medgan.gans.base import Gan
+from medgan.gans.translation import translating
+from medgan.models import TRANSLATION_MODELS
+from medgan.randomness import StepRandomness
+
+DOMAINS = ("image", "source")
+
+
+class CycleGan(Gan):
+    """generators["image"] draws images from sources, generators["source"] the other way; a discriminator a domain.
+
+    Memory: with `gan.buffer`, a discriminator sees with even chances the fresh image or one from among the last ones,
+    whose place the fresh one takes (Shrivastava 2017). It is part of the state that a checkpoint holds.
+    """
+
+    paired = False
+
+    def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
+        super().__init__(config, spec)
+        options = dict(config.model)
+        model = build(TRANSLATION_MODELS, options.pop("name", "(none)"), options, "gan.model")
+        self.spec = translating(spec)
+        self.game, self._weights = Game(config, config.instance_noise), config.weights
+        channels = {"image": spec.channels, "source": spec.source_channels}
+        self.generators = nn.ModuleDict({to: model.generator(channels[_other(to)], channels[to]) for to in DOMAINS})
+        self.discriminators = nn.ModuleDict({domain: model.discriminator(channels[domain]) for domain in DOMAINS})
+        for domain in DOMAINS:
+            shape = (config.buffer, channels[domain], spec.size, spec.size)
+            self.register_buffer(f"memory_{domain}", torch.zeros(shape))
+            self.register_buffer(f"remembered_{domain}", torch.zeros((), dtype=torch.int64))
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return ("source",)
+
+    @property
+    def latent_dim(self) -> int:
+        return 0
+
+    def set_progress(self, fraction: float) -> None:
+        self.game.set_progress(fraction)
+
+    def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
+        return {to: self._to(to, self._real(batch, _other(to))) for to in DOMAINS}
+
+    def discriminator_losses(
+        self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        terms: dict[str, Tensor] = {}
+        figures: dict[str, Tensor] = {}
+        for domain in DOMAINS:
+            fake = self._recalled(domain, fakes[domain].detach(), randomness)
+            found, logits = self.game.discriminator_terms(
+                partial(self._logits, domain), self._real(batch, domain), fake, randomness
+            )
+            terms |= {f"{name}-{domain}": value for name, value in found.items()}
+            figures |= {f"{name}-{domain}": value for name, value in logits.items()}
+        return terms, figures
+
+    def generator_losses(self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness) -> dict[str, Tensor]:
+        losses = {}
+        for to in DOMAINS:
+            real, start = self._real(batch, to), self._real(batch, _other(to))
+            adversarial = self.game.generator_loss(partial(self._logits, to), real, fakes[to], randomness)
+            losses[f"adversarial-{to}"] = self._weights.adversarial * adversarial
+            losses[f"cycle-{_other(to)}"] = self._weights.cycle * F.l1_loss(self._to(_other(to), fakes[to]), start)
+            if self._weights.identity > 0:
+                losses[f"identity-{to}"] = self._weights.identity * F.l1_loss(self._to(to, real), real)
+        return losses
+
+    def held_out_figures(self, held_out: Batch, drawn: Tensor) -> dict[str, float]:
+        self.discriminators.eval()
+        figures = self.game.held_out_figures(partial(self._logits, "image"), held_out.image, drawn)
+        self.discriminators.train()
+        return figures
+
+    def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
+        return cast(Tensor, generators["image"](inputs["source"])).float()
+
+    def _to(self, domain: str, start: Tensor) -> Tensor:
+        return cast(Tensor, self.generators[domain](start)).float()
+
+    def _logits(self, domain: str, image: Tensor) -> Tensor:
+        return cast(Tensor, self.discriminators[domain](image)).float()
+
+    def _real(self, batch: Batch, domain: str) -> Tensor:
+        real = batch.image if domain == "image" else batch.source
+        assert real is not None
+        return real
+
+    def _recalled(self, domain: str, fresh: Tensor, randomness: StepRandomness) -> Tensor:
+        memory: Tensor = self.get_buffer(f"memory_{domain}")
+        count: Tensor = self.get_buffer(f"remembered_{domain}")
+        if not len(memory):
+            return fresh
+        generator = randomness.generator(f"memory/{domain}")
+        shown = fresh.clone()
+        for row, image in enumerate(fresh):
+            filled = int(count)
+            if filled < len(memory):
+                memory[filled] = image
+                count += 1
+            elif torch.rand((), generator=generator) < 0.5:
+                place = int(torch.randint(len(memory), (), generator=generator))
+                shown[row] = memory[place]
+                memory[place] = image
+        return shown
+
+
+def _other(domain: str) -> str:
+    return "source" if domain == "image" else "image"

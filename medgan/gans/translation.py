@@ -1,0 +1,88 @@
+"""Paired translation: L1 regression (U-Net), and with a discriminator of pairs the conditional GAN of Isola 2017."""
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from medgan.checking import build
+from medgan.config import GanConfig
+from medgan.data.spec import Batch, ImageSpec
+from medgan.errors import MedganError
+from medgan.gans.adversarial import Game
+from medgan.gans.base import Gan
+from medgan.models import TRANSLATION_MODELS
+from medgan.randomness import StepRandomness
+
+
+class Translation(Gan):
+    """Weights of the terms: `gan.weights`; with adversarial: 0 there is no discriminator."""
+
+    def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
+        super().__init__(config, spec)
+        options = dict(config.model)
+        model = build(TRANSLATION_MODELS, options.pop("name", "(none)"), options, "gan.model")
+        self.spec = translating(spec)
+        self.game, self._weights = Game(config, config.instance_noise), config.weights
+        self.generators = nn.ModuleDict({"generator": model.generator(spec.source_channels, spec.channels)})
+        self.discriminators = nn.ModuleDict()
+        if config.weights.adversarial > 0:
+            self.discriminators["discriminator"] = model.discriminator(spec.source_channels + spec.channels)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return ("source",)
+
+    @property
+    def latent_dim(self) -> int:
+        return 0
+
+    def set_progress(self, fraction: float) -> None:
+        self.game.set_progress(fraction)
+
+    def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
+        return {"image": self.draw(self.generators, batch.conditions())}
+
+    def discriminator_losses(
+        self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        if not self.discriminators:
+            return {}, {}
+        return self.game.discriminator_terms(
+            lambda image: self._logits(image, batch), batch.image, fakes["image"], randomness
+        )
+
+    def generator_losses(self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness) -> dict[str, Tensor]:
+        losses = {"pixel": self._weights.pixel * F.l1_loss(fakes["image"], batch.image)}
+        if self.discriminators:
+            loss = self.game.generator_loss(
+                lambda image: self._logits(image, batch), batch.image, fakes["image"], randomness
+            )
+            losses["adversarial"] = self._weights.adversarial * loss
+        return losses
+
+    def held_out_figures(self, held_out: Batch, drawn: Tensor) -> dict[str, float]:
+        if not self.discriminators:
+            return {}
+        self.discriminators.eval()
+        figures = self.game.held_out_figures(lambda image: self._logits(image, held_out), held_out.image, drawn)
+        self.discriminators.train()
+        return figures
+
+    def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
+        return cast(Tensor, generators["generator"](inputs["source"])).float()
+
+    def _logits(self, image: Tensor, batch: Batch) -> Tensor:
+        assert batch.source is not None
+        return cast(Tensor, self.discriminators["discriminator"](torch.cat([image, batch.source], dim=1))).float()
+
+
+def translating(spec: ImageSpec) -> ImageSpec:
+    """What networks that translate take of the data. Raises MedganError where it has no source images."""
+    if not spec.source_channels:
+        raise MedganError(
+            "gan.name: translation and cyclegan need source images and the data has none; see data.source"
+        )
+    return ImageSpec(spec.size, spec.channels, source_channels=spec.source_channels)
