@@ -123,3 +123,74 @@ def test_a_batch_may_be_changed_without_changing_the_data(prepared: Prepared) ->
     before = first.image.clone()
     first.image.zero_()
     assert torch.equal(gather(prepared, np.array([0])).image, before)
+
+
+def unpaired(patients: list[str], *, train: int | None = None) -> Prepared:
+    """Images and sources 1 x 1 whose value is their index."""
+    data = numbered(len(patients), train=train)
+    return replace(data, sources=data.images, patients=np.array(patients))
+
+
+def sources(batches: Batches, step: int) -> list[int]:
+    source = batches.at(step).source
+    assert source is not None and source.dtype == torch.float32 and source.shape[1:] == (1, 1, 1)
+    return [round((float(value) + 1) * 127.5) for value in source.flatten()]
+
+
+PATIENTS = [*"aaaabbbcccd", *"eee"]  # the last three, of whom nothing may be seen, are of the test split
+
+
+def test_pairs_stay_together() -> None:
+    batches = Batches(unpaired(PATIENTS, train=11), "train", batch=4, seed=0)
+    for step in range(20):
+        assert sources(batches, step) == drawn(batches, step)
+
+
+@pytest.mark.parametrize("batch", [1, 4, 30])
+def test_unpaired_sources_are_of_other_patients_of_the_split(batch: int) -> None:
+    """All of them turn up, beside every image of another patient."""
+    data = unpaired(PATIENTS, train=11)
+    batches = Batches(data, "train", batch=batch, seed=0, paired=False)
+    seen = {
+        pair for step in range(2000 // batch) for pair in zip(drawn(batches, step), sources(batches, step), strict=True)
+    }
+    possible = {(i, j) for i in range(11) for j in range(11) if PATIENTS[i] != PATIENTS[j]}
+    assert seen == possible
+
+
+def test_images_come_in_the_same_order_with_pairs_and_without() -> None:
+    data = unpaired(PATIENTS)
+    paired, strangers = (Batches(data, "train", batch=5, seed=3, paired=value) for value in (True, False))
+    assert [drawn(paired, step) for step in range(9)] == [drawn(strangers, step) for step in range(9)]
+
+
+def test_unpaired_sources_depend_on_seed_and_step_alone() -> None:
+    data = unpaired(PATIENTS * 4)
+
+    def found(seed: int, steps: range) -> list[list[int]]:
+        batches = Batches(data, "train", batch=8, seed=seed, paired=False)
+        return [sources(batches, step) for step in steps]
+
+    first = found(1, range(10))
+    assert found(1, range(9, -1, -1)) == first[::-1]
+    assert found(1, range(7, 8)) == first[7:8]
+    other = found(2, range(10))
+    assert not any(one == two for one, two in zip(first, other, strict=True))
+    assert len({tuple(one) for one in first}) == 10
+
+
+@pytest.mark.parametrize("patients", [["a", "a", "a", "b"], ["a", "b", "b", "b"]])
+def test_a_patient_with_most_images_has_the_sources_of_the_few_others(patients: list[str]) -> None:
+    batches = Batches(unpaired(patients), "train", batch=16, seed=0, paired=False)
+    for step in range(5):
+        pairs = zip(drawn(batches, step), sources(batches, step), strict=True)
+        assert all(patients[image] != patients[source] for image, source in pairs)
+
+
+@pytest.mark.parametrize("patients", [["a"], ["a"] * 5, ["a"] * 5 + ["b"]])
+def test_a_single_patient_has_no_strangers(patients: list[str]) -> None:
+    """Patients of other splits do not help."""
+    train = patients.count("a")
+    with pytest.raises(MedganError, match="unpaired training needs two patients in the train split"):
+        Batches(unpaired(patients, train=train), "train", batch=4, seed=0, paired=False).at(0)
+    assert len(Batches(unpaired(patients, train=train), "train", batch=4, seed=0).at(0).image) == 4

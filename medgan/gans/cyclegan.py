@@ -8,13 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from medgan.checking import build
 from medgan.config import GanConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.gans.adversarial import Game
 from medgan.gans.base import Gan
 from medgan.gans.translation import translating
-from medgan.models import TRANSLATION_MODELS
 from medgan.randomness import StepRandomness
 
 DOMAINS = ("image", "source")
@@ -31,9 +29,7 @@ class CycleGan(Gan):
 
     def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
         super().__init__(config, spec)
-        options = dict(config.model)
-        model = build(TRANSLATION_MODELS, options.pop("name", "(none)"), options, "gan.model")
-        self.spec = translating(spec)
+        model, self.spec = translating(config, spec)
         self.game, self._weights = Game(config, config.instance_noise), config.weights
         channels = {"image": spec.channels, "source": spec.source_channels}
         self.generators = nn.ModuleDict({to: model.generator(channels[_other(to)], channels[to]) for to in DOMAINS})

@@ -13,7 +13,7 @@ from medgan.data.spec import Batch, ImageSpec
 from medgan.errors import MedganError
 from medgan.gans.adversarial import Game
 from medgan.gans.base import Gan
-from medgan.models import TRANSLATION_MODELS
+from medgan.models import TRANSLATION_MODELS, TranslationModel
 from medgan.randomness import StepRandomness
 
 
@@ -22,9 +22,7 @@ class Translation(Gan):
 
     def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
         super().__init__(config, spec)
-        options = dict(config.model)
-        model = build(TRANSLATION_MODELS, options.pop("name", "(none)"), options, "gan.model")
-        self.spec = translating(spec)
+        model, self.spec = translating(config, spec)
         self.game, self._weights = Game(config, config.instance_noise), config.weights
         self.generators = nn.ModuleDict({"generator": model.generator(spec.source_channels, spec.channels)})
         self.discriminators = nn.ModuleDict()
@@ -79,10 +77,21 @@ class Translation(Gan):
         return cast(Tensor, self.discriminators["discriminator"](torch.cat([image, batch.source], dim=1))).float()
 
 
-def translating(spec: ImageSpec) -> ImageSpec:
-    """What networks that translate take of the data. Raises MedganError where it has no source images."""
+def translating(config: GanConfig, spec: ImageSpec) -> tuple[TranslationModel, ImageSpec]:
+    """The model, and what its networks take of the data. Raises MedganError where they do not fit each other."""
+    options = dict(config.model)
+    model = build(TRANSLATION_MODELS, options.pop("name", "(none)"), options, "gan.model")
     if not spec.source_channels:
         raise MedganError(
             "gan.name: translation and cyclegan need source images and the data has none; see data.source"
         )
-    return ImageSpec(spec.size, spec.channels, source_channels=spec.source_channels)
+    try:
+        with torch.device("meta"):  # costs no memory
+            source = torch.empty(2, spec.source_channels, spec.size, spec.size)
+            model.discriminator(spec.channels)(model.generator(spec.source_channels, spec.channels)(source))
+    except (RuntimeError, ValueError):
+        raise MedganError(
+            f"gan.model: {config.model['name']} halves images of {spec.size}x{spec.size} more often than they can be; "
+            "raise data.size, or set fewer levels or another gan.model.name"
+        ) from None
+    return model, ImageSpec(spec.size, spec.channels, source_channels=spec.source_channels)
