@@ -96,12 +96,12 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
     What was judged is kept, so that a benchmark that was stopped goes on with the rest; its sample grid is
     .benchmarks/pictures/NAME.png. checkpoint: where to leave the networks, for `train.init_from`.
     """
-    kept = WORK / "judged" / f"{_identity(config, subject, cpu_seconds)}.json"
+    kept = WORK / "judged" / f"{identity(config, subject, cpu_seconds=cpu_seconds)}.json"
     if kept.exists() and (checkpoint is None or checkpoint.exists()):
         values = json.loads(kept.read_text())
         return Judged(**{**values, "name": name, "quality": Fidelity(**values["quality"])})
     config, folder = _planned(config, subject, cpu_seconds, kept.with_suffix(".steps"))
-    trained, spent = _train(name, config, subject, folder)
+    trained, spent = train(name, config, subject, folder)
     if checkpoint is not None:
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(max(folder.glob("step-*.checkpoint")), checkpoint)
@@ -129,8 +129,8 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
     return judged
 
 
-def _identity(config: Config, subject: Subject, cpu_seconds: float) -> str:
-    """Of all that decides a row; of the code of networks, only that of its own."""
+def identity(config: Config, subject: Subject, *, cpu_seconds: float | None = None) -> str:
+    """Of all that decides a row; of the code of networks, only that of its own. cpu_seconds: where steps hang on it."""
     gan = build_gan(config.gan, subject.prepared.spec)
     networks = {type(module).__module__ for module in gan.modules()}
     files = sorted(
@@ -151,9 +151,9 @@ def _planned(config: Config, subject: Subject, cpu_seconds: float, plan: Path) -
     return planned, WORK / f"train-{plan.stem}"
 
 
-def _train(name: str, config: Config, subject: Subject, folder: Path) -> tuple[Trained, float]:
+def train(name: str, config: Config, subject: Subject, folder: Path) -> tuple[Trained, float]:
     """And the CPU seconds that it took; those before a stop are reckoned from the steps that it had done."""
-    scorer = validation_judge(subject.prepared, subject.extractor, config.train.n, config.seed)
+    scorer = validation_judge(subject.prepared, subject.extractor, config.train.n, config.seed, config.train.score)
     steps, before = config.train.steps, time.process_time()
     with progress(name, steps) as done:
         listener = Listener(on_step=done)
@@ -178,7 +178,7 @@ def _affordable_steps(config: Config, subject: Subject, cpu_seconds: float) -> i
     period = config.gan.penalty_every
     short, long = 2 * period, 2 * period + 2 * period * math.ceil(16 / period)
     costs = []
-    scorer = validation_judge(subject.prepared, subject.extractor, config.train.n, config.seed)
+    scorer = validation_judge(subject.prepared, subject.extractor, config.train.n, config.seed, config.train.score)
     for steps in (short, long):
         brief = config.train.model_copy(update={"steps": steps, "evaluations": 1, "checkpoint_every": steps})
         with TemporaryDirectory() as folder:

@@ -43,15 +43,19 @@ IMAGES = 4000
 
 @dataclass(frozen=True)
 class Row:
-    """parameters: of the generator. fid, floor, recall: test split. draw_ms: of an image, one thread of onnxruntime."""
+    """parameters: of all generators. fid, floor, recall, or mae where pairs are translated: test split.
+
+    draw_ms: of an image, one thread of onnxruntime.
+    """
 
     recipe: str
     image: str
     parameters: int
     images_per_second: float
-    fid: float
-    floor: float
-    recall: float
+    fid: float | None
+    floor: float | None
+    recall: float | None
+    mae: float | None
     onnx_mb: float
     draw_ms: float
     version: str
@@ -76,9 +80,11 @@ def on_phantoms(name: str) -> dict[str, Any]:
     options = tree["data"]["options"] if tree["data"]["source"] == "phantom" else phantom["data"]["options"]
     if channels == 3 and len(options["modalities"]) != 3:
         options = {**options, "modalities": ["T1w", "T2w", "PD"]}
+    if tree["gan"]["name"] in ("translation", "cyclegan"):
+        options = {**options, "source_modalities": ["T1w"]}
     # A name of its own: these must not stand against champions that were trained in earnest.
-    own = {"name": f"recipes-{size}", "size": size, "channels": channels, "options": {**options, "count": IMAGES}}
-    tree["data"] = {**phantom["data"], **own}
+    own = {"name": f"recipes-{size}", "size": size, "channels": channels, "labels": tree["data"]["labels"]}
+    tree["data"] = {**phantom["data"], **own, "options": {**options, "count": IMAGES}}
     for section, values in BUDGET.items():
         tree[section] |= values
     parse_config(tree, where=f"recipes/{name}.yaml")
@@ -126,9 +132,10 @@ def _row(name: str, folder: Path) -> Row:
         image=f"{config.data.channels}x{config.data.size}x{config.data.size}",
         parameters=_parameters(folder),
         images_per_second=_images_per_second(read_rows(folder / "artifacts" / "train"), config.gan.batch),
-        fid=metrics["quality"]["fid"],
-        floor=metrics["floor"]["fid"],
-        recall=metrics["quality"]["recall"],
+        fid=metrics["quality"].get("fid"),
+        floor=metrics["floor"].get("fid"),
+        recall=metrics["quality"].get("recall"),
+        mae=metrics["quality"].get("mae"),
         onnx_mb=onnx.stat().st_size / 1e6,
         draw_ms=_draw_ms(onnx),
         version=f"{registry['name']} {registry['version']}",
@@ -142,7 +149,7 @@ def _parameters(folder: Path) -> int:
 
 def _images_per_second(rows: list[dict[str, float]], batch: int) -> float:
     """Of the median step; every step of so short a training is logged, evaluations stand between them."""
-    times = {int(row["step"]): row["time"] for row in rows if "loss/generator" in row or "loss/discriminator" in row}
+    times = {int(row["step"]): row["time"] for row in rows if any(key.startswith("loss/") for key in row)}
     spent = [times[step] - times[step - 1] for step in sorted(times) if step - 1 in times]
     return batch / float(np.median(spent))
 
@@ -150,11 +157,14 @@ def _images_per_second(rows: list[dict[str, float]], batch: int) -> float:
 def _draw_ms(onnx: Path) -> float:
     """Of one image at a time on one thread: the median of fifty."""
     generator = OnnxGenerator(onnx, threads=1)
-    masks = np.ones(generator.inputs["mask"], np.float32)[0] if "mask" in generator.inputs else None
+    inputs = {
+        name: np.zeros((1, *shape), np.int64 if name == "label" else np.float32)
+        for name, shape in generator.inputs.items()
+    }
     spent = []
-    for seed in range(55):
+    for _ in range(55):
         before = time.perf_counter()
-        generator.draw(1, seed=seed, masks=masks)
+        generator.run(**inputs)
         spent.append(time.perf_counter() - before)
     return 1000 * float(np.median(spent[5:]))
 
@@ -168,6 +178,7 @@ def _write(rows: list[Row]) -> None:
         "fid_domain",
         "floor",
         "recall",
+        "MAE",
         "ONNX MB",
         "ms an image",
         "version",
@@ -178,9 +189,8 @@ def _write(rows: list[Row]) -> None:
             row.image,
             f"{row.parameters:,}",
             f"{row.images_per_second:.0f}",
-            f"{row.fid:.2f}",
-            f"{row.floor:.2f}",
-            f"{row.recall:.3f}",
+            *("" if value is None else f"{value:.2f}" for value in (row.fid, row.floor)),
+            *("" if value is None else f"{value:.3f}" for value in (row.recall, row.mae)),
             f"{row.onnx_mb:.1f}",
             f"{row.draw_ms:.1f}",
             row.version,

@@ -28,7 +28,7 @@ def write_table(title: str, rows: Sequence[Judged], subject: Subject, path: Path
     """Every figure to results/*.json, and the table that people read to the .md beside it."""
     floor = subject.floor
     for row in rows:
-        check_comparable(floor, row.quality)
+        check_comparable(asdict(floor), asdict(row.quality))
     path.parent.mkdir(exist_ok=True)
     whole = {"title": title, "floor": asdict(floor), "rows": [asdict(row) for row in rows]}
     path.with_suffix(".json").write_text(json.dumps(whole, indent=2) + "\n")

@@ -79,6 +79,30 @@ def grid(  # noqa: PLR0917 (options, by name on the command line)
 
 
 @app.command()
+def translate(
+    model: Model,
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="PNG, JPEG, TIFF, .npy, .nii or .nii.gz.")],
+    value_range: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            "--range", metavar="LOW HIGH", help="The values in the files that mean -1 and 1; others are clipped."
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for the files, made where it is missing.")] = Path("translated"),
+) -> None:
+    """Translate images with an exported model: a file of the same name and kind for each."""
+    from medgan.runtime import OnnxGenerator
+    from medgan.translate import translate_files
+
+    generator = OnnxGenerator(model)
+    for line in translate_files(generator, images, out, value_range=value_range):
+        typer.echo(line)
+    files = "1 file" if len(images) == 1 else f"{len(images)} files"
+    about = [generator.metadata[key] for key in ("direction",) if key in generator.metadata]
+    typer.echo(f"{files} in {out} ({'; '.join([*about, 'synthetic', 'not for diagnosis'])})")
+
+
+@app.command()
 def verify(model: Model) -> None:
     """Check a model against the golden vectors beside it, and print what it says of itself."""
     from medgan.runtime import OnnxGenerator, golden_difference
@@ -110,7 +134,8 @@ def recipes(
 
             use_threads(1)
             config = parse_config(read_recipe(root, name)[0])
-            spec = ImageSpec(config.data.size, config.data.channels, classes=2, mask_channels=1)
+            channels = config.data.channels
+            spec = ImageSpec(config.data.size, channels, classes=2, source_channels=channels, mask_channels=1)
             found = costs(config.gan, spec)
             typer.echo(
                 f"{'':<20} {config.data.size} px; generator {found.generator / 1e6:.2f} M parameters, "

@@ -72,7 +72,7 @@ class SearchConfig(Section):
     trials: int = Field(ge=0)
     steps: int = Field(ge=1)
     evaluations: int = Field(ge=1)
-    n: int = Field(ge=100)
+    n: int = Field(ge=2)
     finalists: int = Field(ge=1)
     space: dict[str, Distribution]
 
@@ -141,13 +141,16 @@ class GanConfig(Section):
 class TrainConfig(Section):
     """The budget and the machine. evaluations: how often the validation score is taken on the way.
 
+    score: what search and training choose weights by: fid, or for translation the mae or 1 - ssim of pairs. n: images
+    behind it.
     init_from: a checkpoint whose networks training starts from, or data/from-scratch. DVC watches the file.
     """
 
     init_from: Path
     steps: int = Field(ge=1)
+    score: Literal["fid", "mae", "ssim"]
     evaluations: int = Field(ge=1)
-    n: int = Field(ge=100)
+    n: int = Field(ge=2)
     checkpoint_every: int = Field(ge=1)
     precision: Literal["auto", "fp32", "bf16"]
     threads: Literal["auto"] | Annotated[int, Field(ge=1)]
@@ -186,6 +189,13 @@ class Config(Section):
     def _splits_leave_training_images(self) -> Self:
         if self.data.validation + self.data.test >= 0.8:
             raise ValueError("data.validation + data.test must be below 0.8")
+        return self
+
+    @model_validator(mode="after")
+    def _fid_has_enough_images(self) -> Self:
+        for name in ("search", "train") if self.train.score == "fid" else ():
+            if (n := getattr(self, name).n) < 100:
+                raise ValueError(f"{name}.n is {n} and train.score is fid, which needs at least 100 images")
         return self
 
     def override(self, values: Mapping[str, Any]) -> "Config":

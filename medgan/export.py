@@ -66,7 +66,7 @@ def export(gan: Gan, generators: nn.ModuleDict, directory: Path, metadata: dict[
     if program is None:
         raise RuntimeError("torch.onnx.export returned nothing")
     model = program.model_proto
-    _clean(model, {"contract": CONTRACT, "z": "standard normal", **metadata})
+    _clean(model, {"contract": CONTRACT, **({"z": "standard normal"} if gan.latent_dim else {}), **metadata})
     onnx.checker.check_model(model)
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "generator.onnx"

@@ -15,21 +15,33 @@ class Verdict:
 
 
 def failed_gates(metrics: Mapping[str, Any], parity: float, gates: Mapping[str, float]) -> list[str]:
-    """One sentence for each gate that is not passed. gates: parity, recall (share of the floor's), copies."""
+    """One sentence for each gate that is not passed. gates: parity, recall (share of the floor's), copies.
+
+    Translation has no recall and nothing to copy; it must be nearer to its targets than answers that look at nothing.
+    """
     failed = []
     # `not <=` and `not >=`: a figure that is NaN passes no gate.
     if not parity <= gates["parity"]:
         failed.append(f"ONNX differs from torch by {parity:.2g}, above register.parity = {gates['parity']:g}")
-    share = metrics["quality"]["recall"] / max(metrics["floor"]["recall"], 1e-9)
-    if not share >= gates["recall"]:
-        failed.append(f"recall is {share:.2f} of real-against-real, below register.recall = {gates['recall']:g}")
-    if not metrics["copied"] <= gates["copies"]:
+    for answer, mae in metrics.get("baselines", {}).items():
+        if not metrics["quality"]["mae"] < mae:
+            failed.append(f"MAE is {metrics['quality']['mae']:.4f}, that of the {answer} image {mae:.4f}")
+    if "recall" in metrics["quality"]:
+        share = metrics["quality"]["recall"] / max(metrics["floor"]["recall"], 1e-9)
+        if not share >= gates["recall"]:
+            failed.append(f"recall is {share:.2f} of real-against-real, below register.recall = {gates['recall']:g}")
+    if "copied" in metrics and not metrics["copied"] <= gates["copies"]:
         failed.append(f"copied share is {metrics['copied']:.3f}, above register.copies = {gates['copies']:g}")
     return failed
 
 
+def headline(quality: Mapping[str, Any]) -> str:
+    """The figure that decides: mae of translation, else fid; each has its _low and _high, and lower is better."""
+    return "mae" if "mae" in quality else "fid"
+
+
 def decide(failed: list[str], challenger: Mapping[str, Any], champion: Mapping[str, Any] | str | None) -> Verdict:
-    """challenger, champion: figures of one protocol with fid, fid_low and fid_high; lower is better.
+    """challenger, champion: figures of one protocol, with the headline's interval.
 
     champion: None where there is none; a sentence where it cannot be scored under this protocol.
     """
@@ -39,10 +51,12 @@ def decide(failed: list[str], challenger: Mapping[str, Any], champion: Mapping[s
         return Verdict(True, ("first generator to pass the gates",))
     if isinstance(champion, str):
         return Verdict(False, (champion,))
-    difference = champion["fid"] - challenger["fid"]
+    key = headline(challenger)
+    difference = champion[key] - challenger[key]
     # Half-widths are 1.96 standard errors each, so their root sum of squares is that of the difference.
-    margin = math.hypot(challenger["fid_high"] - challenger["fid"], champion["fid_high"] - champion["fid"])
-    against = f"FID {challenger['fid']:.3f} against the champion's {champion['fid']:.3f}, interval {margin:.3f}"
+    margin = math.hypot(challenger[f"{key}_high"] - challenger[key], champion[f"{key}_high"] - champion[key])
+    figures = f"{challenger[key]:.4g} against the champion's {champion[key]:.4g}, interval {margin:.2g}"
+    against = f"{key.upper()} {figures}"
     if difference > margin:
         return Verdict(True, (f"{against}: better beyond the interval",))
     return Verdict(False, (f"{against}: not better beyond the interval",))

@@ -45,26 +45,35 @@ def _dvc(*arguments: str, quiet: bool = False) -> int:
 def _table() -> None:
     metrics, registry = json.loads(METRICS.read_text()), json.loads(REGISTRY.read_text())
     parity = json.loads((EXPORT / "parity.json").read_text())
-    quality, floor = metrics["quality"], metrics["floor"]
+    quality = metrics["quality"]
     with (SEARCH / "trials.csv").open(newline="") as file:
         trials = list(csv.DictReader(file))
     onnx = EXPORT / "generator.onnx"
     table = Table(show_header=False, box=None, padding=(0, 2))
-    interval = f"[{quality['fid_low']:.3f}, {quality['fid_high']:.3f}]"
-    table.add_row(
-        f"FID ({quality['extractor']})",
-        f"{quality['fid']:.3f} {interval}, floor {floor['fid']:.3f}  ({quality['split']}, n = {quality['n']:,})",
-    )
-    table.add_row(
-        "precision, recall", f"{quality['precision']:.3f}, {quality['recall']:.3f}  (real: {floor['recall']:.3f})"
-    )
+    protocol = f"({quality['split']}, n = {quality['n']:,})"
+    if "fid" in quality:
+        floor, interval = metrics["floor"], f"[{quality['fid_low']:.3f}, {quality['fid_high']:.3f}]"
+        figures = f"{quality['fid']:.3f} {interval}, floor {floor['fid']:.3f}"
+        table.add_row(f"FID ({quality['extractor']})", f"{figures}  {protocol}")
+        figures = f"{quality['precision']:.3f}, {quality['recall']:.3f}"
+        table.add_row("precision, recall", f"{figures}  (real: {floor['recall']:.3f})")
+    else:
+        for way in (metrics, *([metrics["reverse"]] if "reverse" in metrics else [])):
+            quality, baselines = way["quality"], way["baselines"]
+            interval = f"[{quality['mae_low']:.4f}, {quality['mae_high']:.4f}]"
+            others = ", ".join(f"{answer} image: {mae:.4f}" for answer, mae in baselines.items())
+            table.add_row(
+                "MAE" if way is metrics else "MAE, back", f"{quality['mae']:.4f} {interval}, {others}  {protocol}"
+            )
+            table.add_row("PSNR, SSIM", f"{quality['psnr']:.2f} dB, {quality['ssim']:.3f}")
     if "agreement" in metrics:
         agreement = metrics["agreement"]
         table.add_row("class agreement", f"{agreement['generated']:.3f}  (real: {agreement['real']:.3f})")
     if "lesion" in metrics:
         lesion = metrics["lesion"]
         table.add_row("lesion IoU", f"{lesion['generated']['iou']:.3f}  (real: {lesion['real']['iou']:.3f})")
-    table.add_row("copied share", f"{metrics['copied']:.3f}")
+    if "copied" in metrics:
+        table.add_row("copied share", f"{metrics['copied']:.3f}")
     table.add_row("trials", str(len(trials)))
     table.add_row("registered", f"{registry['name']} version {registry['version']}; champion: {registry['champion']}")
     table.add_row("", "; ".join(registry["reasons"]))
@@ -73,7 +82,8 @@ def _table() -> None:
     console = Console(soft_wrap=True, highlight=False)
     console.print(table)
     console.print("\nnext:  make ui")
-    console.print(f"       .venv/bin/medgan generate {onnx} --count 16 --seed 1 --out drawn")
+    command = f"generate {onnx} --count 16 --seed 1" if "fid" in metrics["quality"] else f"translate {onnx} IMAGE.png"
+    console.print(f"       .venv/bin/medgan {command} --out drawn")
     console.print("       .venv/bin/medgan recipes")
 
 

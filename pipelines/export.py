@@ -1,41 +1,52 @@
-"""Stage export: the trained generator -> artifacts/export/generator.onnx with its metadata and golden vectors."""
+"""Stage export: the trained generator -> artifacts/export/generator.onnx with its metadata and golden vectors.
+
+What translates both ways has the way back in artifacts/export/reverse.
+"""
 
 import json
 import shutil
+from typing import Any
 
-from medgan.config import load_config
+from medgan.config import Config, load_config
 from medgan.console import run
+from medgan.data.spec import opposite
 from medgan.export import export
-from medgan.training.result import load_generators
+from medgan.gans.base import Gan
+from medgan.training.result import Description, load_generators
 from pipelines import EXPORT, METRICS, PARAMS, TRAIN
 
 
 def main() -> None:
     config = load_config(PARAMS)
     gan, generators, description = load_generators(TRAIN)
-    quality = json.loads(METRICS.read_text())["quality"]
-    scores = {key: quality[key] for key in ("fid", "recall", "precision", "extractor", "digest", "n", "split")}
+    metrics = json.loads(METRICS.read_text())
     shutil.rmtree(EXPORT, ignore_errors=True)
-    exported = export(
-        gan,
-        generators,
-        EXPORT,
-        {
-            "name": config.data.name,
-            "label_names": json.dumps(description.label_names if gan.spec.classes else []),
-            "value_range": "[-1, 1]",
-            "scores": json.dumps(scores, sort_keys=True),
-            "fingerprint": description.fingerprint,
-            "data_md5": description.data_md5,
-            "commit": description.commit,
-            "modality": config.data.modality,
-            "licence": config.data.licence,
-            "notice": "synthetic; not for diagnosis",
-        },
-    )
-    about = {"bytes": exported.bytes, "parity": {str(n): value for n, value in exported.parity.items()}}
-    (EXPORT / "parity.json").write_text(json.dumps({**about, "worst": exported.worst}, indent=2) + "\n")
-    print(f"{exported.path}: {exported.bytes / 1e6:.2f} MB, largest difference from torch {exported.worst:.1e}")
+    ways = [(EXPORT, gan, metrics["quality"], description.direction)]
+    if (back := gan.reversed()) is not None:
+        ways.append((EXPORT / "reverse", back, metrics["reverse"]["quality"], opposite(description.direction)))
+    for folder, way, quality, direction in ways:
+        about = _metadata(config, way, description, quality) | ({"direction": direction} if direction else {})
+        exported = export(way, generators, folder, about)
+        found = {"bytes": exported.bytes, "parity": {str(n): value for n, value in exported.parity.items()}}
+        (folder / "parity.json").write_text(json.dumps({**found, "worst": exported.worst}, indent=2) + "\n")
+        size = f"{exported.bytes / 1e6:.2f} MB"
+        print(f"{exported.path}: {size}, largest difference from torch {exported.worst:.1e}")
+
+
+def _metadata(config: Config, gan: Gan, description: Description, quality: dict[str, Any]) -> dict[str, str]:
+    figures = ("fid", "recall", "precision", "mae", "psnr", "ssim", "kid", "extractor", "digest", "n", "split")
+    return {
+        "name": config.data.name,
+        "label_names": json.dumps(description.label_names if gan.spec.classes else []),
+        "value_range": "[-1, 1]",
+        "scores": json.dumps({key: quality[key] for key in figures if key in quality}, sort_keys=True),
+        "fingerprint": description.fingerprint,
+        "data_md5": description.data_md5,
+        "commit": description.commit,
+        "modality": config.data.modality,
+        "licence": config.data.licence,
+        "notice": "synthetic; not for diagnosis",
+    }
 
 
 if __name__ == "__main__":

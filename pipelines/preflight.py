@@ -8,6 +8,7 @@ from medgan.gans import check_gan
 from medgan.search import check_space
 from medgan.training.transfer import initial_networks
 from pipelines import PARAMS
+from pipelines.scoring import check_score
 
 
 def preflight() -> None:
@@ -18,7 +19,10 @@ def preflight() -> None:
     source = build(SOURCES, data.source, data.options, "data.options")
     # A missing or empty folder says so here.
     first = next(iter(source.samples(data.raw, ImageSpec(data.size, data.channels))), None)
-    masks = first.mask.shape[2] if isinstance(first, Sample) and first.mask is not None else 0
-    spec = ImageSpec(data.size, data.channels, classes=2 if data.labels else 0, mask_channels=masks)
-    check_gan(config.gan, spec)
+    masks, sources = (
+        0 if plane is None else plane.shape[2]
+        for plane in ((first.mask, first.source) if isinstance(first, Sample) else (None, None))
+    )
+    spec = ImageSpec(data.size, data.channels, 2 if data.labels else 0, source_channels=sources, mask_channels=masks)
+    check_score(config, check_gan(config.gan, spec))
     check_space(config, spec)

@@ -1,60 +1,69 @@
-"""Stage register: a version in the MLflow registry; the alias champion moves only to a winner."""
+"""Stage register: a version in the MLflow registry each way; the alias champion moves only to a winner."""
 
 import json
-from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
-from medgan.config import load_config
+from medgan.config import Config, load_config
 from medgan.console import run
 from medgan.device import use_threads
-from medgan.evaluation.fidelity import Fidelity, check_comparable
-from medgan.registry import decide, failed_gates
+from medgan.evaluation.fidelity import check_comparable
+from medgan.registry import decide, failed_gates, headline
 from medgan.tracking import models
+from medgan.tracking.runs import Store
 from medgan.training.checkpoint import write_atomically
 from pipelines import EXPORT, METRICS, PARAMS, REGISTRY
+from pipelines.quality import score_onnx
 from pipelines.recording import find_run, open_store
-from pipelines.scoring import score_onnx
 
 
 def main() -> None:
     config = load_config(PARAMS)
     use_threads(config.train.threads)
     metrics = json.loads(METRICS.read_text())
-    parity = json.loads((EXPORT / "parity.json").read_text())["worst"]
     name = f"medgan-{config.data.name}-{config.gan.name}"
     store = open_store(config.data.name)
+    result = _register(store, config, name, EXPORT, metrics)
+    if "reverse" in metrics:
+        result["reverse"] = _register(store, config, f"{name}-reverse", EXPORT / "reverse", metrics["reverse"])
+    write_atomically(REGISTRY, (json.dumps(result, indent=2) + "\n").encode())
+
+
+def _register(store: Store, config: Config, name: str, folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
+    path, parity = folder / "generator.onnx", json.loads((folder / "parity.json").read_text())["worst"]
     run_id, description = find_run(store, config.data.name)
-    uri = models.log_model(store, run_id, EXPORT / "generator.onnx", fingerprint=description.fingerprint)
-    tags = {"fid": f"{metrics['quality']['fid']:.4f}", "floor": f"{metrics['floor']['fid']:.4f}"}
-    version = models.register_version(store, name, uri, run_id, fingerprint=description.fingerprint, tags=tags)
+    way = "" if folder == EXPORT else f"-{folder.name}"
+    fingerprint, quality, key = description.fingerprint + way, metrics["quality"], headline(metrics["quality"])
+    uri = models.log_model(store, run_id, path, name=f"generator{way}", fingerprint=fingerprint)
+    tags = {key: f"{quality[key]:.4f}", "floor": f"{metrics['floor'][key]:.4f}" if key == "fid" else "none"}
+    version = models.register_version(store, name, uri, run_id, fingerprint=fingerprint, tags=tags)
     reigning = models.champion(store, name)
+    reasons: tuple[str, ...]
     if reigning is not None and reigning.version == version.version:
-        reasons: tuple[str, ...]
         crowned, reasons = True, ("is the champion already",)
     else:
-        rival: Fidelity | str | None = None
+        rival: dict[str, Any] | str | None = None
         if reigning is not None:
-            with models.downloaded(reigning) as path:
-                rival = score_onnx(path, config)
-        if isinstance(rival, Fidelity):
-            check_comparable(Fidelity(**metrics["quality"]), rival)
-        figures = asdict(rival) if isinstance(rival, Fidelity) else rival
-        verdict = decide(failed_gates(metrics, parity, config.register_.model_dump()), metrics["quality"], figures)
+            with models.downloaded(reigning) as onnx:
+                rival = score_onnx(onnx, config, reverse=bool(way))
+        if isinstance(rival, dict):
+            check_comparable(quality, rival)
+        verdict = decide(failed_gates(metrics, parity, config.register_.model_dump()), quality, rival)
         crowned, reasons = verdict.crowned, verdict.reasons
         if crowned:
             models.crown(store, name, version.version)
     store.client.set_model_version_tag(name, version.version, "verdict", "; ".join(reasons))
-    store.log_tree(run_id, "export", {"parity": parity, "bytes": (EXPORT / "generator.onnx").stat().st_size})
+    store.log_tree(run_id, f"export{way}", {"parity": parity, "bytes": path.stat().st_size})
     champion = models.champion(store, name)
-    result = {
+    print(f"{name} version {version.version}: {'champion' if crowned else 'not champion'} ({'; '.join(reasons)})")
+    return {
         "name": name,
         "version": version.version,
         "champion": champion.version if champion else None,
         "crowned": crowned,
         "reasons": list(reasons),
-        "fingerprint": description.fingerprint,
+        "fingerprint": fingerprint,
     }
-    write_atomically(REGISTRY, (json.dumps(result, indent=2) + "\n").encode())
-    print(f"{name} version {version.version}: {'champion' if crowned else 'not champion'} ({'; '.join(reasons)})")
 
 
 if __name__ == "__main__":

@@ -1,25 +1,27 @@
-"""What stages share: the extractor, the validation score, the fingerprint of a training, a champion's score."""
-
-from pathlib import Path
+"""What search and train share: the extractor, the validation score, the fingerprint of a training."""
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
 from medgan.config import Config, GanConfig, TrainConfig
 from medgan.data.loader import conditions, gather
-from medgan.data.store import Prepared, open_prepared
+from medgan.data.store import Prepared
 from medgan.evaluation.features import Extractor
-from medgan.evaluation.fidelity import Fidelity, measure, reference, score
+from medgan.evaluation.fidelity import reference
+from medgan.evaluation.fidelity import score as fid
+from medgan.evaluation.paired import check_paired, published
 from medgan.fingerprint import file_digest, fingerprint
+from medgan.gans.base import Gan
 from medgan.pictures import by_class, to_uint8
 from medgan.randomness import derive_seed
-from medgan.runtime import OnnxGenerator
 from medgan.training.drawing import GRID_COLUMNS
 from medgan.training.loop import Judge
-from pipelines import FEATURES, PREPARED
+from pipelines import FEATURES
 
 # These change how a training runs, not what it gives.
 _WITHOUT_EFFECT = {"restart", "checkpoint_every", "init_from"}
+SCORES = {"fid": "FID", "mae": "MAE", "ssim": "1 - SSIM"}  # by the value of train.score; lower is better
 # Enough for a mean; more would cost the discriminator's time at each evaluation.
 _HELD_OUT = 500
 
@@ -28,17 +30,38 @@ def load_extractor() -> Extractor:
     return Extractor.load(FEATURES / "extractor.safetensors")
 
 
-def validation_judge(prepared: Prepared, extractor: Extractor, n: int, seed: int) -> Judge:
-    """FID against n validation images, generated under their conditions, as far as the networks look at them."""
+def validation_judge(prepared: Prepared, extractor: Extractor, n: int, seed: int, score: str = "fid") -> Judge:
+    """Of n validation images, generated under their conditions, as far as the networks look at them."""
     chosen = prepared.take("validation", n, derive_seed(seed, "judge"))
     real = reference(extractor, prepared.pictures(chosen), split="validation")
+    targets = gather(prepared, chosen).image.numpy() if score != "fid" else None
+
+    def scored(images: NDArray[np.float32]) -> float:
+        if targets is None:
+            return fid(extractor, to_uint8(images), real)
+        found = published(images, targets)
+        return found.mae if score == "mae" else 1 - found.ssim
+
     return Judge(
         n,
         conditions(prepared, chosen),
-        lambda images: score(extractor, to_uint8(images), real),
-        conditions(prepared, shown(prepared, "validation")),
+        scored,
+        pictured(prepared, "validation"),
         gather(prepared, chosen[:_HELD_OUT]),
     )
+
+
+def pictured(prepared: Prepared, split: str) -> dict[str, Tensor]:
+    """Conditions of the images that stand for a split in pictures, and where they have a source their targets."""
+    examples = shown(prepared, split)
+    found = conditions(prepared, examples)
+    return found | ({"target": gather(prepared, examples).image} if "source" in found else {})
+
+
+def check_score(config: Config, gan: Gan) -> None:
+    """Raise MedganError where pairs are to be scored and this GAN has none."""
+    if config.train.score != "fid":
+        check_paired("source" in gan.inputs)
 
 
 def shown(prepared: Prepared, split: str) -> NDArray[np.int64]:
@@ -75,21 +98,3 @@ def trial_training(config: Config) -> TrainConfig:
             "restart": False,
         }
     )
-
-
-def score_onnx(path: Path, config: Config) -> Fidelity | str:
-    """A champion's figures under today's protocol (test images, extractor, n, labels), or why it has none."""
-    prepared, extractor, n = open_prepared(PREPARED), load_extractor(), config.evaluate.n
-    test = prepared.take("test", n, derive_seed(config.seed, "evaluate"))
-    generator, spec = OnnxGenerator(path), prepared.spec
-    if generator.image_shape != (spec.channels, spec.size, spec.size):
-        return f"the champion draws {generator.image_shape}, this data has {spec}; give it another data.name"
-    if generator.conditional and generator.label_names != prepared.label_names:
-        return f"the champion draws the classes {', '.join(generator.label_names)}; give this data another data.name"
-    given = {name: tensor.numpy() for name, tensor in conditions(prepared, test).items()}
-    if missing := generator.inputs.keys() - given.keys() - {"z"}:
-        return f"the champion needs {', '.join(sorted(missing))}, which this data has not; give it another data.name"
-    labels, masks = (given.get(name) if name in generator.inputs else None for name in ("label", "mask"))
-    drawn = to_uint8(generator.draw(n, seed=derive_seed(config.seed, "test"), labels=labels, masks=masks))
-    real = reference(extractor, prepared.pictures(test), split="test")
-    return measure(extractor, drawn, real, bootstrap=config.evaluate.bootstrap, seed=config.seed)

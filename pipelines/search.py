@@ -39,7 +39,7 @@ def main() -> None:
 def _search(config: Config) -> tuple[dict[str, Scalar], list[search.TrialRecord]]:
     prepared, extractor = open_prepared(PREPARED), load_extractor()
     training = trial_training(config)
-    judge = validation_judge(prepared, extractor, config.search.n, config.seed)
+    judge = validation_judge(prepared, extractor, config.search.n, config.seed, config.train.score)
     space = config.search.model_dump(mode="json", exclude={"trials", "finalists"})
     base = training_fingerprint(config.gan, training, config.seed, prepared, extractor)
     name = fingerprint({"base": base, "space": space, "code": code_hash()})

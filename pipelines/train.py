@@ -16,7 +16,7 @@ from medgan.training.loop import Listener, fit
 from medgan.training.result import describe, write_trained
 from pipelines import CHECKPOINTS, PARAMS, PREPARED, SEARCH, TRAIN
 from pipelines.recording import Sender, finish, open_run, open_store
-from pipelines.scoring import load_extractor, training_fingerprint, validation_judge
+from pipelines.scoring import SCORES, load_extractor, training_fingerprint, validation_judge
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
         print(f"best.yaml sets {path} = {value}")
     gan, train, seed = config.override(best).gan, config.train, config.seed
     prepared, extractor = open_prepared(PREPARED), load_extractor()
-    judge = validation_judge(prepared, extractor, train.n, seed)
+    judge = validation_judge(prepared, extractor, train.n, seed, train.score)
     folder = CHECKPOINTS / f"train-{training_fingerprint(gan, train, seed, prepared, extractor)}"
     identity = fingerprint({"training": folder.name, "code": code_hash()})
     store = open_store(config.data.name)
@@ -47,9 +47,8 @@ def main() -> None:
     write_trained(TRAIN, trained, description, folder / "samples")
     finish(store, run_id, trained.rows, TRAIN / "samples")
     prune_folders(CHECKPOINTS, keep=folder)
-    print(
-        f"best on validation: {trained.best.weights} weights of step {trained.best.step}, FID {trained.best.score:.4g}"
-    )
+    found = f"{trained.best.weights} weights of step {trained.best.step}"
+    print(f"best on validation: {found}, {SCORES[train.score]} {trained.best.score:.4g}")
 
 
 if __name__ == "__main__":

@@ -19,6 +19,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "medgan.console": {"medgan.errors"},
     "medgan.registry": {"medgan.errors"},
     "medgan.runtime": {"medgan.errors"},
+    "medgan.imagefiles": {"medgan.errors"},
+    "medgan.translate": {"medgan.imagefiles", "medgan.runtime", "medgan.errors"},
     "medgan.data.spec": {"medgan.errors"},
     "medgan.data": {"medgan.checking", "medgan.config", "medgan.errors", "medgan.randomness"},
     "medgan.models": {"medgan.data.spec"},
@@ -37,6 +39,8 @@ MAY_NOT_IMPORT: dict[str, set[str]] = {
     "medgan.runtime": {"torch"},
     "medgan.cli": {"torch"},
     "medgan.pictures": {"torch"},
+    "medgan.imagefiles": {"torch"},
+    "medgan.translate": {"torch"},
     "medgan.registry": {"torch"},
 }
 ONLY_IN: dict[str, set[str]] = {
@@ -48,7 +52,7 @@ ONLY_IN: dict[str, set[str]] = {
     "torch_fidelity": {"medgan.evaluation"},
     "piq": {"medgan.evaluation"},
     "pydicom": {"medgan.data.sources"},
-    "nibabel": {"medgan.data.sources"},
+    "nibabel": {"medgan.data.sources", "medgan.imagefiles"},
     "typer": {"medgan.cli"},
 }
 
@@ -115,14 +119,16 @@ def test_a_planted_violation_is_found(tmp_path: Path, importer: str, line: str, 
     assert violations(tmp_path) == {Import(name, imported)}
 
 
-@pytest.mark.parametrize("module", ["medgan.runtime", "medgan.pictures", "medgan.registry"])
+@pytest.mark.parametrize("module", ["medgan.runtime", "medgan.pictures", "medgan.registry", "medgan.translate"])
 def test_what_an_app_installs_reaches_no_torch_through_others(module: str) -> None:
     reached = closure(ROOT, module)
     foreign = {edge.imported.split(".")[0] for edge in imports(ROOT) if edge.importer in reached}
     assert not foreign & {"torch", "torchvision", "mlflow", "optuna", "onnx", "pydantic", "yaml"}
 
 
-@pytest.mark.parametrize("module", ["medgan.cli", "medgan.runtime", "medgan.pictures", "medgan.registry"])
+@pytest.mark.parametrize(
+    "module", ["medgan.cli", "medgan.runtime", "medgan.pictures", "medgan.registry", "medgan.translate"]
+)
 def test_importing_it_loads_nothing_heavy(module: str) -> None:
     heavy = "{'torch', 'torchvision', 'mlflow', 'optuna', 'onnx'}"
     code = f"import sys, {module}; print(sorted({heavy} & sys.modules.keys()))"

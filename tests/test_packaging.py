@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # What `pip install medgan` brings, and what each of them imports on its own account, may be imported; training may not.
-BLOCKED = ("torch", "torchvision", "mlflow", "optuna", "dvc", "onnx", "yaml", "scipy", "sklearn")
+BLOCKED = ("torch", "torchvision", "mlflow", "optuna", "dvc", "onnx", "yaml", "scipy", "sklearn", "nibabel")
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,7 @@ def test_it_holds_the_package_alone_and_asks_for_little(wheel: Path) -> None:
     required = [line.split(": ")[1] for line in lines if line.startswith("Requires-Dist") and "extra ==" not in line]
     names = {entry.split(">")[0].split("=")[0].strip() for entry in required}
     assert names == {"numpy", "onnxruntime", "pillow", "typer"}
+    assert [line for line in lines if "extra == 'nifti'" in line] == ["Requires-Dist: nibabel>=5.3; extra == 'nifti'"]
 
 
 def test_it_draws_where_no_training_package_can_be_imported(wheel: Path, tiny_onnx: Path, tmp_path: Path) -> None:
@@ -38,7 +39,7 @@ def test_it_draws_where_no_training_package_can_be_imported(wheel: Path, tiny_on
         archive.extractall(tmp_path / "site")
     script = (
         f"import sys\nsys.modules.update(dict.fromkeys({BLOCKED!r}))\n"
-        "import medgan, medgan.cli\n"
+        "import medgan, medgan.cli, medgan.translate\n"
         "from medgan.runtime import OnnxGenerator\n"
         "print(medgan.__file__)\n"
         f"print(OnnxGenerator({str(tiny_onnx)!r}).draw(3, seed=1).shape)\n"

@@ -17,6 +17,7 @@ from medgan.evaluation.paired import (
     PublishedScores,
     StandardScores,
     check_paired,
+    mae_interval,
     published,
     standard,
 )
@@ -258,3 +259,19 @@ def test_images_that_are_not_pairs_get_a_reason() -> None:
     check_paired(True)
     with pytest.raises(MedganError, match=r"target, which is not known.*use FID and KID"):
         check_paired(False)
+
+
+def test_the_interval_of_the_mae_is_over_patients() -> None:
+    target = pictures(60, 1, 16)
+    offsets = np.repeat(np.linspace(0, 0.3, 20), 3).astype(np.float32)[:, None, None, None]
+    generated = np.asarray(target + offsets, dtype=np.float32).clip(-1, 1)
+    patients = np.repeat([f"p{i}" for i in range(20)], 3)
+    low, high = mae_interval(generated, target, patients, bootstrap=400, seed=0)
+    mae = published(generated, target).mae
+    assert (low + high) / 2 == pytest.approx(mae)
+    of_patients = np.abs(generated - target).mean(axis=(1, 2, 3)).reshape(20, 3).mean(axis=1)
+    assert (high - low) / 2 == pytest.approx(1.96 * of_patients.std() / np.sqrt(20), rel=0.15)
+    # Three slices of a patient say little more than one: taken for patients, they would shrink the interval.
+    alone = mae_interval(generated, target, np.arange(60).astype(str), bootstrap=400, seed=0)
+    assert alone[1] - alone[0] < 0.75 * (high - low)
+    assert mae_interval(generated, target, patients, bootstrap=400, seed=0) == (low, high)

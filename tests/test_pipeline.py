@@ -4,6 +4,7 @@ import importlib
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,11 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 
-from medgan.config import Config
+from medgan.config import Config, load_config
 from medgan.errors import MedganError
 from medgan.runtime import OnnxGenerator, golden_difference
 from medgan.tracking.runs import store_at
+from pipelines.quality import score_onnx
 from pipelines.recording import find_run
 
 pytestmark = [
@@ -34,10 +36,17 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Iterator[Path]:
     """A folder after a first run of all stages."""
-    folder = tmp_path_factory.mktemp("pipeline")
-    shutil.copytree(ROOT / "data", folder / "data", ignore=shutil.ignore_patterns("prepared", "raw"))
     # One image in four may be near to a training one, and recall of so small a generator is zero: no gate refuses it.
-    tree = config.override({"register.recall": 0.0, "register.copies": 1.0}).model_dump(mode="json", by_alias=True)
+    with after_all_stages(
+        tmp_path_factory.mktemp("pipeline"), config.override({"register.recall": 0.0, "register.copies": 1.0})
+    ) as folder:
+        yield folder
+
+
+@contextmanager
+def after_all_stages(folder: Path, config: Config) -> Iterator[Path]:
+    shutil.copytree(ROOT / "data", folder / "data", ignore=shutil.ignore_patterns("prepared", "raw"))
+    tree = config.model_dump(mode="json", by_alias=True)
     tree["data"]["raw"] = "data/phantom.yaml"
     (folder / "params.yaml").write_text(yaml.safe_dump(tree))
     with pytest.MonkeyPatch.context() as patch:
@@ -179,3 +188,63 @@ def test_stages_without_what_they_need_say_so(tmp_path: Path, monkeypatch: pytes
         with pytest.raises(MedganError, match="does not exist"):
             stage(name)
     assert np.array_equal(sorted(path.name for path in tmp_path.iterdir()), ["params.yaml"])
+
+
+@pytest.fixture(scope="module")
+def both_ways(tmp_path_factory: pytest.TempPathFactory, config: Config, place: Path) -> Iterator[Path]:
+    """The same for a CycleGAN between T1w and T2w, searched and chosen by MAE."""
+    changes = {
+        "data.labels": False,
+        "data.options": {"count": 480, "slices": 4, "modalities": ["T2w"], "source_modalities": ["T1w"]},
+        "gan.name": "cyclegan",
+        "gan.conditional": False,
+        "gan.model": {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4},
+        "train.score": "mae",
+    }
+    with after_all_stages(tmp_path_factory.mktemp("both-ways"), config.override(changes)) as folder:
+        yield folder
+
+
+def test_translation_is_measured_exported_and_registered_both_ways(both_ways: Path) -> None:
+    metrics = json.loads((both_ways / "reports/metrics.json").read_text())
+    registry = json.loads((both_ways / "artifacts/registry.json").read_text())
+    back = (metrics["reverse"], registry["reverse"], "-reverse")
+    ways = (
+        ("artifacts/export", "T1w to T2w", metrics, registry, ""),
+        ("artifacts/export/reverse", "T2w to T1w", *back),
+    )
+    for folder, direction, measured, registered, suffix in ways:
+        path = both_ways / folder / "generator.onnx"
+        generator = OnnxGenerator(path)
+        assert generator.metadata["direction"] == direction and "z" not in generator.metadata
+        assert golden_difference(generator, path.with_name("golden.npz")) < 1e-4
+        assert json.loads(generator.metadata["scores"])["mae"] == measured["quality"]["mae"]
+        assert measured["quality"]["mae_low"] < measured["quality"]["mae"] < measured["quality"]["mae_high"]
+        assert {"mean", "source"} == measured["baselines"].keys()
+        assert registered["name"] == f"medgan-phantom-cyclegan{suffix}" and registered["version"] == 1
+        # So few steps beat no image that looks at nothing, and that is what it says.
+        assert not registered["crowned"] and "that of the mean image" in registered["reasons"][0]
+    assert metrics["quality"]["kid"] > metrics["floor"]["kid"] and metrics["reverse"]["quality"]["kid"] is None
+
+
+def test_a_champion_that_translates_is_scored_as_it_was(both_ways: Path) -> None:
+    metrics, config = (
+        json.loads((both_ways / "reports/metrics.json").read_text()),
+        load_config(both_ways / "params.yaml"),
+    )
+    export = both_ways / "artifacts/export"
+    for path, reverse, found in ((export, False, metrics), (export / "reverse", True, metrics["reverse"])):
+        rescored = score_onnx(path / "generator.onnx", config, reverse=reverse)
+        assert isinstance(rescored, dict)
+        assert rescored["mae"] == pytest.approx(found["quality"]["mae"], rel=1e-4)
+        assert score_onnx(path / "generator.onnx", config, reverse=not reverse) == (
+            f"the champion translates {'T2w to T1w' if reverse else 'T1w to T2w'}; give it another data.name"
+        )
+
+
+def test_registering_both_ways_again_adds_nothing(both_ways: Path) -> None:
+    before, written = runs(both_ways), (both_ways / "artifacts/registry.json").read_text()
+    stage("register")
+    assert runs(both_ways) == before
+    assert (both_ways / "artifacts/registry.json").read_text() == written
+    assert len(client(both_ways).search_model_versions()) == 2

@@ -34,7 +34,8 @@ def add(clone: Path, name: str, overlay: dict[str, Any] | str) -> None:
 @every_recipe
 def test_each_recipe_builds_its_networks_and_its_source(clone: Path, name: str) -> None:
     config = used(clone, name)
-    spec = ImageSpec(config.data.size, config.data.channels, classes=2 if config.data.labels else 0, mask_channels=1)
+    channels, classes = config.data.channels, 2 if config.data.labels else 0
+    spec = ImageSpec(config.data.size, channels, classes, source_channels=channels, mask_channels=1)
     check_gan(config.gan, spec)
     build(SOURCES, config.data.source, config.data.options, "data.options")
     check_space(config, spec)

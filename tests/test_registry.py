@@ -88,4 +88,26 @@ def test_only_better_beyond_the_interval_wins(
     verdict = decide([], challenger, champion)
     assert verdict.crowned is crowned
     assert verdict.reasons[0].endswith(f"{'' if crowned else 'not '}better beyond the interval")
-    assert f"{champion['fid']:.3f}" in verdict.reasons[0]
+    assert f"FID {challenger['fid']:.4g} against the champion's {champion['fid']:.4g}" in verdict.reasons[0]
+
+
+def translated(mae: float) -> dict[str, Any]:
+    return {"quality": {"mae": mae}, "baselines": {"mean": 0.07, "source": 0.3}}
+
+
+def test_translation_is_judged_by_what_looks_at_nothing() -> None:
+    assert failed_gates(translated(0.069), 0.0, GATES) == []
+    (sentence,) = failed_gates(translated(0.07), 0.0, GATES)
+    assert sentence == "MAE is 0.0700, that of the mean image 0.0700"
+    assert len(failed_gates(translated(0.31), 1.0, GATES)) == 3
+    assert len(failed_gates(translated(math.nan), 0.0, GATES)) == 2
+
+
+@pytest.mark.parametrize(("mae", "crowned"), [(0.0349, True), (0.0351, False)])
+def test_translation_wins_by_its_mae(mae: float, crowned: bool) -> None:
+    figures = [
+        {"mae": value, "mae_low": value - margin, "mae_high": value + margin}
+        for value, margin in ((mae, 0.003), (0.04, 0.004))
+    ]
+    verdict = decide([], *figures)
+    assert verdict.crowned is crowned and verdict.reasons[0].startswith(f"MAE {mae} against the champion's 0.04")

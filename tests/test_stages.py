@@ -14,6 +14,7 @@ from PIL import Image
 import pipelines
 from medgan.config import Config
 from medgan.errors import MedganError
+from medgan.recipes import use_recipe
 from pipelines import prepare
 from pipelines.preflight import preflight
 
@@ -264,7 +265,12 @@ def test_the_shipped_input_passes(clone: Path, monkeypatch: pytest.MonkeyPatch) 
         ("train.init_from", "data/absent", r"train.init_from: data/absent is not a file; .*, or data/from-scratch"),
         ("train.init_from", "data", r"train.init_from: data is not a file"),
         ("train.init_from", "data/phantom.yaml", r"train.init_from: data/phantom.yaml is damaged or not a checkpoint"),
+        ("train.score", "mae", r"MAE, PSNR, SSIM and the other paired scores compare an image with its own target"),
+        ("train.score", "psnr", r"'train.score' = 'psnr'"),
+        ("train.n", 99, r"train.n is 99 and train.score is fid, which needs at least 100 images"),
+        ("search.n", 50, r"search.n is 50 and train.score is fid"),
         ("gan.name", "synthesise", r"unknown GAN 'synthesise'"),
+        ("gan.name", "cyclegan", r"unknown name 'dcgan'; choices: published-unet, unet"),
         ("gan.model.name", "dcgna", r"unknown name 'dcgna' \(did you mean 'dcgan'"),
         ("gan.model.widht", 8, r"'gan.model.widht' \(did you mean 'width'"),
         ("gan.lrr", 8, r"'gan.lrr' \(did you mean 'lr'"),
@@ -280,6 +286,21 @@ def test_a_wrong_parameter_stops_the_pipeline_at_once(
     monkeypatch.chdir(clone)
     edit(clone, path, value)
     with pytest.raises(MedganError, match=says):
+        preflight()
+
+
+def test_pairs_need_no_hundred_images(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(clone)
+    use_recipe(clone, "unet", force=True)
+    tree = yaml.safe_load((clone / "params.yaml").read_text())
+    options = {"count": 8, "modalities": ["T2w"], "source_modalities": ["T1w"]}
+    tree["data"] |= {"source": "phantom", "raw": "data/phantom.yaml", "options": options}
+    tree["train"]["n"] = 2
+    (clone / "params.yaml").write_text(yaml.safe_dump(tree))
+    preflight()
+    tree["data"]["options"]["source_modalities"] = []
+    (clone / "params.yaml").write_text(yaml.safe_dump(tree))
+    with pytest.raises(MedganError, match="need source images and the data has none"):
         preflight()
 
 

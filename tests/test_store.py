@@ -277,3 +277,8 @@ def test_pictures_are_eight_bits_whatever_is_stored(prepared: Prepared) -> None:
     deep = replace(prepared, images=prepared.images.astype(np.uint16) * 257, value_range=(0.0, 65535.0))
     assert deep.pictures([3, 5]).dtype == np.uint8
     assert (deep.pictures([3, 5]) == prepared.images[[3, 5]]).all()
+
+
+def test_data_without_sources_have_no_way_back(prepared: Prepared) -> None:
+    with pytest.raises(MedganError, match="no source images"):
+        prepared.reversed()

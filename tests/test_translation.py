@@ -19,6 +19,7 @@ from medgan.data.prepare import prepare
 from medgan.data.spec import Batch, ImageSpec
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
+from medgan.evaluation.features import Extractor
 from medgan.gans import build_gan, check_gan
 from medgan.gans.base import Gan
 from medgan.gans.cyclegan import DOMAINS, CycleGan
@@ -28,6 +29,7 @@ from medgan.training.checkpoint import load_checkpoint
 from medgan.training.drawing import generate
 from medgan.training.loop import fit
 from medgan.training.state import State
+from pipelines import scoring
 
 MODEL = {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4}
 # Logits come as maps of 2x2; the channels of the two domains differ.
@@ -682,3 +684,39 @@ def test_images_too_small_for_the_networks_are_a_sentence(
 def test_checking_costs_no_memory(config: Config, name: str) -> None:
     giant = {"name": "unet", "width": 16384, "max_width": 262144, "discriminator_width": 16384}
     check_gan(config.override({"gan.name": name, "gan.model": giant, "gan.buffer": 10**7}).gan, ImageSpec(256, 3, 0, 3))
+
+
+def test_a_cyclegan_reversed_draws_sources_from_images(config: Config, batch: Batch) -> None:
+    gan = made(config, name="cyclegan")
+    back = gan.reversed()
+    assert back.spec == ImageSpec(32, 3, source_channels=1) and gan.spec == SPEC
+    drawn = back.draw(back.generators, {"source": batch.image})
+    assert torch.equal(drawn, gan.generators["source"](batch.image))
+    assert torch.equal(gan.draw(gan.generators, {"source": batch.source}), gan.generators["image"](batch.source))
+    assert torch.equal(
+        back.reversed().draw(gan.generators, {"source": batch.source}), gan.generators["image"](batch.source)
+    )
+
+
+def test_paired_translation_has_no_way_back(config: Config) -> None:
+    assert made(config).reversed() is None
+
+
+def test_prepared_data_reversed_swap_image_and_source(prepared: Prepared) -> None:
+    back = prepared.reversed()
+    assert prepared.direction == "T1w to T2w" and back.direction == "T2w to T1w"
+    there, here = (gather(data, np.array([3, 5])) for data in (back, prepared))
+    assert here.source is not None and there.source is not None
+    assert torch.equal(there.image, here.source) and torch.equal(there.source, here.image)
+    assert back.reversed().spec == prepared.spec
+
+
+@pytest.mark.parametrize("score", ["mae", "ssim"])
+def test_the_judge_of_pairs_knows_each_target(prepared: Prepared, score: str) -> None:
+    n = len(prepared.indices("validation"))
+    extractor = Extractor(1, 16, 0)
+    found = scoring.validation_judge(prepared, extractor, n, 0, score)
+    targets = gather(prepared, prepared.indices("validation")).image.numpy()
+    assert found.score(targets) == pytest.approx(0, abs=1e-3)
+    assert found.score(targets[::-1].copy()) > 0.05
+    assert torch.equal(found.shown["target"], gather(prepared, scoring.shown(prepared, "validation")).image)

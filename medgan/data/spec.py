@@ -65,3 +65,8 @@ class Batch:
             for name, tensor in (("label", self.label), ("mask", self.mask), ("source", self.source))
             if tensor is not None
         }
+
+
+def opposite(direction: str) -> str:
+    """`T1 to T2` gives `T2 to T1`."""
+    return " to ".join(reversed(direction.split(" to ")))

@@ -4,14 +4,14 @@ import csv
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.data.spec import ImageSpec, Rejected, Sample, opposite
 from medgan.data.split import SPARE, SPLITS, limit_training, split_by_patient
 from medgan.errors import MedganError
 
@@ -23,7 +23,8 @@ class Prepared:
     """A prepared data set, arrays memory-mapped.
 
     images (N, H, W, C) uint8 or uint16; labels (N,) int64 into `label_names`, or None; splits (N,) of names;
-    value_range: raw values that map to -1 and 1; md5: of every prepared byte and the index.
+    value_range: raw values that map to -1 and 1; direction: what translates into what, "T1 to T2", "" without sources;
+    md5: of every prepared byte and the index.
     """
 
     spec: ImageSpec
@@ -35,7 +36,15 @@ class Prepared:
     patients: NDArray[np.str_]
     splits: NDArray[np.str_]
     value_range: tuple[float, float]
+    direction: str
     md5: str
+
+    def reversed(self) -> "Prepared":
+        """Images as sources and sources as images. Raises MedganError where there are none."""
+        if self.sources is None:
+            raise MedganError("these data have no source images: there is nothing to translate back from")
+        spec = replace(self.spec, channels=self.spec.source_channels, source_channels=self.spec.channels)
+        return replace(self, spec=spec, images=self.sources, sources=self.images, direction=opposite(self.direction))
 
     def indices(self, split: str) -> NDArray[np.int64]:
         return np.flatnonzero(self.splits == split)
@@ -75,6 +84,7 @@ def write_prepared(
     test: float,
     seed: int,
     train_per_class: int | None = None,
+    direction: str = "",
 ) -> Prepared:
     """Drain a source into `directory` (created, which must not hold older files), and open the result.
 
@@ -133,6 +143,7 @@ def write_prepared(
         "spec": asdict(spec),
         "labels": names,
         "value_range": [0, int(np.iinfo(first.image.dtype).max)],
+        "direction": direction,
         "md5": digest.hexdigest(),
     }
     (directory / "spec.json").write_text(json.dumps(description, indent=2) + "\n")
@@ -160,6 +171,7 @@ def open_prepared(directory: Path) -> Prepared:
         patients=np.array([row["patient"] for row in rows]),
         splits=np.array([row["split"] for row in rows]),
         value_range=(float(low), float(high)),
+        direction=description["direction"],
         md5=description["md5"],
     )
 

@@ -3,6 +3,7 @@
 FID: Heusel et al. 2017. KID: Bińkowski et al. 2018. Precision and recall: Kynkäänniemi et al. 2019.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from medgan.evaluation.features import Extractor
 from medgan.randomness import derive_seed, numpy_generator
 
 _PROTOCOL = ("extractor", "digest", "n", "split")
+Quality = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -86,15 +88,12 @@ def measure(extractor: Extractor, images: NDArray[np.uint8], real: Reference, *,
     features = extractor.features(images)
     fid = _fid(_statistics(features), real.statistics)
     deviation = _bootstrap_deviation(features, real.features, bootstrap, seed)
-    drawn, held = torch.from_numpy(features), torch.from_numpy(real.features)
-    subsets = {"kid_subsets": 50, "kid_subset_size": min(1000, n // 2), "rng_seed": derive_seed(seed, "kid") % 2**32}
-    kid = kid_features_to_metric(drawn, held, **subsets, verbose=False)
-    prc = prc_features_to_metric(drawn, held, verbose=False)
+    prc = prc_features_to_metric(torch.from_numpy(features), torch.from_numpy(real.features), verbose=False)
     return Fidelity(
         fid=fid,
         fid_low=fid - 1.96 * deviation,
         fid_high=fid + 1.96 * deviation,
-        kid=float(kid["kernel_inception_distance_mean"]),
+        kid=_kid(features, real, seed),
         precision=float(prc["precision"]),
         recall=float(prc["recall"]),
         extractor=extractor.name,
@@ -104,11 +103,15 @@ def measure(extractor: Extractor, images: NDArray[np.uint8], real: Reference, *,
     )
 
 
-def check_comparable(a: Fidelity, b: Fidelity) -> None:
-    """Raise MedganError where two scores were not taken under one protocol."""
-    differing = [
-        f"{key} ({getattr(a, key)}, {getattr(b, key)})" for key in _PROTOCOL if getattr(a, key) != getattr(b, key)
-    ]
+def kid(extractor: Extractor, images: NDArray[np.uint8], real: Reference, *, seed: int) -> float:
+    """KID alone, which unlike FID has no bias on few images (n, H, W, C) uint8. Raises MedganError as `score` does."""
+    _same_protocol(extractor, len(images), real)
+    return _kid(extractor.features(images), real, seed)
+
+
+def check_comparable(a: Quality, b: Quality) -> None:
+    """Raise MedganError where two scores, as mappings, were not taken under one protocol."""
+    differing = [f"{key} ({a[key]}, {b[key]})" for key in _PROTOCOL if a[key] != b[key]]
     if differing:
         raise MedganError(f"these scores cannot be compared, they differ in {', '.join(differing)}; measure both again")
 
@@ -151,6 +154,18 @@ def _statistics(features: NDArray[np.float32]) -> dict[str, NDArray[np.float64]]
 
 def _fid(a: dict[str, NDArray[np.float64]], b: dict[str, NDArray[np.float64]]) -> float:
     return float(fid_statistics_to_metric(a, b, verbose=False)["frechet_inception_distance"])
+
+
+def _kid(features: NDArray[np.float32], real: Reference, seed: int) -> float:
+    found = kid_features_to_metric(
+        torch.from_numpy(features),
+        torch.from_numpy(real.features),
+        kid_subsets=50,
+        kid_subset_size=min(1000, len(features) // 2),
+        rng_seed=derive_seed(seed, "kid") % 2**32,
+        verbose=False,
+    )
+    return float(found["kernel_inception_distance_mean"])
 
 
 def _same_protocol(extractor: Extractor, n: int, real: Reference) -> None:

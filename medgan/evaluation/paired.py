@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from medgan.errors import MedganError
+from medgan.randomness import numpy_generator
 
 Images = NDArray[np.float32]
 
@@ -32,6 +33,28 @@ _LEAST_ERROR = 1e-8
 _CHUNK = 100
 _ROUNDING = 1e-5
 _SMALLEST = {"ssim": 11, "haarpsi": 16, "ms_gmsd": 17}
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How near translated images are to their targets, and the protocol.
+
+    mae, psnr, ssim: as `published`. mae_low, mae_high: mae -+ 1.96 bootstrap standard deviations over patients.
+    kid: on features of the extractor, beside the paired scores because L1 alone likes blur; None where the extractor
+    knows other images than these (the way back).
+    """
+
+    mae: float
+    mae_low: float
+    mae_high: float
+    psnr: float
+    ssim: float
+    standard: "StandardScores"
+    kid: float | None
+    extractor: str
+    digest: str
+    n: int
+    split: str
 
 
 @dataclass(frozen=True)
@@ -114,6 +137,20 @@ def standard(generated: Images, target: Images) -> StandardScores:
         mdsi=means["mdsi"],
         haarpsi=means.get("haarpsi"),
     )
+
+
+def mae_interval(
+    generated: Images, target: Images, patients: NDArray[np.str_], *, bootstrap: int, seed: int
+) -> tuple[float, float]:
+    """The published MAE -+ 1.96 standard deviations when patients (N,) are resampled with replacement."""
+    _check(generated, target)
+    codes = np.unique(patients, return_inverse=True)[1]
+    counts = np.bincount(codes)
+    errors = np.bincount(codes, np.abs(generated - target).mean(axis=(1, 2, 3)).astype(np.float64))
+    drawn = numpy_generator(seed, "bootstrap").integers(len(counts), size=(bootstrap, len(counts)))
+    deviation = float(np.std(errors[drawn].sum(axis=1) / counts[drawn].sum(axis=1), ddof=1))
+    mae = published(generated, target).mae
+    return mae - 1.96 * deviation, mae + 1.96 * deviation
 
 
 def check_paired(paired: bool) -> None:

@@ -29,7 +29,7 @@ def build_gan(config: GanConfig, spec: ImageSpec) -> Gan:
     return GANS[config.name](config, spec)
 
 
-def check_gan(config: GanConfig, spec: ImageSpec) -> None:
-    """Raise MedganError where these networks cannot be built; costs no memory."""
+def check_gan(config: GanConfig, spec: ImageSpec) -> Gan:
+    """The GAN without its weights, which costs no memory. Raises MedganError where it cannot be built."""
     with torch.device("meta"):
-        build_gan(config, spec)
+        return build_gan(config, spec)

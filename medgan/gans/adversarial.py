@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -30,8 +30,11 @@ class Game:
     """
 
     config: GanConfig
-    noise: float = 0.0
-    strength: float = 1.0
+    noise: float = field(init=False)
+    strength: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.set_progress(0.0)
 
     def set_progress(self, fraction: float) -> None:
         self.strength = self.config.penalty_end**fraction

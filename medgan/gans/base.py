@@ -3,11 +3,11 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor, nn
 
 from medgan.config import GanConfig
 from medgan.data.spec import Batch, ImageSpec
+from medgan.gans.adversarial import Game, Judge
 from medgan.randomness import StepRandomness
 
 
@@ -15,14 +15,20 @@ class Gan(nn.Module, ABC):
     """Owns the networks. Fakes are made once a step and shared: both phases see the same images.
 
     A GAN without discriminators gives no discriminator losses, and its generator is trained alone.
-
     Loss dictionaries are summed by the loop; a key's name is the name of its curve.
+
+    spec: what these networks take of the data; classes is 0 where labels are not looked at.
+    inputs: what `draw` needs, in the order of the exported model: of z, label, mask and source.
+    paired: False where the source of an image in a batch is to be somebody else's.
     """
 
-    paired = True  # False: the source of an image in a batch is of somebody else
     generators: nn.ModuleDict
     discriminators: nn.ModuleDict
-    spec: ImageSpec  # what these networks take of the data: classes is 0 where labels are not looked at
+    game: Game
+    spec: ImageSpec
+    inputs: tuple[str, ...]
+    latent_dim: int
+    paired = True
 
     @abstractmethod
     def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
@@ -42,27 +48,31 @@ class Gan(nn.Module, ABC):
     def generator_losses(self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness) -> dict[str, Tensor]:
         """Losses to sum."""
 
+    @abstractmethod
+    def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Judge, Tensor, Tensor]:
+        """A discriminator that knows the conditions of held-out images; the real and the drawn as it sees them."""
+
+    def held_out_figures(self, batch: Batch, drawn: Tensor) -> dict[str, float]:
+        """Figures to log at an evaluation: of held-out real images, and of as many drawn ones."""
+        if not self.discriminators:
+            return {}
+        self.discriminators.eval()
+        figures = self.game.held_out_figures(*self.held_out(batch, drawn))
+        self.discriminators.train()
+        return figures
+
     def set_progress(self, fraction: float) -> None:
         """Called before each step with the share of the budget that is done; schedules hang on it."""
-
-    @torch.no_grad()
-    def held_out_figures(self, held_out: Batch, drawn: Tensor) -> dict[str, float]:
-        """Figures to log at an evaluation: of held-out real images, and of as many generated ones."""
-        return {}
+        self.game.set_progress(fraction)
 
     @property
     def complete(self) -> bool:
         """False while a schedule still changes what `draw` does: such weights cannot be the best."""
         return True
 
-    @property
-    @abstractmethod
-    def inputs(self) -> tuple[str, ...]:
-        """What `draw` needs, in the order of the exported model: of z, label, mask and source."""
-
-    @property
-    @abstractmethod
-    def latent_dim(self) -> int: ...
+    def reversed(self) -> "Gan | None":
+        """The same networks, drawing sources from images; None for a GAN that translates one way or not at all."""
+        return None
 
     @abstractmethod
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:

@@ -1,6 +1,8 @@
 """Unpaired translation in both directions (Zhu 2017, "CycleGAN")."""
 
+import copy
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import cast
 
@@ -10,7 +12,7 @@ from torch.nn import functional as F
 
 from medgan.config import GanConfig
 from medgan.data.spec import Batch, ImageSpec
-from medgan.gans.adversarial import Game
+from medgan.gans.adversarial import Game, Judge
 from medgan.gans.base import Gan
 from medgan.gans.translation import translating
 from medgan.randomness import StepRandomness
@@ -25,12 +27,13 @@ class CycleGan(Gan):
     whose place the fresh one takes (Shrivastava 2017). It is part of the state that a checkpoint holds.
     """
 
-    paired = False
+    inputs, latent_dim, paired = ("source",), 0, False
+    _target = "image"  # what `draw` draws
 
     def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
         super().__init__(config, spec)
         model, self.spec = translating(config, spec)
-        self.game, self._weights = Game(config, config.instance_noise), config.weights
+        self.game, self._weights = Game(config), config.weights
         channels = {"image": spec.channels, "source": spec.source_channels}
         self.generators = nn.ModuleDict({to: model.generator(channels[_other(to)], channels[to]) for to in DOMAINS})
         self.discriminators = nn.ModuleDict({domain: model.discriminator(channels[domain]) for domain in DOMAINS})
@@ -38,17 +41,6 @@ class CycleGan(Gan):
             shape = (config.buffer, channels[domain], spec.size, spec.size)
             self.register_buffer(f"memory_{domain}", torch.zeros(shape))
             self.register_buffer(f"remembered_{domain}", torch.zeros((), dtype=torch.int64))
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("source",)
-
-    @property
-    def latent_dim(self) -> int:
-        return 0
-
-    def set_progress(self, fraction: float) -> None:
-        self.game.set_progress(fraction)
 
     def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
         return {to: self._to(to, self._real(batch, _other(to))) for to in DOMAINS}
@@ -78,14 +70,18 @@ class CycleGan(Gan):
                 losses[f"identity-{to}"] = self._weights.identity * F.l1_loss(self._to(to, real), real)
         return losses
 
-    def held_out_figures(self, held_out: Batch, drawn: Tensor) -> dict[str, float]:
-        self.discriminators.eval()
-        figures = self.game.held_out_figures(partial(self._logits, "image"), held_out.image, drawn)
-        self.discriminators.train()
-        return figures
+    def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Judge, Tensor, Tensor]:
+        return partial(self._logits, "image"), batch.image, drawn
+
+    def reversed(self) -> Gan:
+        other = copy.copy(self)
+        other._target = _other(self._target)
+        spec = self.spec
+        other.spec = replace(spec, channels=spec.source_channels, source_channels=spec.channels)
+        return other
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
-        return cast(Tensor, generators["image"](inputs["source"])).float()
+        return cast(Tensor, generators[self._target](inputs["source"])).float()
 
     def _to(self, domain: str, start: Tensor) -> Tensor:
         return cast(Tensor, self.generators[domain](start)).float()

@@ -12,7 +12,7 @@ from medgan.checking import build
 from medgan.config import GanConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.errors import MedganError
-from medgan.gans.adversarial import Game
+from medgan.gans.adversarial import Game, Judge
 from medgan.gans.base import Gan
 from medgan.models import MULTISCALE_MODELS
 from medgan.models.mscgan import shrunk
@@ -32,26 +32,19 @@ class MultiScale(Gan):
             raise MedganError("gan.conditional is true and the data has no labels; set gan.conditional: false")
         classes = spec.classes if config.conditional else 0
         self.spec = ImageSpec(spec.size, spec.channels, classes, mask_channels=spec.mask_channels)
-        self.game, self._latent_dim = Game(config, config.instance_noise), model.latent_dim
+        self.game = Game(config)
+        self.inputs, self.latent_dim = ("z", "label", "mask") if classes else ("z", "mask"), model.latent_dim
         self._grow_until, self._scales = config.grow_until, model.scales(self.spec)
         self._alphas = [1.0] * len(self._scales)
         self.generators = nn.ModuleDict({"generator": model.generator(self.spec)})
         self.discriminators = nn.ModuleDict({str(side): model.discriminator(self.spec, side) for side in self._scales})
 
     @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("z", "label", "mask") if self.spec.classes else ("z", "mask")
-
-    @property
-    def latent_dim(self) -> int:
-        return self._latent_dim
-
-    @property
     def complete(self) -> bool:
         return self._alphas[-1] == 1
 
     def set_progress(self, fraction: float) -> None:
-        self.game.set_progress(fraction)
+        super().set_progress(fraction)
         steps = max(1, len(self._scales) - 1)
         grown = steps * fraction / self._grow_until if self._grow_until > 0 else steps
         self._alphas = [1.0, *(min(1.0, max(0.0, grown - k)) for k in range(len(self._scales) - 1))]
@@ -82,14 +75,10 @@ class MultiScale(Gan):
             losses[f"generator-{side}"] = self._weight(side) * loss
         return losses
 
-    def held_out_figures(self, held_out: Batch, drawn: Tensor) -> dict[str, float]:
+    def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Judge, Tensor, Tensor]:
         """Of the largest scale that has begun to grow."""
         side = max(side for side, alpha in zip(self._scales, self._alphas, strict=True) if alpha > 0)
-        self.discriminators.eval()
-        judge = self._judge(held_out, str(side))
-        figures = self.game.held_out_figures(judge, self._real(held_out.image, side), shrunk(drawn, side))
-        self.discriminators.train()
-        return figures
+        return self._judge(batch, str(side)), self._real(batch.image, side), shrunk(drawn, side)
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
         """The largest image there is yet, enlarged to the full size while scales are still to come."""

@@ -11,7 +11,7 @@ from medgan.checking import build
 from medgan.config import GanConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.errors import MedganError
-from medgan.gans.adversarial import Game
+from medgan.gans.adversarial import Game, Judge
 from medgan.gans.base import Gan
 from medgan.models import MODELS
 from medgan.randomness import StepRandomness
@@ -25,20 +25,10 @@ class Synthesis(Gan):
         if config.conditional and not spec.classes:
             raise MedganError("gan.conditional is true and the data has no labels; set gan.conditional: false")
         self.spec = ImageSpec(spec.size, spec.channels, spec.classes if config.conditional else 0)
-        self.game, self._latent_dim = Game(config, config.instance_noise), model.latent_dim
+        self.game = Game(config)
+        self.inputs, self.latent_dim = ("z", "label") if self.spec.classes else ("z",), model.latent_dim
         self.generators = nn.ModuleDict({"generator": model.generator(self.spec)})
         self.discriminators = nn.ModuleDict({"discriminator": model.discriminator(self.spec)})
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("z", "label") if self.spec.classes else ("z",)
-
-    @property
-    def latent_dim(self) -> int:
-        return self._latent_dim
-
-    def set_progress(self, fraction: float) -> None:
-        self.game.set_progress(fraction)
 
     def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
         z = torch.randn(len(batch.image), self.latent_dim, generator=randomness.generator("z"))
@@ -54,11 +44,8 @@ class Synthesis(Gan):
         judge = partial(self._logits, label=batch.label)
         return {"generator": self.game.generator_loss(judge, batch.image, fakes["image"], randomness)}
 
-    def held_out_figures(self, held_out: Batch, drawn: Tensor) -> dict[str, float]:
-        self.discriminators.eval()
-        figures = self.game.held_out_figures(partial(self._logits, label=held_out.label), held_out.image, drawn)
-        self.discriminators.train()
-        return figures
+    def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Judge, Tensor, Tensor]:
+        return partial(self._logits, label=batch.label), batch.image, drawn
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
         label = inputs["label"] if self.spec.classes else None

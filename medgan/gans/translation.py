@@ -1,6 +1,7 @@
 """Paired translation: L1 regression (U-Net), and with a discriminator of pairs the conditional GAN of Isola 2017."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import cast
 
 import torch
@@ -11,7 +12,7 @@ from medgan.checking import build
 from medgan.config import GanConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.errors import MedganError
-from medgan.gans.adversarial import Game
+from medgan.gans.adversarial import Game, Judge
 from medgan.gans.base import Gan
 from medgan.models import TRANSLATION_MODELS, TranslationModel
 from medgan.randomness import StepRandomness
@@ -20,25 +21,16 @@ from medgan.randomness import StepRandomness
 class Translation(Gan):
     """Weights of the terms: `gan.weights`; with adversarial: 0 there is no discriminator."""
 
+    inputs, latent_dim = ("source",), 0
+
     def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
         super().__init__(config, spec)
         model, self.spec = translating(config, spec)
-        self.game, self._weights = Game(config, config.instance_noise), config.weights
+        self.game, self._weights = Game(config), config.weights
         self.generators = nn.ModuleDict({"generator": model.generator(spec.source_channels, spec.channels)})
         self.discriminators = nn.ModuleDict()
         if config.weights.adversarial > 0:
             self.discriminators["discriminator"] = model.discriminator(spec.source_channels + spec.channels)
-
-    @property
-    def inputs(self) -> tuple[str, ...]:
-        return ("source",)
-
-    @property
-    def latent_dim(self) -> int:
-        return 0
-
-    def set_progress(self, fraction: float) -> None:
-        self.game.set_progress(fraction)
 
     def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
         return {"image": self.draw(self.generators, batch.conditions())}
@@ -48,31 +40,24 @@ class Translation(Gan):
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         if not self.discriminators:
             return {}, {}
-        return self.game.discriminator_terms(
-            lambda image: self._logits(image, batch), batch.image, fakes["image"], randomness
-        )
+        judge = partial(self._logits, batch=batch)
+        return self.game.discriminator_terms(judge, batch.image, fakes["image"], randomness)
 
     def generator_losses(self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness) -> dict[str, Tensor]:
         losses = {"pixel": self._weights.pixel * F.l1_loss(fakes["image"], batch.image)}
         if self.discriminators:
-            loss = self.game.generator_loss(
-                lambda image: self._logits(image, batch), batch.image, fakes["image"], randomness
-            )
+            judge = partial(self._logits, batch=batch)
+            loss = self.game.generator_loss(judge, batch.image, fakes["image"], randomness)
             losses["adversarial"] = self._weights.adversarial * loss
         return losses
 
-    def held_out_figures(self, held_out: Batch, drawn: Tensor) -> dict[str, float]:
-        if not self.discriminators:
-            return {}
-        self.discriminators.eval()
-        figures = self.game.held_out_figures(lambda image: self._logits(image, held_out), held_out.image, drawn)
-        self.discriminators.train()
-        return figures
+    def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Judge, Tensor, Tensor]:
+        return partial(self._logits, batch=batch), batch.image, drawn
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
         return cast(Tensor, generators["generator"](inputs["source"])).float()
 
-    def _logits(self, image: Tensor, batch: Batch) -> Tensor:
+    def _logits(self, image: Tensor, *, batch: Batch) -> Tensor:
         assert batch.source is not None
         return cast(Tensor, self.discriminators["discriminator"](torch.cat([image, batch.source], dim=1))).float()
 

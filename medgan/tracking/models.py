@@ -20,7 +20,7 @@ from medgan.tracking.runs import FINGERPRINT, Store
 CHAMPION = "champion"
 
 
-def log_model(store: Store, run_id: str, path: Path, *, fingerprint: str) -> str:
+def log_model(store: Store, run_id: str, path: Path, *, name: str = "generator", fingerprint: str) -> str:
     """The ONNX file as a logged model of its run, with its signature; returns its URI. Found again by fingerprint."""
     found = store.client.search_logged_models(
         [store.experiment_id], filter_string=f"tags.`{FINGERPRINT}` = '{fingerprint}'"
@@ -38,7 +38,7 @@ def log_model(store: Store, run_id: str, path: Path, *, fingerprint: str) -> str
     with mlflow.start_run(run_id=run_id):
         info = mlflow.onnx.log_model(
             onnx.load(path),
-            name="generator",
+            name=name,
             signature=ModelSignature(Schema(inputs), Schema(outputs)),
             save_as_external_data=False,
             onnx_execution_providers=["CPUExecutionProvider"],

@@ -34,6 +34,7 @@ class Description:
     seed: int
     spec: dict[str, int]
     label_names: tuple[str, ...]
+    direction: str
     data_md5: str
     commit: str
     weights: str
@@ -50,6 +51,7 @@ def describe(
         **sections,
         spec=asdict(prepared.spec),
         label_names=prepared.label_names,
+        direction=prepared.direction,
         data_md5=prepared.md5,
         commit=commit,
         weights=trained.best.weights,

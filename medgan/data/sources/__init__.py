@@ -13,7 +13,7 @@ from medgan.data.spec import ImageSpec, Rejected, Sample
 
 
 class Source(Protocol):
-    """A frozen dataclass of its options."""
+    """A frozen dataclass of its options. One that gives pairs has a `direction` beside: "T1 to T2"."""
 
     def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
         """Every image under `raw`, at `spec.size` and with `spec.channels`; what cannot be read is a Rejected.

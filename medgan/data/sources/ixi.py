@@ -30,6 +30,10 @@ class Ixi:
 
     image: Literal["T1", "T2"] = "T2"
 
+    @property
+    def direction(self) -> str:
+        return "T1 to T2" if self.image == "T2" else "T2 to T1"
+
     def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
         """Arrays (64, 64, 1) uint16: -1 is 0, 1 is 65,535. Raises MedganError for another spec or an empty folder."""
         if (spec.size, spec.channels) != (SIZE, 1):

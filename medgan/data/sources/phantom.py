@@ -52,6 +52,11 @@ class Phantom:
             if name not in LESIONS:
                 raise MedganError(f"data.options.lesions: unknown lesion '{name}'{nearest(name, list(LESIONS))}")
 
+    @property
+    def direction(self) -> str:
+        source, image = "+".join(self.source_modalities), "+".join(self.modalities)
+        return f"{source} to {image}" if source else ""
+
     def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
         """Images (size, size, channels) uint8 of the tissue table `raw`, each modality on its own fixed scale.
 

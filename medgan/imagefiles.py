@@ -1,0 +1,90 @@
+"""Files of images as arrays, and back into files of the same kind: Pillow, and nibabel for NIfTI."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from medgan.errors import MedganError
+
+NIFTI = (".nii", ".nii.gz")
+JPEG = (".jpg", ".jpeg")
+SUFFIXES = (".png", *JPEG, ".tif", ".tiff", ".npy", *NIFTI)
+_MODES = {1: ("L", "I;16", "I;16L", "I;16B"), 3: ("RGB",)}  # pixels, as Pillow calls them, by channels
+
+
+def is_kind(path: Path, suffixes: tuple[str, ...]) -> bool:
+    return path.name.lower().endswith(suffixes)
+
+
+def read_array(path: Path, channels: int) -> NDArray[Any]:
+    """A picture (H, W, C) of 8 or 16 bits, .npy as it is, NIfTI (N, H, W). Raises MedganError for another file."""
+    nibabel = _nibabel(path) if is_kind(path, NIFTI) else None
+    try:
+        if nibabel:
+            volume = np.asanyarray(nibabel.load(path).dataobj)
+            if volume.ndim not in (2, 3):
+                raise ValueError(f"its shape is {volume.shape} and (H, W) or (H, W, N) is needed")
+            return np.atleast_3d(volume).transpose(2, 0, 1)
+        if is_kind(path, (".npy",)):
+            return np.lib.format.open_memmap(path, mode="r")
+        return _read_picture(path, channels)
+    except Exception as error:  # Pillow, numpy and nibabel have no common class for what is damaged
+        said = " ".join(str(error).split())
+        raise MedganError(f"{path} cannot be read ({said}); convert it or save it again") from None
+
+
+def write_array(path: Path, array: NDArray[Any], origin: Path) -> None:
+    """What `read_array` may have given, to a file of the kind of `origin`, whose header NIfTI keeps.
+
+    A reader never sees half of it. Raises MedganError where it cannot be written.
+    """
+    aside = path.with_name(f".part-{path.name}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if is_kind(path, NIFTI):
+            nibabel = _nibabel(path)
+            original = nibabel.load(origin)
+            header = original.header.copy()
+            header.set_data_dtype(array.dtype)
+            header["descrip"] = "synthetic; not for diagnosis"
+            volume = array.transpose(1, 2, 0).reshape(original.shape)
+            nibabel.save(type(original)(volume, original.affine, header), aside)
+        elif is_kind(path, (".npy",)):
+            with aside.open("wb") as file:
+                np.save(file, array, allow_pickle=False)
+        else:
+            Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(aside)
+        aside.replace(path)
+    except OSError as error:
+        raise MedganError(f"{path} cannot be written: {error}; name another --out") from None
+    finally:
+        with suppress(OSError):
+            aside.unlink()
+
+
+def _read_picture(path: Path, channels: int) -> NDArray[Any]:
+    with Image.open(path) as file:
+        mode, pages, wanted = file.mode, getattr(file, "n_frames", 1), _MODES.get(channels, ())
+        if mode == "RGB" and ";16" in str(file.tile):
+            mode = "RGB;16"  # which Pillow would cut to 8 bits, and not say so
+        if mode == "I" and file.format == "PNG":
+            mode = "I;16"  # which older versions of Pillow widen
+        if pages > 1:
+            raise ValueError(f"it has {pages} pages and one is needed")
+        if mode not in wanted:
+            choices = " or ".join(wanted[:2]) or f".npy of {channels} channels"
+            raise ValueError(f"its pixels are {mode} and this model takes {choices}")
+        pixels = np.asarray(file)
+    return pixels.astype(np.uint16 if mode.startswith("I") else np.uint8).reshape(*pixels.shape[:2], channels)
+
+
+def _nibabel(path: Path) -> Any:
+    try:
+        import nibabel  # noqa: PLC0415 (an optional extra)
+    except ModuleNotFoundError:
+        raise MedganError(f"{path} needs nibabel: pip install 'medgan[nifti]'") from None
+    return nibabel
