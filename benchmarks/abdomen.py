@@ -3,10 +3,9 @@
 python -m benchmarks.abdomen            # some 25 minutes; `medgan data medical-mnist` first
 """
 
-import shutil
 from typing import Any
 
-from benchmarks.judging import ROOT, WORK, configuration, judge, open_subject
+from benchmarks.judging import configuration, judge, open_subject
 from benchmarks.tables import RESULTS, cpu_seconds, write_table
 
 ABDOMEN: dict[str, Any] = {
@@ -26,9 +25,9 @@ def main() -> None:
     for name in ("dcgan-published", "residual"):
         config = configuration(name, data="medical-mnist", changes=ABDOMEN)
         subject = open_subject(config)
-        rows.append(judge(f"abdomen {name}", config, subject, cpu_seconds=seconds))
-        shutil.copy(WORK / "pictures" / f"abdomen {name}.png", ROOT / "docs" / f"abdomen-{name}.png")
-    write_table(f"AbdomenCT alone at 64x64, {seconds:.0f} CPU seconds each", rows, subject, RESULTS / "abdomen")
+        rows.append(judge(name, config, subject, cpu_seconds=seconds))
+    title = f"AbdomenCT alone at 64x64, {seconds:.0f} CPU seconds each"
+    write_table(title, rows, subject, RESULTS / "abdomen", pictures=True)
 
 
 if __name__ == "__main__":

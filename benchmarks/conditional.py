@@ -8,7 +8,7 @@ In the picture the GAN is on the left; on the right the conditional GAN draws a 
 import numpy as np
 from PIL import Image
 
-from benchmarks.judging import ROOT, WORK, configuration, judge, open_subject
+from benchmarks.judging import ROOT, configuration, judge, open_subject
 from benchmarks.tables import RESULTS, cpu_seconds, write_table
 from medgan.pictures import save_image
 
@@ -22,7 +22,7 @@ def main() -> None:
         config = configuration(name, changes=BUDGET)
         subject = open_subject(config)
         rows.append(judge(name, config, subject, cpu_seconds=seconds))
-        with Image.open(WORK / "pictures" / f"{name}.png") as picture:
+        with Image.open(rows[-1].picture) as picture:
             pictures.append(np.asarray(picture))
     gap = np.full_like(pictures[0][:, :24], 255)
     save_image(ROOT / "docs" / "conditional.png", np.concatenate([pictures[0], gap, pictures[1]], axis=1))

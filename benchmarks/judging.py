@@ -48,9 +48,13 @@ class Subject:
 
 @dataclass(frozen=True)
 class Judged:
-    """One row: what was trained, what it cost, what it reached. agreement: share drawn as asked, if it was asked."""
+    """One row: what was trained, what it cost, what it reached. agreement: share drawn as asked, if it was asked.
+
+    key: of everything that decides it, see `identity`.
+    """
 
     name: str
+    key: str
     parameters: int
     steps: int
     cpu_seconds: float
@@ -58,6 +62,11 @@ class Judged:
     quality: Fidelity
     excess: float
     agreement: float | None
+
+    @property
+    def picture(self) -> Path:
+        """Its sample grid."""
+        return WORK / "judged" / f"{self.key}.png"
 
 
 def configuration(recipe: str, *, data: str | None = None, changes: Mapping[str, Any] | None = None) -> Config:
@@ -93,10 +102,11 @@ def open_subject(config: Config) -> Subject:
 def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, checkpoint: Path | None = None) -> Judged:
     """Train for this CPU time, evaluations on validation included, and judge on test images.
 
-    What was judged is kept, so that a benchmark that was stopped goes on with the rest; its sample grid is
-    .benchmarks/pictures/NAME.png. checkpoint: where to leave the networks, for `train.init_from`.
+    What was judged is kept, so that a benchmark that was stopped goes on with the rest.
+    checkpoint: where to leave the networks, for `train.init_from`.
     """
-    kept = WORK / "judged" / f"{identity(config, subject, cpu_seconds=cpu_seconds)}.json"
+    key = identity(config, subject, cpu_seconds=cpu_seconds)
+    kept = WORK / "judged" / f"{key}.json"
     if kept.exists() and (checkpoint is None or checkpoint.exists()):
         values = json.loads(kept.read_text())
         return Judged(**{**values, "name": name, "quality": Fidelity(**values["quality"])})
@@ -113,6 +123,7 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
     labels = None if prepared.labels is None or not trained.gan.spec.classes else np.asarray(prepared.labels[test])
     judged = Judged(
         name=name,
+        key=key,
         parameters=sum(tensor.numel() for tensor in trained.generators.parameters()),
         steps=config.train.steps,
         cpu_seconds=spent,
@@ -122,7 +133,7 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
         agreement=None if labels is None else agreement(extractor, drawn, labels),
     )
     examples = conditions(prepared, shown(prepared, "test"))
-    save_image(WORK / "pictures" / f"{name}.png", sample_grid(trained.gan, trained.generators, examples))
+    save_image(judged.picture, sample_grid(trained.gan, trained.generators, examples))
     kept.write_text(json.dumps(asdict(judged), indent=2) + "\n")
     shutil.rmtree(folder)
     print(f"{name}: {spent:.0f} CPU seconds, FID {quality.fid:.4f}, recall {quality.recall:.3f}", flush=True)

@@ -7,10 +7,9 @@ the rest of the training images, and the best step is chosen on more validation 
 both help every row alike.
 """
 
-import shutil
 from typing import Any
 
-from benchmarks.judging import ROOT, WORK, configuration, judge, open_subject
+from benchmarks.judging import WORK, configuration, judge, open_subject
 from benchmarks.tables import RESULTS, cpu_seconds, write_table
 
 SMALL: dict[str, Any] = {
@@ -35,10 +34,10 @@ def main() -> None:
     pretrained = WORK / "chest-x-rays.checkpoint"
     judge("chest X-rays", chest, open_subject(chest), cpu_seconds=seconds, checkpoint=pretrained)
     trials: dict[str, dict[str, Any]] = {
-        "published DCGAN": {"recipe": "dcgan-published"},
-        "recommended, without augmentation": {"gan.augment": []},
-        "recipe small-set": {},
-        "recipe small-set, from chest X-rays": {"train.init_from": str(pretrained)},
+        "dcgan-published": {"recipe": "dcgan-published"},
+        "small-set without augmentation": {"gan.augment": []},
+        "small-set": {},
+        "small-set from chest X-rays": {"train.init_from": str(pretrained)},
     }
     rows = []
     for name, changes in trials.items():
@@ -46,9 +45,8 @@ def main() -> None:
         config = configuration(recipe, data="medical-mnist", changes={**SMALL, **changes})
         subject = open_subject(config)
         rows.append(judge(name, config, subject, cpu_seconds=seconds))
-    shutil.copy(WORK / "pictures" / "recipe small-set.png", ROOT / "docs" / "small-set.png")
     title = f"Two hundred CTs (100 abdomens, 100 heads) at 64x64, {seconds:.0f} CPU seconds a row"
-    write_table(title, rows, subject, RESULTS / "small-set")
+    write_table(title, rows, subject, RESULTS / "small-set", pictures=True)
 
 
 if __name__ == "__main__":

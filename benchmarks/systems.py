@@ -3,9 +3,7 @@
 python -m benchmarks.systems            # some 110 minutes; `medgan data medical-mnist` first
 """
 
-import shutil
-
-from benchmarks.judging import ROOT, WORK, configuration, judge, open_subject
+from benchmarks.judging import configuration, judge, open_subject
 from benchmarks.tables import RESULTS, cpu_seconds, write_table
 
 RECIPES = ("dcgan-published", "sngan-published", "cgan-published", "transformer", "residual")
@@ -19,8 +17,8 @@ def main() -> None:
     for name in RECIPES:
         config = configuration(name, data="medical-mnist", changes=EVALUATIONS)
         rows.append(judge(name, config, subject, cpu_seconds=seconds))
-        shutil.copy(WORK / "pictures" / f"{name}.png", ROOT / "docs" / f"systems-{name}.png")
-    write_table(f"Systems on Medical MNIST 64x64, {seconds:.0f} CPU seconds each", rows, subject, RESULTS / "systems")
+    title = f"Systems on Medical MNIST 64x64, {seconds:.0f} CPU seconds each"
+    write_table(title, rows, subject, RESULTS / "systems", pictures=True)
 
 
 if __name__ == "__main__":

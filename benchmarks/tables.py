@@ -2,11 +2,12 @@
 
 import argparse
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks.judging import Judged, Subject
+from benchmarks.judging import ROOT, Judged, Subject
 from medgan.evaluation.fidelity import check_comparable
 
 RESULTS = Path(__file__).parent / "results"
@@ -24,8 +25,11 @@ def cpu_seconds(description: str | None, *, default: float) -> float:
     return seconds
 
 
-def write_table(title: str, rows: Sequence[Judged], subject: Subject, path: Path) -> None:
-    """Every figure to results/*.json, and the table that people read to the .md beside it."""
+def write_table(title: str, rows: Sequence[Judged], subject: Subject, path: Path, *, pictures: bool = False) -> None:
+    """Every figure to results/*.json, and the table that people read to the .md beside it.
+
+    pictures: with the sample grid of each row, copied to docs/.
+    """
     floor = subject.floor
     for row in rows:
         check_comparable(asdict(floor), asdict(row.quality))
@@ -35,8 +39,9 @@ def write_table(title: str, rows: Sequence[Judged], subject: Subject, path: Path
     lines = [
         f"# {title}",
         "",
-        f"{floor.extractor} {floor.digest}, n = {floor.n:,} {floor.split} images a side. Real training images against "
-        f"these test images: FID {floor.fid:.4f} (the floor), recall {floor.recall:.3f}. One seed.",
+        f"`python -m benchmarks.{path.stem.replace('-', '_')}`: {floor.extractor} {floor.digest}, n = {floor.n:,} "
+        f"{floor.split} images a side, one thread of a CPU, one seed. Real training images against these test images: "
+        f"FID {floor.fid:.4f} (the floor), recall {floor.recall:.3f}.",
         "",
         "| system | parameters | steps | CPU seconds | images/s | FID | FID - floor | precision | recall | agreement |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
@@ -49,5 +54,9 @@ def write_table(title: str, rows: Sequence[Judged], subject: Subject, path: Path
             f"| {quality.fid:.4f} ± {quality.fid_high - quality.fid:.4f} | {row.excess:.4f} "
             f"| {quality.precision:.3f} | {quality.recall:.3f} | {agreed} |"
         )
+    for row in rows if pictures else ():
+        picture = f"{path.stem}-{row.name.replace(' ', '-')}.png"
+        shutil.copy(row.picture, ROOT / "docs" / picture)
+        lines += ["", f"## {row.name}", "", f"![Sample grid of {row.name}](../../docs/{picture})"]
     path.with_suffix(".md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))

@@ -36,6 +36,7 @@ class Row:
 
     recipe: str
     seed: int
+    key: str
     parameters: int
     steps: int
     cpu_seconds: float
@@ -51,25 +52,26 @@ def main() -> None:
         subject = open_subject(config)
         for seed in SEEDS if recipe in RECOMMENDED else SEEDS[:1]:
             rows.append(translated(recipe, config.override({"seed": seed}), subject))
-        shutil.copy(WORK / "pictures" / f"{recipe}-0.png", ROOT / "docs" / f"translation-{recipe}.png")
+        first = next(row for row in rows if row.recipe == recipe)
+        shutil.copy(WORK / "judged" / f"{first.key}.png", ROOT / "docs" / f"translation-{recipe}.png")
     _write(rows)
 
 
 def translated(recipe: str, config: Config, subject: Subject) -> Row:
     """Train as the recipe says and score on the test subjects, or find both from the last time."""
-    name, steps = f"{recipe}-{config.seed}", config.train.steps
-    kept = WORK / "judged" / f"{identity(config, subject)}.json"
+    name, key = f"{recipe}-{config.seed}", identity(config, subject)
+    kept = WORK / "judged" / f"{key}.json"
     if kept.exists():
         return Row(**json.loads(kept.read_text()))
-    folder = WORK / f"train-{kept.stem}"
+    folder = WORK / f"train-{key}"
     trained, spent = train(name, config, subject, folder)
     metrics = translation_metrics(config, subject.prepared, subject.extractor, trained.gan, trained.generators)
     if (back := trained.gan.reversed()) is not None:
         metrics["reverse"] = translation_metrics(config, subject.prepared.reversed(), None, back, trained.generators)
     parameters = sum(tensor.numel() for tensor in next(iter(trained.generators.values())).parameters())
-    row = Row(recipe, config.seed, parameters, steps, spent, metrics)
+    row = Row(recipe, config.seed, key, parameters, config.train.steps, spent, metrics)
     examples = {key: tensor[:GRID_COLUMNS] for key, tensor in pictured(subject.prepared, "test").items()}
-    save_image(WORK / "pictures" / f"{name}.png", sample_grid(trained.gan, trained.generators, examples))
+    save_image(kept.with_suffix(".png"), sample_grid(trained.gan, trained.generators, examples))
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(asdict(row), indent=2) + "\n")
     shutil.rmtree(folder)
