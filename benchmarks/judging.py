@@ -21,11 +21,12 @@ from medgan.data.store import Prepared, open_prepared
 from medgan.device import use_threads
 from medgan.evaluation.features import Extractor
 from medgan.evaluation.fidelity import Fidelity, Reference, agreement, measure, reference
-from medgan.fingerprint import TRAINING_CODE, code_hash, fingerprint
+from medgan.fingerprint import TRAINING_CODE, code_hash, file_digest, fingerprint
 from medgan.gans import build_gan
 from medgan.pictures import save_image, to_uint8
 from medgan.randomness import derive_seed
 from medgan.recipes import read_recipe
+from medgan.training.checkpoint import write_atomically
 from medgan.training.drawing import generate, sample_grid
 from medgan.training.loop import Listener, Trained, fit
 from pipelines.features import learn
@@ -85,12 +86,15 @@ def open_subject(config: Config) -> Subject:
     """Prepare the data and train its extractor, or find both from the last time."""
     use_threads(1)
     parts = {name: getattr(config, name).model_dump(mode="json") for name in ("data", "features")}
+    if config.data.raw.is_file():
+        parts["raw"] = file_digest(config.data.raw)
     folder = WORK / f"data-{fingerprint({**parts, 'seed': config.seed, 'code': code_hash(('data', 'evaluation'))})}"
     if not (folder / "extractor.safetensors").exists():
         shutil.rmtree(folder, ignore_errors=True)
         print(f"preparing {config.data.name}", flush=True)
         prepared = prepare(config.data, folder / "prepared", seed=config.seed)
-        learn(config, prepared).save(folder / "extractor.safetensors")
+        learn(config, prepared).save(folder / "learning.safetensors")
+        (folder / "learning.safetensors").rename(folder / "extractor.safetensors")
     prepared, extractor = open_prepared(folder / "prepared"), Extractor.load(folder / "extractor.safetensors")
     n, bootstrap = config.evaluate.n, config.evaluate.bootstrap
     real = reference(extractor, prepared.pictures(_test(prepared, config)), split="test")
@@ -134,7 +138,7 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
     )
     examples = conditions(prepared, shown(prepared, "test"))
     save_image(judged.picture, sample_grid(trained.gan, trained.generators, examples))
-    kept.write_text(json.dumps(asdict(judged), indent=2) + "\n")
+    write_atomically(kept, (json.dumps(asdict(judged), indent=2) + "\n").encode())
     shutil.rmtree(folder)
     print(f"{name}: {spent:.0f} CPU seconds, FID {quality.fid:.4f}, recall {quality.recall:.3f}", flush=True)
     return judged
@@ -147,16 +151,17 @@ def identity(config: Config, subject: Subject, *, cpu_seconds: float | None = No
     files = sorted(
         f"{name.removeprefix('medgan.').replace('.', '/')}.py" for name in networks if "medgan.models." in name
     )
-    code = code_hash((*(name for name in TRAINING_CODE if name != "models"), "models/layers.py", *files))
+    shared = (*(name for name in TRAINING_CODE if name != "models"), "models/layers.py", "evaluation")
     training = training_fingerprint(config.gan, config.train, config.seed, subject.prepared, subject.extractor)
-    return fingerprint({"training": training, "n": config.evaluate.n, "cpu": cpu_seconds, "code": code})
+    parts = {"training": training, "evaluate": config.evaluate.model_dump(mode="json"), "cpu": cpu_seconds}
+    return fingerprint({**parts, "code": code_hash((*shared, *files))})
 
 
 def _planned(config: Config, subject: Subject, cpu_seconds: float, plan: Path) -> tuple[Config, Path]:
     """With as many steps as the time allows, measured once and kept; and the folder of its checkpoints."""
     if not plan.exists():
         plan.parent.mkdir(parents=True, exist_ok=True)
-        plan.write_text(str(_affordable_steps(config, subject, cpu_seconds)))
+        write_atomically(plan, str(_affordable_steps(config, subject, cpu_seconds)).encode())
     steps = int(plan.read_text())
     planned = config.override({"train.steps": steps, "train.checkpoint_every": max(1, steps // 10)})
     return planned, WORK / f"train-{plan.stem}"
@@ -177,7 +182,11 @@ def train(name: str, config: Config, subject: Subject, folder: Path) -> tuple[Tr
             directory=folder,
             listener=listener,
         )
-    return trained, (time.process_time() - before) * steps / max(1, steps - trained.resumed_from)
+    kept = folder / "cpu-seconds"
+    if trained.resumed_from < steps:
+        spent = (time.process_time() - before) * steps / (steps - trained.resumed_from)
+        write_atomically(kept, repr(spent).encode())
+    return trained, float(kept.read_text())
 
 
 def _test(prepared: Prepared, config: Config) -> NDArray[np.int64]:

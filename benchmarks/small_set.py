@@ -31,7 +31,7 @@ CHEST: dict[str, Any] = {
 def main() -> None:
     seconds = cpu_seconds(__doc__, default=300)
     chest = configuration("small-set", data="medical-mnist", changes=CHEST)
-    pretrained = WORK / "chest-x-rays.checkpoint"
+    pretrained = WORK / f"chest-x-rays-{seconds:g}.checkpoint"
     judge("chest X-rays", chest, open_subject(chest), cpu_seconds=seconds, checkpoint=pretrained)
     trials: dict[str, dict[str, Any]] = {
         "dcgan-published": {"recipe": "dcgan-published"},

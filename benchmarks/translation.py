@@ -15,7 +15,10 @@ import numpy as np
 from benchmarks.judging import ROOT, WORK, Subject, configuration, identity, open_subject, train
 from benchmarks.tables import RESULTS
 from medgan.config import Config
+from medgan.device import resolve_precision
+from medgan.evaluation.fidelity import check_comparable
 from medgan.pictures import save_image
+from medgan.training.checkpoint import write_atomically
 from medgan.training.drawing import GRID_COLUMNS, sample_grid
 from pipelines.quality import translation_metrics
 from pipelines.scoring import pictured
@@ -39,6 +42,7 @@ class Row:
     key: str
     parameters: int
     steps: int
+    precision: str
     cpu_seconds: float
     metrics: dict[str, Any]
 
@@ -47,8 +51,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args()
     rows = []
-    for recipe in (*PUBLISHED, *RECOMMENDED):
-        config = configuration(recipe)
+    for recipe, config in {recipe: configuration(recipe) for recipe in (*PUBLISHED, *RECOMMENDED)}.items():
         subject = open_subject(config)
         for seed in SEEDS if recipe in RECOMMENDED else SEEDS[:1]:
             rows.append(translated(recipe, config.override({"seed": seed}), subject))
@@ -69,11 +72,12 @@ def translated(recipe: str, config: Config, subject: Subject) -> Row:
     if (back := trained.gan.reversed()) is not None:
         metrics["reverse"] = translation_metrics(config, subject.prepared.reversed(), None, back, trained.generators)
     parameters = sum(tensor.numel() for tensor in next(iter(trained.generators.values())).parameters())
-    row = Row(recipe, config.seed, key, parameters, config.train.steps, spent, metrics)
+    precision = resolve_precision(config.train.precision)
+    row = Row(recipe, config.seed, key, parameters, config.train.steps, precision, spent, metrics)
     examples = {key: tensor[:GRID_COLUMNS] for key, tensor in pictured(subject.prepared, "test").items()}
     save_image(kept.with_suffix(".png"), sample_grid(trained.gan, trained.generators, examples))
     kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(asdict(row), indent=2) + "\n")
+    write_atomically(kept, (json.dumps(asdict(row), indent=2) + "\n").encode())
     shutil.rmtree(folder)
     quality = metrics["quality"]
     print(f"{name}: {spent:.0f} CPU seconds, MAE {quality['mae']:.4f}, KID {quality['kid']:.4f}", flush=True)
@@ -82,6 +86,8 @@ def translated(recipe: str, config: Config, subject: Subject) -> Row:
 
 def _write(rows: Sequence[Row]) -> None:
     """Every figure to results/translation.json, and the table that people read to the .md beside it."""
+    for row in rows:
+        check_comparable(rows[0].metrics["quality"], row.metrics["quality"])
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "translation.json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
     first = rows[0].metrics
@@ -95,19 +101,19 @@ def _write(rows: Sequence[Row]) -> None:
         f"{baselines['mean']:.4f}, the T1 image as it is {baselines['source']:.4f}. KID: fid_domain features; real "
         f"training images have {first['floor']['kid']:.4f}.",
         "",
-        "| recipe | parameters | steps | CPU seconds | MAE | PSNR | SSIM | KID |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| recipe | parameters | steps | precision | CPU seconds | MAE | PSNR | SSIM | KID |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     groups = {recipe: [row for row in rows if row.recipe == recipe] for recipe in (*PUBLISHED, *RECOMMENDED)}
     for recipe, group in groups.items():
         found = [row.metrics["quality"] for row in group]
-        cells = [_spread([figures[key] for figures in found], digits) for key, digits in _PUBLISHED_DIGITS]
+        cells = [_spread([figures["published"][key] for figures in found], digits) for key, digits in _PUBLISHED_DIGITS]
         if recipe in PUBLISHED:
             cells = [f"{cell} ({value})" for cell, value in zip(cells, PUBLISHED[recipe], strict=True)]
         seconds = _spread([row.cpu_seconds for row in group], 0)
         kid = _spread([figures["kid"] for figures in found], 4)
-        row = group[0]
-        lines.append(f"| {recipe} | {row.parameters:,} | {row.steps:,} | {seconds} | {' | '.join(cells)} | {kid} |")
+        cost = f"{group[0].parameters:,} | {group[0].steps:,} | {group[0].precision} | {seconds}"
+        lines.append(f"| {recipe} | {cost} | {' | '.join(cells)} | {kid} |")
     lines += [
         "",
         "By piq on [0, 1], and the way back, T2 to T1, by the published MAE:",

@@ -78,10 +78,11 @@ class SearchConfig(Section):
 
 
 class WeightsConfig(Section):
-    """Of the terms of a translating generator's loss. adversarial: 0 for plain regression, without a discriminator.
+    """Of the terms of a translating generator's loss.
 
-    pixel: L1 to the target (paired). cycle: L1 of there and back again to the start. identity: L1 of a generator that
-    is given an image of the kind that it draws, to that image (both unpaired).
+    adversarial: 0 for plain regression, without a discriminator (paired). pixel: L1 to the target (paired). cycle: L1
+    of there and back again to the start. identity: L1 of a generator that is given an image of the kind that it draws,
+    to that image (both unpaired).
     """
 
     adversarial: float = Field(ge=0)

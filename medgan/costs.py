@@ -35,7 +35,7 @@ def costs(config: GanConfig, spec: ImageSpec) -> Costs:
     batch = Batch(image, label if spec.classes else None, source=source, mask=mask)
     randomness = StepRandomness(0, 0)
     with FlopCounterMode(display=False) as drawing, torch.no_grad():
-        gan.fakes(batch, randomness)
+        gan.draw(gan.generators, {"z": torch.zeros(n, gan.latent_dim), **batch.conditions()})
     with FlopCounterMode(display=False) as stepping:
         fakes = gan.fakes(batch, randomness)
         terms, _ = gan.discriminator_losses(batch, fakes, randomness)

@@ -40,10 +40,18 @@ def headline(quality: Mapping[str, Any]) -> str:
     return "mae" if "mae" in quality else "fid"
 
 
-def decide(failed: list[str], challenger: Mapping[str, Any], champion: Mapping[str, Any] | str | None) -> Verdict:
+def decide(
+    failed: list[str],
+    challenger: Mapping[str, Any],
+    champion: Mapping[str, Any] | str | None,
+    *,
+    margin: float | None = None,
+) -> Verdict:
     """challenger, champion: figures of one protocol, with the headline's interval.
 
     champion: None where there is none; a sentence where it cannot be scored under this protocol.
+    margin: by how much they must differ; without it, as if they had been scored on test images of their own, which
+    crowns too seldom rather than too often.
     """
     if failed:
         return Verdict(False, tuple(failed))
@@ -53,8 +61,8 @@ def decide(failed: list[str], challenger: Mapping[str, Any], champion: Mapping[s
         return Verdict(False, (champion,))
     key = headline(challenger)
     difference = champion[key] - challenger[key]
-    # Half-widths are 1.96 standard errors each, so their root sum of squares is that of the difference.
-    margin = math.hypot(challenger[f"{key}_high"] - challenger[key], champion[f"{key}_high"] - champion[key])
+    if margin is None:
+        margin = math.hypot(challenger[f"{key}_high"] - challenger[key], champion[f"{key}_high"] - champion[key])
     figures = f"{challenger[key]:.4g} against the champion's {champion[key]:.4g}, interval {margin:.2g}"
     against = f"{key.upper()} {figures}"
     if difference > margin:

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import signal
 import subprocess
@@ -44,7 +45,6 @@ def _dvc(*arguments: str, quiet: bool = False) -> int:
 
 def _table() -> None:
     metrics, registry = json.loads(METRICS.read_text()), json.loads(REGISTRY.read_text())
-    parity = json.loads((EXPORT / "parity.json").read_text())
     quality = metrics["quality"]
     with (SEARCH / "trials.csv").open(newline="") as file:
         trials = list(csv.DictReader(file))
@@ -65,7 +65,10 @@ def _table() -> None:
             table.add_row(
                 "MAE" if way is metrics else "MAE, back", f"{quality['mae']:.4f} {interval}, {others}  {protocol}"
             )
-            table.add_row("PSNR, SSIM", f"{quality['psnr']:.2f} dB, {quality['ssim']:.3f}")
+            standard = quality["standard"]
+            table.add_row(
+                "PSNR, SSIM", f"{standard['psnr']:.2f} dB, {standard['ssim'] or math.nan:.3f}  (piq, on [0, 1])"
+            )
     if "agreement" in metrics:
         agreement = metrics["agreement"]
         table.add_row("class agreement", f"{agreement['generated']:.3f}  (real: {agreement['real']:.3f})")
@@ -75,14 +78,17 @@ def _table() -> None:
     if "copied" in metrics:
         table.add_row("copied share", f"{metrics['copied']:.3f}")
     table.add_row("trials", str(len(trials)))
-    table.add_row("registered", f"{registry['name']} version {registry['version']}; champion: {registry['champion']}")
-    table.add_row("", "; ".join(registry["reasons"]))
-    table.add_row("ONNX", f"{onnx}, {parity['bytes'] / 1e6:.2f} MB, parity error {parity['worst']:.1e}")
+    for way, path in ((registry, onnx), (registry.get("reverse"), EXPORT / "reverse" / onnx.name)):
+        if way is not None:
+            parity = json.loads(path.with_name("parity.json").read_text())
+            table.add_row("registered", f"{way['name']} version {way['version']}; champion: {way['champion']}")
+            table.add_row("", "; ".join(way["reasons"]))
+            table.add_row("ONNX", f"{path}, {parity['bytes'] / 1e6:.2f} MB, parity error {parity['worst']:.1e}")
     table.add_row("samples", "reports/samples.png (real ones: reports/real.png)")
     console = Console(soft_wrap=True, highlight=False)
     console.print(table)
     console.print("\nnext:  make ui")
-    command = f"generate {onnx} --count 16 --seed 1" if "fid" in metrics["quality"] else f"translate {onnx} IMAGE.png"
+    command = f"generate {onnx} --count 16 --seed 1" if "fid" in metrics["quality"] else f"translate {onnx} IMAGE..."
     console.print(f"       .venv/bin/medgan {command} --out drawn")
     console.print("       .venv/bin/medgan recipes")
 

@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def _metadata(config: Config, gan: Gan, description: Description, quality: dict[str, Any]) -> dict[str, str]:
-    figures = ("fid", "recall", "precision", "mae", "psnr", "ssim", "kid", "extractor", "digest", "n", "split")
+    figures = ("fid", "recall", "precision", "mae", "standard", "kid", "extractor", "digest", "n", "split")
     return {
         "name": config.data.name,
         "label_names": json.dumps(description.label_names if gan.spec.classes else []),

@@ -18,11 +18,10 @@ def preflight() -> None:
     data = config.data
     source = build(SOURCES, data.source, data.options, "data.options")
     # A missing or empty folder says so here.
-    first = next(iter(source.samples(data.raw, ImageSpec(data.size, data.channels))), None)
-    masks, sources = (
-        0 if plane is None else plane.shape[2]
-        for plane in ((first.mask, first.source) if isinstance(first, Sample) else (None, None))
-    )
+    read = source.samples(data.raw, ImageSpec(data.size, data.channels))
+    first = next((sample for sample in read if isinstance(sample, Sample)), None)
+    planes = (None, None) if first is None else (first.mask, first.source)
+    masks, sources = (0 if plane is None else plane.shape[2] for plane in planes)
     spec = ImageSpec(data.size, data.channels, 2 if data.labels else 0, source_channels=sources, mask_channels=masks)
     check_score(config, check_gan(config.gan, spec))
     check_space(config, spec)

@@ -1,6 +1,7 @@
 """What evaluate and register measure on test images, of systems that draw from noise and of those that translate."""
 
-from dataclasses import asdict
+from collections.abc import Collection
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,9 @@ from medgan.data.loader import conditions, gather
 from medgan.data.store import Prepared, open_prepared
 from medgan.evaluation.copying import copied_share
 from medgan.evaluation.features import Extractor
-from medgan.evaluation.fidelity import Fidelity, Reference, agreement, kid, measure, reference
+from medgan.evaluation.fidelity import Fidelity, Reference, agreement, check_comparable, kid, measure, reference
 from medgan.evaluation.lesions import judge_lesions
-from medgan.evaluation.paired import Likeness, mae_interval, published, standard
+from medgan.evaluation.paired import Likeness, difference_margin, likeness, published
 from medgan.gans.base import Gan
 from medgan.pictures import to_uint8
 from medgan.randomness import derive_seed
@@ -60,18 +61,17 @@ def synthesis_metrics(
 def translation_metrics(
     config: Config, prepared: Prepared, extractor: Extractor | None, gan: Gan, generators: nn.ModuleDict
 ) -> dict[str, Any]:
-    """quality, and what answers that look at nothing reach: the mean training image, and the source as it is.
+    """quality, and the MAE of answers that look at nothing: the mean training image, and the source as it is.
 
     extractor: None where it knows other images than these; there is no KID then. floor: KID of real training images.
     """
     test = test_images(prepared, config)
-    drawn = generate(gan, generators, len(test), conditions(prepared, test), seed=0)
-    target = gather(prepared, test).image.numpy()
-    mean = gather(prepared, prepared.learnable()).image.numpy().mean(axis=0)
-    baselines = {"mean": published(np.broadcast_to(mean, target.shape), target).mae}
-    source = conditions(prepared, test)["source"].numpy()
-    if source.shape == target.shape:
-        baselines["source"] = published(source, target).mae
+    target, given = gather(prepared, test).image.numpy(), conditions(prepared, test)
+    mean = np.broadcast_to(prepared.mean(), target.shape)
+    baselines = {"mean": published(mean, target).mae}
+    if given["source"].shape == target.shape:
+        baselines["source"] = published(given["source"].numpy(), target).mae
+    drawn = generate(gan, generators, len(test), given, seed=0)
     metrics: dict[str, Any] = {
         "quality": asdict(_likeness(config, extractor, drawn, prepared, test)),
         "baselines": baselines,
@@ -83,32 +83,75 @@ def translation_metrics(
     return metrics
 
 
+def against(
+    champion: Path, challenger: Path, quality: dict[str, Any], config: Config, *, reverse: bool
+) -> tuple[dict[str, Any] | str, float | None]:
+    """The champion's quality, or why it has none; and where pairs decide, by how much the two must differ."""
+    rival = score_onnx(champion, config, reverse=reverse)
+    if isinstance(rival, str):
+        return rival, None
+    check_comparable(quality, rival)
+    return rival, translation_margin(challenger, champion, config, reverse=reverse) if "mae" in quality else None
+
+
 def score_onnx(path: Path, config: Config, *, reverse: bool) -> dict[str, Any] | str:
     """A champion's quality under today's protocol (test images, extractor, n, labels), or why it has none.
 
     reverse: of what translates images back into sources.
     """
-    prepared, extractor = open_prepared(PREPARED), load_extractor()
-    if reverse:
-        prepared = prepared.reversed()
-    test, generator, spec = test_images(prepared, config), OnnxGenerator(path), prepared.spec
-    if generator.image_shape != (spec.channels, spec.size, spec.size):
-        return f"the champion draws {generator.image_shape}, this data has {spec}; give it another data.name"
-    if generator.conditional and generator.label_names != prepared.label_names:
-        return f"the champion draws the classes {', '.join(generator.label_names)}; give this data another data.name"
+    prepared, extractor, generator = _of(reverse), load_extractor(), OnnxGenerator(path)
+    test = test_images(prepared, config)
     given = {name: tensor.numpy() for name, tensor in conditions(prepared, test).items()}
-    if missing := generator.inputs.keys() - given.keys() - {"z"}:
-        return f"the champion needs {', '.join(sorted(missing))}, which this data has not; give it another data.name"
+    if (obstacle := _obstacle(generator, prepared, given.keys())) is not None:
+        return obstacle
     if "source" in generator.inputs:
-        if generator.metadata.get("direction") != prepared.direction:
-            return f"the champion translates {generator.metadata.get('direction')}; give it another data.name"
         drawn = generator.translate(given["source"])
         return asdict(_likeness(config, None if reverse else extractor, drawn, prepared, test))
     labels, masks = (given.get(name) if name in generator.inputs else None for name in ("label", "mask"))
     drawn = generator.draw(len(test), seed=derive_seed(config.seed, "test"), labels=labels, masks=masks)
-    return asdict(
-        _fidelity(config, extractor, to_uint8(drawn), reference(extractor, prepared.pictures(test), split="test"))
+    real = reference(extractor, prepared.pictures(test), split="test")
+    return asdict(_fidelity(config, extractor, to_uint8(drawn), real))
+
+
+def translation_margin(one: Path, other: Path, config: Config, *, reverse: bool) -> float:
+    """By how much the MAEs of two exported translators must differ on the test images (see `difference_margin`)."""
+    prepared = _of(reverse)
+    test = test_images(prepared, config)
+    source, target = conditions(prepared, test)["source"].numpy(), gather(prepared, test).image.numpy()
+    here, there = (OnnxGenerator(path).translate(source) for path in (one, other))
+    patients, bootstrap = prepared.patients[test], config.evaluate.bootstrap
+    return difference_margin(here, there, target, patients, bootstrap=bootstrap, seed=config.seed)
+
+
+def _obstacle(generator: OnnxGenerator, prepared: Prepared, given: Collection[str]) -> str | None:
+    """Why a champion cannot be scored on these data."""
+    spec, metadata = prepared.spec, generator.metadata
+    missing = generator.inputs.keys() - set(given) - {"z"}
+    found = (
+        (
+            generator.image_shape != (spec.channels, spec.size, spec.size),
+            f"draws images {generator.image_shape} and these are {(spec.channels, spec.size, spec.size)}",
+        ),
+        (
+            generator.conditional and generator.label_names != prepared.label_names,
+            f"draws the classes {', '.join(generator.label_names)}",
+        ),
+        (bool(missing), f"needs {', '.join(sorted(missing))}, which these data have not"),
+        (
+            "source" in generator.inputs and metadata.get("direction") != prepared.direction,
+            f"translates {metadata.get('direction')}",
+        ),
+        (
+            metadata.get("data_md5") != prepared.md5,
+            "learnt from other data or another split, which may hold today's test images",
+        ),
     )
+    return next((f"the champion {what}; give these data another data.name" for holds, what in found if holds), None)
+
+
+def _of(reverse: bool) -> Prepared:
+    prepared = open_prepared(PREPARED)
+    return prepared.reversed() if reverse else prepared
 
 
 def _floor_images(prepared: Prepared, config: Config) -> NDArray[np.int64]:
@@ -127,23 +170,9 @@ def _likeness(
     test: NDArray[np.int64],
 ) -> Likeness:
     target, bootstrap = gather(prepared, test).image.numpy(), config.evaluate.bootstrap
-    patients = prepared.patients[test]
-    near = published(drawn, target)
-    interval = mae_interval(drawn, target, patients, bootstrap=bootstrap, seed=config.seed)
-    distance = None
-    if extractor is not None:
-        real = reference(extractor, prepared.pictures(test), split="test")
-        distance = kid(extractor, to_uint8(drawn), real, seed=config.seed)
-    return Likeness(
-        mae=near.mae,
-        mae_low=interval[0],
-        mae_high=interval[1],
-        psnr=near.psnr,
-        ssim=near.ssim,
-        standard=standard(drawn, target),
-        kid=distance,
-        extractor=extractor.name if extractor else "none",
-        digest=extractor.digest if extractor else "none",
-        n=len(test),
-        split="test",
-    )
+    found = likeness(drawn, target, prepared.patients[test], bootstrap=bootstrap, seed=config.seed, split="test")
+    if extractor is None:
+        return found
+    real = reference(extractor, prepared.pictures(test), split="test")
+    distance = kid(extractor, to_uint8(drawn), real, seed=config.seed)
+    return replace(found, kid=distance, extractor=extractor.name, digest=extractor.digest)

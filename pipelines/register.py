@@ -7,13 +7,13 @@ from typing import Any
 from medgan.config import Config, load_config
 from medgan.console import run
 from medgan.device import use_threads
-from medgan.evaluation.fidelity import check_comparable
+from medgan.fingerprint import file_digest
 from medgan.registry import decide, failed_gates, headline
 from medgan.tracking import models
 from medgan.tracking.runs import Store
 from medgan.training.checkpoint import write_atomically
 from pipelines import EXPORT, METRICS, PARAMS, REGISTRY
-from pipelines.quality import score_onnx
+from pipelines.quality import against
 from pipelines.recording import find_run, open_store
 
 
@@ -33,22 +33,24 @@ def _register(store: Store, config: Config, name: str, folder: Path, metrics: di
     path, parity = folder / "generator.onnx", json.loads((folder / "parity.json").read_text())["worst"]
     run_id, description = find_run(store, config.data.name)
     way = "" if folder == EXPORT else f"-{folder.name}"
-    fingerprint, quality, key = description.fingerprint + way, metrics["quality"], headline(metrics["quality"])
-    uri = models.log_model(store, run_id, path, name=f"generator{way}", fingerprint=fingerprint)
+    quality, key = metrics["quality"], headline(metrics["quality"])
+    # Of the file too: a corrected licence or another n is another file and another version.
+    identity = f"{description.fingerprint}-{file_digest(path)[:8]}"
+    uri = models.log_model(store, run_id, path, name=f"generator{way}", fingerprint=identity)
     tags = {key: f"{quality[key]:.4f}", "floor": f"{metrics['floor'][key]:.4f}" if key == "fid" else "none"}
-    version = models.register_version(store, name, uri, run_id, fingerprint=fingerprint, tags=tags)
+    version = models.register_version(store, name, uri, run_id, fingerprint=identity, tags=tags)
     reigning = models.champion(store, name)
     reasons: tuple[str, ...]
     if reigning is not None and reigning.version == version.version:
         crowned, reasons = True, ("is the champion already",)
     else:
         rival: dict[str, Any] | str | None = None
+        margin = None
         if reigning is not None:
             with models.downloaded(reigning) as onnx:
-                rival = score_onnx(onnx, config, reverse=bool(way))
-        if isinstance(rival, dict):
-            check_comparable(quality, rival)
-        verdict = decide(failed_gates(metrics, parity, config.register_.model_dump()), quality, rival)
+                rival, margin = against(onnx, path, quality, config, reverse=bool(way))
+        failed = failed_gates(metrics, parity, config.register_.model_dump())
+        verdict = decide(failed, quality, rival, margin=margin)
         crowned, reasons = verdict.crowned, verdict.reasons
         if crowned:
             models.crown(store, name, version.version)
@@ -62,7 +64,7 @@ def _register(store: Store, config: Config, name: str, folder: Path, metrics: di
         "champion": champion.version if champion else None,
         "crowned": crowned,
         "reasons": list(reasons),
-        "fingerprint": fingerprint,
+        "fingerprint": description.fingerprint,
     }
 
 

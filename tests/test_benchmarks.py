@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import judging, recipes
-from benchmarks.judging import Subject, configuration, judge, open_subject
+from benchmarks.judging import Subject, configuration, identity, judge, open_subject, train
 from benchmarks.tables import cpu_seconds, write_table
+from benchmarks.translation import PUBLISHED, RECOMMENDED
 from medgan.config import Config, parse_config
 from medgan.errors import MedganError
 from medgan.training.checkpoint import read_checkpoint
@@ -42,6 +43,29 @@ def test_the_budget_decides_the_steps_and_a_row_is_made_once(config: Config, sub
     assert short.picture.stat().st_size > 0
     assert judge("renamed", config, subject, cpu_seconds=1) == replace(short, name="renamed")
     assert not list(work.glob("train-*"))
+
+
+def test_a_kill_before_judging_costs_no_figure(config: Config, subject: Subject, tmp_path: Path) -> None:
+    trained, spent = train("killed", config, subject, tmp_path)
+    again, kept = train("killed", config, subject, tmp_path)
+    assert trained.resumed_from == 0 and again.resumed_from == config.train.steps
+    assert kept == spent > 0
+
+
+def test_another_protocol_is_another_row(config: Config, subject: Subject) -> None:
+    keys = {
+        identity(config.override(changes), subject)
+        for changes in ({}, {"evaluate.bootstrap": 6}, {"evaluate.n": 101}, {"gan.lr": 0.1}, {"seed": 1})
+    }
+    assert len(keys) == 5
+
+
+def test_translation_compares_recipes_of_the_same_subjects() -> None:
+    assert {*PUBLISHED, *RECOMMENDED} <= set(RECIPES)
+    trees = [
+        configuration(name).model_dump(include={"data", "features", "evaluate"}) for name in (*PUBLISHED, *RECOMMENDED)
+    ]
+    assert all(tree == trees[0] for tree in trees)
 
 
 def test_another_configuration_is_another_row(config: Config, subject: Subject) -> None:

@@ -229,7 +229,7 @@ def test_a_killed_search_retries_the_trial_once_and_leaves_nothing_running(workp
         assert child.info.status == expected[trial.state]
         if trial.state == TrialState.COMPLETE:
             assert child.data.metrics["score"] == trial.value
-        history = client.get_metric_history(child.info.run_id, "validation/fid")
+        history = client.get_metric_history(child.info.run_id, "validation/best")
         assert sorted((p.step, p.value) for p in history) == sorted(trial.intermediate_values.items())
     assert children[f"trial-{study}-{retry.number}"].data.tags["medgan.retry_of"] == "1"
     assert not list(workplace.glob(".checkpoints/trial-*"))

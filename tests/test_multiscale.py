@@ -271,6 +271,7 @@ def test_unconditional_networks_do_not_look_at_labels(config: Config) -> None:
     [
         (ImageSpec(32, 1, classes=3), {}, "multiscale needs lesion masks and the data has none"),
         (ImageSpec(32, 1, mask_channels=1), {}, r"the data has no labels; set gan\.conditional: false"),
+        (ImageSpec(32, 1, 2, mask_channels=1), {"augment": ["contrast", "cutout"]}, r"cutout would move an image away"),
         (SPEC, {"model": {"name": "dcgan"}}, r"gan\.model: unknown name 'dcgan'"),
         (SPEC, {"model": {**MODEL, "regoin_width": 4}}, r"'gan\.model\.regoin_width' \(did you mean 'region_width'"),
         (SPEC, {"model": {**MODEL, "smallest": 4}}, r"'gan\.model\.smallest' = 4"),

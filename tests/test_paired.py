@@ -17,7 +17,8 @@ from medgan.evaluation.paired import (
     PublishedScores,
     StandardScores,
     check_paired,
-    mae_interval,
+    difference_margin,
+    likeness,
     published,
     standard,
 )
@@ -257,21 +258,35 @@ def test_scores_leave_their_arguments_as_they_were() -> None:
 
 def test_images_that_are_not_pairs_get_a_reason() -> None:
     check_paired(True)
-    with pytest.raises(MedganError, match=r"target, which is not known.*use FID and KID"):
+    with pytest.raises(MedganError, match=r"from noise do not have; set train.score: fid, .* or translate"):
         check_paired(False)
+
+
+def shifted(target: Images, offsets: NDArray[np.floating]) -> Images:
+    return np.asarray(target + offsets[:, None, None, None], dtype=np.float32).clip(-1, 1)
 
 
 def test_the_interval_of_the_mae_is_over_patients() -> None:
     target = pictures(60, 1, 16)
-    offsets = np.repeat(np.linspace(0, 0.3, 20), 3).astype(np.float32)[:, None, None, None]
-    generated = np.asarray(target + offsets, dtype=np.float32).clip(-1, 1)
+    generated = shifted(target, np.repeat(np.linspace(0, 0.3, 20), 3))
     patients = np.repeat([f"p{i}" for i in range(20)], 3)
-    low, high = mae_interval(generated, target, patients, bootstrap=400, seed=0)
-    mae = published(generated, target).mae
-    assert (low + high) / 2 == pytest.approx(mae)
-    of_patients = np.abs(generated - target).mean(axis=(1, 2, 3)).reshape(20, 3).mean(axis=1)
-    assert (high - low) / 2 == pytest.approx(1.96 * of_patients.std() / np.sqrt(20), rel=0.15)
+    found = likeness(generated, target, patients, bootstrap=400, seed=0, split="test")
+    errors = np.abs(generated - target).mean(axis=(1, 2, 3))
+    assert found.mae == pytest.approx(errors.mean()) == pytest.approx((found.mae_low + found.mae_high) / 2)
+    of_patients = errors.reshape(20, 3).mean(axis=1)
+    assert (found.mae_high - found.mae_low) / 2 == pytest.approx(1.96 * of_patients.std() / np.sqrt(20), rel=0.15)
     # Three slices of a patient say little more than one: taken for patients, they would shrink the interval.
-    alone = mae_interval(generated, target, np.arange(60).astype(str), bootstrap=400, seed=0)
-    assert alone[1] - alone[0] < 0.75 * (high - low)
-    assert mae_interval(generated, target, patients, bootstrap=400, seed=0) == (low, high)
+    alone = likeness(generated, target, np.arange(60).astype(str), bootstrap=400, seed=0, split="test")
+    assert alone.mae_high - alone.mae_low < 0.75 * (found.mae_high - found.mae_low)
+    assert (found.standard, found.published) == (standard(generated, target), published(generated, target))
+    assert likeness(generated, target, patients, bootstrap=400, seed=0, split="test") == found
+
+
+def test_two_models_that_find_the_same_images_hard_are_told_apart() -> None:
+    target = pictures(60, 1, 16)
+    hard, patients = np.linspace(0.02, 0.3, 60), np.arange(60).astype(str)
+    one, other = shifted(target, hard), shifted(target, hard * 1.05)
+    each = likeness(one, target, patients, bootstrap=200, seed=0, split="test")
+    margin = difference_margin(one, other, target, patients, bootstrap=200, seed=0)
+    difference = likeness(other, target, patients, bootstrap=200, seed=0, split="test").mae - each.mae
+    assert margin < difference < each.mae_high - each.mae

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import yaml
 from mlflow import MlflowClient
@@ -15,8 +16,9 @@ from mlflow import MlflowClient
 from medgan.config import Config, load_config
 from medgan.errors import MedganError
 from medgan.runtime import OnnxGenerator, golden_difference
+from medgan.tracking.models import downloaded
 from medgan.tracking.runs import store_at
-from pipelines.quality import score_onnx
+from pipelines.quality import against, score_onnx, translation_margin
 from pipelines.recording import find_run
 
 pytestmark = [
@@ -238,8 +240,48 @@ def test_a_champion_that_translates_is_scored_as_it_was(both_ways: Path) -> None
         assert isinstance(rescored, dict)
         assert rescored["mae"] == pytest.approx(found["quality"]["mae"], rel=1e-4)
         assert score_onnx(path / "generator.onnx", config, reverse=not reverse) == (
-            f"the champion translates {'T2w to T1w' if reverse else 'T1w to T2w'}; give it another data.name"
+            f"the champion translates {'T2w to T1w' if reverse else 'T1w to T2w'}; give these data another data.name"
         )
+
+
+def test_a_champion_of_another_split_is_not_scored(both_ways: Path, tmp_path: Path) -> None:
+    config = load_config(both_ways / "params.yaml")
+    model = onnx.load(both_ways / "artifacts/export/generator.onnx")
+    (known,) = [entry for entry in model.metadata_props if entry.key == "data_md5"]
+    known.value = "0" * 32
+    onnx.save(model, tmp_path / "foreign.onnx")
+    assert "may hold today's test images" in str(score_onnx(tmp_path / "foreign.onnx", config, reverse=False))
+
+
+def test_a_translator_stands_against_the_champion_by_the_margin_of_their_difference(both_ways: Path) -> None:
+    config, export = load_config(both_ways / "params.yaml"), both_ways / "artifacts/export"
+    quality = json.loads((both_ways / "reports/metrics.json").read_text())["quality"]
+    rival, margin = against(export / "generator.onnx", export / "generator.onnx", quality, config, reverse=False)
+    assert isinstance(rival, dict) and margin == 0
+    assert translation_margin(export / "generator.onnx", export / "generator.onnx", config, reverse=False) == 0
+    there, back = export / "generator.onnx", export / "reverse" / "generator.onnx"
+    assert 0 < translation_margin(there, back, config, reverse=True) < 0.5
+
+
+def test_another_file_of_the_same_training_is_another_version(both_ways: Path) -> None:
+    """A corrected licence, say: what is registered is always what lies in artifacts/export."""
+    path, original = both_ways / "params.yaml", (both_ways / "params.yaml").read_text()
+    tree = yaml.safe_load(original)
+    tree["data"]["licence"] = "CC-BY-4.0"
+    path.write_text(yaml.safe_dump(tree))
+    stage("export")
+    stage("register")
+    registry = json.loads((both_ways / "artifacts/registry.json").read_text())
+    assert registry["version"] == registry["reverse"]["version"] == 2
+    store = client(both_ways)
+    (version,) = [v for v in store.search_model_versions() if (v.name, v.version) == (registry["name"], 2)]
+    with downloaded(version) as model:
+        assert OnnxGenerator(model).metadata["licence"] == "CC-BY-4.0"
+    path.write_text(original)
+    stage("export")
+    stage("register")
+    assert json.loads((both_ways / "artifacts/registry.json").read_text())["version"] == 1
+    assert len(store.search_model_versions()) == 4
 
 
 def test_registering_both_ways_again_adds_nothing(both_ways: Path) -> None:
@@ -247,4 +289,4 @@ def test_registering_both_ways_again_adds_nothing(both_ways: Path) -> None:
     stage("register")
     assert runs(both_ways) == before
     assert (both_ways / "artifacts/registry.json").read_text() == written
-    assert len(client(both_ways).search_model_versions()) == 2
+    assert len(client(both_ways).search_model_versions()) == 4

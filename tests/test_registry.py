@@ -103,6 +103,12 @@ def test_translation_is_judged_by_what_looks_at_nothing() -> None:
     assert len(failed_gates(translated(math.nan), 0.0, GATES)) == 2
 
 
+def test_a_margin_of_the_difference_replaces_that_of_two_intervals() -> None:
+    assert not decide([], figures(10, 3), figures(14, 4)).crowned
+    assert decide([], figures(10, 3), figures(14, 4), margin=3.9).crowned
+    assert not decide([], figures(10, 3), figures(14, 4), margin=4.0).crowned
+
+
 @pytest.mark.parametrize(("mae", "crowned"), [(0.0349, True), (0.0351, False)])
 def test_translation_wins_by_its_mae(mae: float, crowned: bool) -> None:
     figures = [

@@ -270,7 +270,7 @@ def test_the_shipped_input_passes(clone: Path, monkeypatch: pytest.MonkeyPatch) 
         ("train.n", 99, r"train.n is 99 and train.score is fid, which needs at least 100 images"),
         ("search.n", 50, r"search.n is 50 and train.score is fid"),
         ("gan.name", "synthesise", r"unknown GAN 'synthesise'"),
-        ("gan.name", "cyclegan", r"unknown name 'dcgan'; choices: published-unet, unet"),
+        ("gan.name", "cyclegan", r"gan.conditional is true and translation looks at no label"),
         ("gan.model.name", "dcgna", r"unknown name 'dcgna' \(did you mean 'dcgan'"),
         ("gan.model.widht", 8, r"'gan.model.widht' \(did you mean 'width'"),
         ("gan.lrr", 8, r"'gan.lrr' \(did you mean 'lr'"),

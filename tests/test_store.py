@@ -279,6 +279,11 @@ def test_pictures_are_eight_bits_whatever_is_stored(prepared: Prepared) -> None:
     assert (deep.pictures([3, 5]) == prepared.images[[3, 5]]).all()
 
 
+def test_the_mean_is_of_what_may_be_learnt_from(prepared: Prepared) -> None:
+    expected = gather(prepared, prepared.learnable()).image.numpy().mean(axis=0)
+    np.testing.assert_allclose(prepared.mean(), expected, atol=1e-5)
+
+
 def test_data_without_sources_have_no_way_back(prepared: Prepared) -> None:
     with pytest.raises(MedganError, match="no source images"):
         prepared.reversed()

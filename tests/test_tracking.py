@@ -156,7 +156,7 @@ def test_a_trial_is_mirrored_once(store: Store, run_id: str, trial: Told, status
     assert child.data.tags["mlflow.parentRunId"] == run_id
     assert child.data.tags.get("medgan.retry_of") == (None if trial.retry_of is None else str(trial.retry_of))
     assert child.data.params == {"gan.lr": "0.125"}
-    assert [(s, v) for s, v, _ in points(store, child.info.run_id, "validation/fid")] == sorted(trial.scores.items())
+    assert [(s, v) for s, v, _ in points(store, child.info.run_id, "validation/best")] == sorted(trial.scores.items())
     assert child.data.metrics.get("score") == trial.score
 
 

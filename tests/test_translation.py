@@ -48,6 +48,7 @@ def config(config: Config) -> Config:
             "data.labels": False,
             "data.options": {"count": 160, "slices": 2, "modalities": ["T2w"], "source_modalities": ["T1w"]},
             "gan.name": "translation",
+            "gan.conditional": False,
             "gan.model": MODEL,
         }
     )
@@ -213,7 +214,7 @@ def test_weights_scale_their_terms(config: Config, batch: Batch) -> None:
 
 
 def test_relativistic_loss_and_penalties_of_maps_of_logits(config: Config, batch: Batch) -> None:
-    """Each place of a map against the same place of the other; the penalties are on the image of the pair alone."""
+    """Each place of a map against the same place of the other; the penalties are on image and source."""
     gan = made(config, loss="relativistic", r1=2.0, r2=0.5, penalty_every=4)
     fake = gan.fakes(batch, RANDOMNESS)["image"]
     terms, figures = gan.discriminator_losses(batch, {"image": fake}, RANDOMNESS)
@@ -223,9 +224,9 @@ def test_relativistic_loss_and_penalties_of_maps_of_logits(config: Config, batch
 
     def judged(image: Tensor) -> tuple[Tensor, Tensor]:
         """Logits, and half the squared gradient."""
-        image = image.detach().requires_grad_()
-        logits = network(torch.cat([image, source], dim=1))
-        (gradient,) = torch.autograd.grad(logits.sum(), image)
+        pair = torch.cat([image, source], dim=1).detach().requires_grad_()
+        logits = network(pair)
+        (gradient,) = torch.autograd.grad(logits.sum(), pair)
         return logits.detach(), 0.5 * gradient.square().sum(dim=(1, 2, 3)).mean()
 
     (real_logits, r1), (fake_logits, r2) = judged(batch.image), judged(fake)
@@ -720,3 +721,55 @@ def test_the_judge_of_pairs_knows_each_target(prepared: Prepared, score: str) ->
     assert found.score(targets) == pytest.approx(0, abs=1e-3)
     assert found.score(targets[::-1].copy()) > 0.05
     assert torch.equal(found.shown["target"], gather(prepared, scoring.shown(prepared, "validation")).image)
+
+
+@pytest.mark.parametrize("kind", ["mirror", "translation", "brightness"])
+def test_augmentation_keeps_pairs_together(config: Config, kind: str) -> None:
+    """Image and source are equal, and still so in what the discriminator sees."""
+    gan = made(config, ImageSpec(32, 1, source_channels=1), augment=[kind])
+    batch = batch_of(ImageSpec(32, 1, source_channels=1))
+    seen: list[Tensor] = []
+    gan.discriminators["discriminator"].register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    gan.discriminator_losses(replace(batch, source=batch.image), {"image": batch.image}, RANDOMNESS)
+    assert len(seen) == 2
+    for pair in seen:
+        image, source = pair.chunk(2, dim=1)
+        assert torch.equal(image, source) and not torch.equal(image, batch.image)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "says"),
+    [
+        ("translation", {"conditional": True}, "translation looks at no label; set gan.conditional: false"),
+        ("cyclegan", {"conditional": True}, "translation looks at no label"),
+        ("translation", {"weights__adversarial": 0, "weights__pixel": 0}, "both 0: nothing would be learnt"),
+        ("cyclegan", {"weights__adversarial": 0}, "gan.weights.adversarial is 0"),
+    ],
+)
+def test_what_would_learn_nothing_is_a_sentence(config: Config, name: str, values: dict[str, Any], says: str) -> None:
+    with pytest.raises(MedganError, match=says):
+        made(config, name=name, **values)
+
+
+def test_a_cyclegan_of_sources_that_are_no_picture_is_a_sentence(config: Config) -> None:
+    with pytest.raises(MedganError, match="these have 2 channels, neither grey nor colour"):
+        made(config, ImageSpec(32, 1, source_channels=2), name="cyclegan")
+    made(config, ImageSpec(32, 1, source_channels=2))
+
+
+def test_a_plain_regression_starts_from_another_one(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    values = {"weights.adversarial": 0}
+    stepped(config, prepared, 1, **values).save(tmp_path)
+    (path,) = tmp_path.glob("*.checkpoint")
+    started = stepped(config.override({"train.init_from": str(path)}), prepared, 0, **values)
+    checkpoint = load_checkpoint(tmp_path)
+    assert checkpoint is not None
+    assert all(torch.equal(t, checkpoint.tensors[f"gan.{name}"]) for name, t in started.gan.state_dict().items())
+
+
+def test_what_a_cyclegan_remembers_is_not_taken_over(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    values = {"name": "cyclegan", "buffer": 4}
+    stepped(config, prepared, 1, **values).save(tmp_path)
+    (path,) = tmp_path.glob("*.checkpoint")
+    started = stepped(config.override({"train.init_from": str(path)}), prepared, 0, **values).gan
+    assert int(started.get_buffer("remembered_image")) == 0 and not started.get_buffer("memory_image").any()

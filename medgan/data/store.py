@@ -57,6 +57,15 @@ class Prepared:
         low, high = self.value_range
         return np.rint((images - low) / (high - low) * 255).astype(np.uint8)
 
+    def mean(self) -> NDArray[np.float32]:
+        """The mean of `learnable` images, (C, H, W) in [-1, 1]."""
+        low, high = self.value_range
+        total = np.zeros(self.images.shape[1:], np.float64)
+        for index in self.learnable():
+            total += self.images[index]
+        unit = (total / len(self.learnable()) - low) / (high - low)
+        return (2 * unit - 1).astype(np.float32).transpose(2, 0, 1)
+
     def learnable(self) -> NDArray[np.int64]:
         """Training images and spare ones: what the judges of a generator may learn from."""
         return np.flatnonzero((self.splits == "train") | (self.splits == SPARE))
@@ -68,8 +77,9 @@ class Prepared:
         """
         chosen = self.learnable() if split == "train" else self.indices(split)
         if len(chosen) < n:
-            more = "add images" if split == "train" else f"raise data.{split}"
-            raise MedganError(f"{split} has {len(chosen)} images and {n} are asked for; lower n or {more}")
+            more = "add images" if split == "train" else f"raise data.{split} (a published split stays as it is)"
+            where = "search.n and train.n" if split == "validation" else "evaluate.n"
+            raise MedganError(f"{split} has {len(chosen)} images and {n} are asked for; lower {where}, or {more}")
         return np.sort(np.random.default_rng(seed).permutation(chosen)[:n])
 
 

@@ -36,28 +36,6 @@ _SMALLEST = {"ssim": 11, "haarpsi": 16, "ms_gmsd": 17}
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """How near translated images are to their targets, and the protocol.
-
-    mae, psnr, ssim: as `published`. mae_low, mae_high: mae -+ 1.96 bootstrap standard deviations over patients.
-    kid: on features of the extractor, beside the paired scores because L1 alone likes blur; None where the extractor
-    knows other images than these (the way back).
-    """
-
-    mae: float
-    mae_low: float
-    mae_high: float
-    psnr: float
-    ssim: float
-    standard: "StandardScores"
-    kid: float | None
-    extractor: str
-    digest: str
-    n: int
-    split: str
-
-
-@dataclass(frozen=True)
 class PublishedScores:
     """Means over batches of 5 images, the last of which may be smaller and counts as much.
 
@@ -83,6 +61,53 @@ class StandardScores:
     ms_gmsd: float | None
     mdsi: float
     haarpsi: float | None
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How near translated images are to their targets, and the protocol.
+
+    mae: mean over images, on [-1, 1]. mae_low, mae_high: mae -+ 1.96 bootstrap standard deviations over patients.
+    kid: on features of the extractor, beside the paired scores because L1 alone likes blur; None without one.
+    """
+
+    mae: float
+    mae_low: float
+    mae_high: float
+    standard: StandardScores
+    published: PublishedScores
+    n: int
+    split: str
+    kid: float | None = None
+    extractor: str = "none"
+    digest: str = "none"
+
+
+def likeness(
+    generated: Images, target: Images, patients: NDArray[np.str_], *, bootstrap: int, seed: int, split: str
+) -> Likeness:
+    """Every paired score of images (N, C, H, W) in [-1, 1]; patients (N,). Raises MedganError as `published` does."""
+    near = published(generated, target)
+    mae, margin = _over_patients(_errors(generated, target), patients, bootstrap, seed)
+    return Likeness(
+        mae=mae,
+        mae_low=mae - margin,
+        mae_high=mae + margin,
+        standard=standard(generated, target),
+        published=near,
+        n=len(target),
+        split=split,
+    )
+
+
+def difference_margin(
+    one: Images, other: Images, target: Images, patients: NDArray[np.str_], *, bootstrap: int, seed: int
+) -> float:
+    """1.96 bootstrap standard deviations of the difference of two MAEs on the same targets.
+
+    It is far below that of either MAE: what is hard for one model is hard for the other.
+    """
+    return _over_patients(_errors(one, target) - _errors(other, target), patients, bootstrap, seed)[1]
 
 
 def published(generated: Images, target: Images) -> PublishedScores:
@@ -139,27 +164,32 @@ def standard(generated: Images, target: Images) -> StandardScores:
     )
 
 
-def mae_interval(
-    generated: Images, target: Images, patients: NDArray[np.str_], *, bootstrap: int, seed: int
-) -> tuple[float, float]:
-    """The published MAE -+ 1.96 standard deviations when patients (N,) are resampled with replacement."""
-    _check(generated, target)
-    codes = np.unique(patients, return_inverse=True)[1]
-    counts = np.bincount(codes)
-    errors = np.bincount(codes, np.abs(generated - target).mean(axis=(1, 2, 3)).astype(np.float64))
-    drawn = numpy_generator(seed, "bootstrap").integers(len(counts), size=(bootstrap, len(counts)))
-    deviation = float(np.std(errors[drawn].sum(axis=1) / counts[drawn].sum(axis=1), ddof=1))
-    mae = published(generated, target).mae
-    return mae - 1.96 * deviation, mae + 1.96 * deviation
-
-
 def check_paired(paired: bool) -> None:
     """Raise MedganError where images are not pairs."""
     if not paired:
         raise MedganError(
-            "MAE, PSNR, SSIM and the other paired scores compare an image with its own target, which is not known "
-            "where images are not pairs; use FID and KID, which compare sets of images"
+            "MAE, PSNR, SSIM and the other paired scores compare an image with its own target, which images drawn "
+            "from noise do not have; set train.score: fid, which compares sets of images, or translate "
+            "(gan.name: translation or cyclegan)"
         )
+
+
+def _errors(generated: Images, target: Images) -> NDArray[np.float64]:
+    """(N,): the absolute error of each image."""
+    _check(generated, target)
+    errors: NDArray[np.float64] = np.abs(generated - target).mean(axis=(1, 2, 3), dtype=np.float64)
+    return errors
+
+
+def _over_patients(
+    values: NDArray[np.float64], patients: NDArray[np.str_], bootstrap: int, seed: int
+) -> tuple[float, float]:
+    """The mean, and 1.96 standard deviations of it when patients are drawn with replacement."""
+    codes = np.unique(patients, return_inverse=True)[1]
+    counts, sums = np.bincount(codes), np.bincount(codes, values)
+    drawn = numpy_generator(seed, "bootstrap").integers(len(counts), size=(bootstrap, len(counts)))
+    means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    return float(values.mean()), 1.96 * float(np.std(means, ddof=1))
 
 
 def _published_batch(generated: Images, target: Images) -> tuple[float, float, float]:

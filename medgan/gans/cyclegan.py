@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from medgan.config import GanConfig
 from medgan.data.spec import Batch, ImageSpec
+from medgan.errors import MedganError
 from medgan.gans.adversarial import Game, Judge
 from medgan.gans.base import Gan
 from medgan.gans.translation import translating
@@ -33,6 +34,15 @@ class CycleGan(Gan):
     def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
         super().__init__(config, spec)
         model, self.spec = translating(config, spec)
+        if config.weights.adversarial == 0:
+            raise MedganError(
+                "gan.weights.adversarial is 0, and without pairs nothing else says what an image looks like; raise it"
+            )
+        if spec.source_channels not in (1, 3):
+            raise MedganError(
+                f"cyclegan draws sources too, and these have {spec.source_channels} channels, neither grey nor colour; "
+                "give 1 or 3 (data.options), or set gan.name: translation"
+            )
         self.game, self._weights = Game(config), config.weights
         channels = {"image": spec.channels, "source": spec.source_channels}
         self.generators = nn.ModuleDict({to: model.generator(channels[_other(to)], channels[to]) for to in DOMAINS})

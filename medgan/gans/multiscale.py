@@ -28,6 +28,8 @@ class MultiScale(Gan):
         model = build(MULTISCALE_MODELS, options.pop("name", "(none)"), options, "gan.model")
         if not spec.mask_channels:
             raise MedganError("gan.name: multiscale needs lesion masks and the data has none; take another gan.name")
+        if moved := [kind for kind in config.augment if kind in ("translation", "cutout", "mirror")]:
+            raise MedganError(f"gan.augment: {', '.join(moved)} would move an image away from its mask; leave it out")
         if config.conditional and not spec.classes:
             raise MedganError("gan.conditional is true and the data has no labels; set gan.conditional: false")
         classes = spec.classes if config.conditional else 0

@@ -1,7 +1,6 @@
 """Paired translation: L1 regression (U-Net), and with a discriminator of pairs the conditional GAN of Isola 2017."""
 
 from collections.abc import Mapping
-from functools import partial
 from typing import cast
 
 import torch
@@ -26,6 +25,8 @@ class Translation(Gan):
     def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
         super().__init__(config, spec)
         model, self.spec = translating(config, spec)
+        if config.weights.adversarial == config.weights.pixel == 0:
+            raise MedganError("gan.weights: adversarial and pixel are both 0: nothing would be learnt; raise one")
         self.game, self._weights = Game(config), config.weights
         self.generators = nn.ModuleDict({"generator": model.generator(spec.source_channels, spec.channels)})
         self.discriminators = nn.ModuleDict()
@@ -40,30 +41,37 @@ class Translation(Gan):
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         if not self.discriminators:
             return {}, {}
-        judge = partial(self._logits, batch=batch)
-        return self.game.discriminator_terms(judge, batch.image, fakes["image"], randomness)
+        real, fake = _pairs(batch.image, batch), _pairs(fakes["image"], batch)
+        return self.game.discriminator_terms(self._logits, real, fake, randomness)
 
     def generator_losses(self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness) -> dict[str, Tensor]:
         losses = {"pixel": self._weights.pixel * F.l1_loss(fakes["image"], batch.image)}
         if self.discriminators:
-            judge = partial(self._logits, batch=batch)
-            loss = self.game.generator_loss(judge, batch.image, fakes["image"], randomness)
+            real, fake = _pairs(batch.image, batch), _pairs(fakes["image"], batch)
+            loss = self.game.generator_loss(self._logits, real, fake, randomness)
             losses["adversarial"] = self._weights.adversarial * loss
         return losses
 
     def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Judge, Tensor, Tensor]:
-        return partial(self._logits, batch=batch), batch.image, drawn
+        return self._logits, _pairs(batch.image, batch), _pairs(drawn, batch)
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
         return cast(Tensor, generators["generator"](inputs["source"])).float()
 
-    def _logits(self, image: Tensor, *, batch: Batch) -> Tensor:
-        assert batch.source is not None
-        return cast(Tensor, self.discriminators["discriminator"](torch.cat([image, batch.source], dim=1))).float()
+    def _logits(self, pair: Tensor) -> Tensor:
+        return cast(Tensor, self.discriminators["discriminator"](pair)).float()
+
+
+def _pairs(image: Tensor, batch: Batch) -> Tensor:
+    """Image and source as channels of one: what augments or disturbs the one does so to the other."""
+    assert batch.source is not None
+    return torch.cat([image, batch.source], dim=1)
 
 
 def translating(config: GanConfig, spec: ImageSpec) -> tuple[TranslationModel, ImageSpec]:
     """The model, and what its networks take of the data. Raises MedganError where they do not fit each other."""
+    if config.conditional:
+        raise MedganError("gan.conditional is true and translation looks at no label; set gan.conditional: false")
     options = dict(config.model)
     model = build(TRANSLATION_MODELS, options.pop("name", "(none)"), options, "gan.model")
     if not spec.source_channels:

@@ -37,7 +37,7 @@ def mirror_trial(store: Store, parent: str, study: str, trial: Trial) -> None:
     identity = f"trial-{study}-{trial.number}"
     run_id = store.run(identity, f"trial {trial.number}", params=trial.values, tags=tags, parent=parent)
     # Times are made from steps: a trial that is mirrored twice gives the same points.
-    store.log_rows(run_id, [{"step": step, "time": step, "validation/fid": s} for step, s in trial.scores.items()])
+    store.log_rows(run_id, [{"step": step, "time": step, "validation/best": s} for step, s in trial.scores.items()])
     if trial.score is not None:
         store.log_rows(run_id, [{"step": 0, "time": 0, "score": trial.score}])
     store.end(run_id, _STATUS[trial.state])

@@ -36,12 +36,14 @@ def start_from(gan: Gan, checkpoint: Checkpoint) -> list[str]:
     Raises MedganError where less than half of either side's weights fit: the networks are of another kind.
     """
     theirs = {name.removeprefix("gan."): t for name, t in checkpoint.tensors.items() if name.startswith("gan.")}
-    mine = gan.state_dict()
+    sides = ("generators", "discriminators")
+    # What a GAN remembers of other data beside its networks, such as drawn images, is left behind.
+    mine = {name: tensor for name, tensor in gan.state_dict().items() if name.startswith(sides)}
     fitting = {name for name, tensor in mine.items() if name in theirs and theirs[name].shape == tensor.shape}
-    for side in ("generators", "discriminators"):
+    for side in sides:
         sizes = {name: tensor.numel() for name, tensor in mine.items() if name.startswith(side)}
-        share = sum(size for name, size in sizes.items() if name in fitting) / sum(sizes.values())
-        if share < _LEAST_SHARE:
+        share = sum(size for name, size in sizes.items() if name in fitting) / max(1, sum(sizes.values()))
+        if sizes and share < _LEAST_SHARE:
             raise MedganError(
                 f"train.init_from: {share:.0%} of the weights of its {side} fit these networks; use the gan.model, "
                 "data.size, data.channels and number of classes that it was trained with"
