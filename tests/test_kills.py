@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from medgan.config import Config
+from medgan.data.prepare import prepare
 from medgan.data.store import Prepared
 
 # MLflow's own use of SQLAlchemy, in every query for runs.
@@ -48,20 +49,26 @@ print("resumed from", trained.resumed_from)
 """
 
 
-@pytest.fixture
-def start(tmp_path: Path, config: Config, prepared_folder: Path) -> Callable[[str], "subprocess.Popen[str]"]:
+BUDGET = {"train.steps": 40, "train.checkpoint_every": 6, "train.evaluations": 4, "gan.penalty_every": 2}
+Start = Callable[[str], "subprocess.Popen[str]"]
+
+
+def starter(folder: Path, config: Config, prepared: Path) -> Start:
     """Starts the training above in a process of its own; the argument names its checkpoint folder."""
-    values = {"train.steps": 40, "train.checkpoint_every": 6, "train.evaluations": 4, "gan.penalty_every": 2}
-    tree = config.override(values).model_dump(mode="json", by_alias=True)
-    (tmp_path / "config.json").write_text(json.dumps(tree))
+    (folder / "config.json").write_text(json.dumps(config.model_dump(mode="json", by_alias=True)))
 
     def started(name: str) -> "subprocess.Popen[str]":
-        command = [sys.executable, "-W", "error", "-c", TRAINING, str(prepared_folder), name]
+        command = [sys.executable, "-W", "error", "-c", TRAINING, str(prepared), name]
         return subprocess.Popen(
-            command, cwd=tmp_path, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command, cwd=folder, env=ENVIRONMENT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
         )
 
     return started
+
+
+@pytest.fixture
+def start(tmp_path: Path, config: Config, prepared_folder: Path) -> Start:
+    return starter(tmp_path, config.override(BUDGET), prepared_folder)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +103,7 @@ def left_behind(directory: Path) -> tuple[Any, ...]:
 
 
 @pytest.mark.slow
-def test_a_killed_training_ends_with_the_bits_of_an_unbroken_one(start: Any, tmp_path: Path) -> None:
+def test_a_killed_training_ends_with_the_bits_of_an_unbroken_one(start: Start, tmp_path: Path) -> None:
     finish(start("whole"))
     whole = left_behind(tmp_path / "whole")
     assert whole[0] == 40 and len(whole[2]) == 44 and len(whole[4]) == 5
@@ -124,6 +131,34 @@ def test_a_killed_training_ends_with_the_bits_of_an_unbroken_one(start: Any, tmp
     stopped_at = int(err.split("at step ")[1].split()[0])
     assert int(finish(start("stopped")).rsplit("resumed from ", 1)[1]) == stopped_at
     assert left_behind(tmp_path / "stopped") == whole
+
+
+@pytest.mark.slow
+def test_a_killed_cyclegan_ends_with_the_bits_of_an_unbroken_one(config: Config, tmp_path: Path) -> None:
+    """Strangers for pairs, four networks, and what its discriminators remember."""
+    changed = config.override(
+        {
+            **BUDGET,
+            "data.labels": False,
+            "data.options": {"count": 160, "slices": 2, "modalities": ["T2w"], "source_modalities": ["T1w"]},
+            "gan.name": "cyclegan",
+            "gan.conditional": False,
+            "gan.model": {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4},
+            "gan.buffer": 8,
+        }
+    )
+    prepare(changed.data, tmp_path / "prepared", seed=0)
+    start = starter(tmp_path, changed, tmp_path / "prepared")
+    finish(start("whole"))
+    victim = start("killed")
+    wait_for(victim, f"step {random.randint(13, 38)}")
+    victim.send_signal(signal.SIGKILL)
+    assert victim.wait() == -signal.SIGKILL
+    victim.communicate()
+    assert int(finish(start("killed")).rsplit("resumed from ", 1)[1]) >= 12
+    whole = left_behind(tmp_path / "whole")
+    assert {"gan.memory_image", "gan.remembered_source"} <= set(whole[1])
+    assert left_behind(tmp_path / "killed") == whole
 
 
 @pytest.fixture(scope="module")
