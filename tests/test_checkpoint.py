@@ -1,7 +1,10 @@
 """Checkpoints: complete or not there, whatever happens to the file or to the process that writes it."""
 
 import os
+import resource
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -110,19 +113,29 @@ def test_two_damaged_ones_are_none(tmp_path: Path) -> None:
     assert load_checkpoint(tmp_path) is None
 
 
-def test_a_failed_write_leaves_the_old_state_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """What a full disk does to a file that is being written: the system takes no more of it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_failed_write_leaves_the_old_state_alone_and_says_so(tmp_path: Path) -> None:
+    with files_of_at_most(SIZE // 2), pytest.raises(MedganError, match="File too large; there is none before it"):
+        save_checkpoint(tmp_path, made(1))
+    assert list(tmp_path.iterdir()) == []
     save_checkpoint(tmp_path, made(1))
-
-    def full(_: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
+    with files_of_at_most(SIZE // 2), pytest.raises(MedganError) as caught:
         save_checkpoint(tmp_path, made(2))
+    assert "the last one, step-00000001.checkpoint, is whole. Make room" in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["step-00000001.checkpoint"]
     assert same(load_checkpoint(tmp_path), made(1))
     (tmp_path / "file").write_bytes(b"old")
-    with pytest.raises(OSError, match="No space"):
+    with files_of_at_most(2), pytest.raises(OSError, match="too large"):
         write_atomically(tmp_path / "file", b"new")
     assert (tmp_path / "file").read_bytes() == b"old"
 

@@ -31,11 +31,21 @@ class Checkpoint:
 
 
 def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
-    """Atomic: after a crash at any moment the newest readable file is complete. Keeps the newest two."""
+    """Atomic: after a crash at any moment the newest readable file is complete. Keeps the newest two.
+
+    Raises MedganError where the file cannot be written, as on a full disk; the files there are left as they were.
+    """
     meta = {"json": json.dumps({**checkpoint.meta, "step": checkpoint.step})}
     body = save({name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}, metadata=meta)
     target = directory / f"step-{checkpoint.step:08d}.checkpoint"
-    write_atomically(target, hashlib.sha256(body).digest() + body)
+    try:
+        write_atomically(target, hashlib.sha256(body).digest() + body)
+    except OSError as error:
+        last = next((f"the last one, {path.name}, is whole" for path in _files(directory)), "there is none before it")
+        raise MedganError(
+            f"{target} ({len(body) / 1e6:.0f} MB) cannot be written: {error.strerror}; {last}. "
+            "Make room, and the same command goes on from there"
+        ) from None
     # A kill in the middle of a write leaves its file aside.
     for old in [*_files(directory)[KEPT:], *directory.glob(".step-*")]:
         old.unlink()

@@ -17,12 +17,12 @@ from medgan.data.loader import Batches
 from medgan.data.spec import Batch
 from medgan.data.store import Prepared
 from medgan.device import autocast, resolve_precision, resolve_threads
-from medgan.errors import DivergedError
 from medgan.gans.base import Gan
 from medgan.pictures import save_image
 from medgan.randomness import StepRandomness
 from medgan.training.checkpoint import locked
 from medgan.training.drawing import generate, sample_grid
+from medgan.training.finite import diverged
 from medgan.training.state import Best, Row, State
 from medgan.training.stopping import stop_requested
 
@@ -99,7 +99,7 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
     batches = Batches(prepared, "train", batch=state.gan_config.batch, seed=state.seed, paired=state.gan.paired)
     precision = resolve_precision(config.precision)
     evaluations = {math.ceil(steps * k / config.evaluations) for k in range(1, config.evaluations + 1)}
-    log_every = _log_every(state)
+    log_every, unread = _log_every(state), _Unread(state, {}, logged=False)
     if state.step == 0:
         state.gan.set_progress(0.0)
         _save_samples(state, judge, directory)
@@ -112,10 +112,11 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
             saved = evaluated or state.step % config.checkpoint_every == 0 or stopping.is_set()
             logged = (state.step - 1) % log_every == 0
             if logged or saved:
-                row = {name: float(value) for name, value in values.items()}
-                _check_finite(state, row, weights=saved)
-            if logged:
-                state.rows.append({"step": state.step, "time": time.time(), **row})
+                unread.read()
+                unread = _Unread(state, values, logged=logged)
+            if saved:
+                unread.read()
+                _check_weights(state)
             if evaluated:
                 state.gan.set_progress(state.step / steps)
                 _evaluate(state, judge, directory)
@@ -150,34 +151,51 @@ def _step(state: State, batches: Batches, precision: str) -> dict[str, Tensor]:
                 fakes = gan.fakes(batch, randomness)
             terms, figures = gan.discriminator_losses(batch, fakes, randomness)
         if terms:  # plain regression has no discriminator
-            _update(state.optimizers["discriminator"], terms)
+            _update(state, "discriminator", terms)
         logged |= {f"loss/{name}": value.detach() for name, value in terms.items()} | figures
     gan.discriminators.requires_grad_(False)  # their weight gradients are not wanted below
     with autocast(precision):
         generator_terms = gan.generator_losses(batch, fakes, randomness)
-    _update(state.optimizers["generator"], generator_terms)
+    _update(state, "generator", generator_terms)
     gan.discriminators.requires_grad_(True)
     state.ema.update(gan.generators, state.step)
     return logged | {f"loss/{name}": value.detach() for name, value in generator_terms.items()}
 
 
-def _check_finite(state: State, row: Row, *, weights: bool) -> None:
-    """Raise DivergedError; before a save the weights are looked at too, since a finite loss can spoil them."""
-    bad = [name for name, value in row.items() if not math.isfinite(value)]
-    if weights and not all(bool(tensor.isfinite().all()) for tensor in state.gan.state_dict().values()):
-        bad.append("a weight")
-    if bad:
-        raise DivergedError(
-            f"step {state.step}: {', '.join(bad)} is not finite, training has diverged; lower gan.lr or "
-            "raise gan.r1 and gan.r2, then set train.restart: true"
-        )
+class _Unread:
+    """What a step has left to log. It is read at the next one to log, when nobody must wait for its numbers."""
+
+    def __init__(self, state: State, values: Mapping[str, Tensor], *, logged: bool) -> None:
+        self._state, self._values, self._logged = state, values, logged
+        self._step, self._time = state.step, time.time()
+
+    def read(self) -> None:
+        """Once: into the rows. Raises DivergedError."""
+        self._state.finite.check()
+        row = {name: float(value) for name, value in self._values.items()}
+        _check_finite(self._step, row)
+        if self._logged:
+            self._state.rows.append({"step": self._step, "time": self._time, **row})
+        self._values, self._logged = {}, False
 
 
-def _update(optimizer: torch.optim.Optimizer, terms: dict[str, Tensor]) -> None:
+def _check_finite(step: int, row: Row) -> None:
+    if bad := [name for name, value in row.items() if not math.isfinite(value)]:
+        raise diverged(step, bad)
+
+
+def _check_weights(state: State) -> None:
+    """Before a save: finite gradients can still have spoilt a weight, or a batch its norm's statistics."""
+    if bad := [name for name, tensor in state.gan.state_dict().items() if not bool(tensor.isfinite().all())]:
+        raise diverged(state.step, bad)
+
+
+def _update(state: State, side: str, terms: dict[str, Tensor]) -> None:
     """By the sum of the terms, at least one."""
+    optimizer = state.optimizers[side]
     optimizer.zero_grad(set_to_none=True)
     torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
-    optimizer.step()
+    state.finite.update(state.step + 1, optimizer, terms, state.weights[side])
 
 
 def _evaluate(state: State, judge: Judge, directory: Path) -> None:
@@ -191,7 +209,7 @@ def _evaluate(state: State, judge: Judge, directory: Path) -> None:
             # These are the weights that the discriminator plays against.
             images = torch.from_numpy(drawn[: len(judge.held_out.image)])
             row |= state.gan.held_out_figures(judge.held_out, images)
-        _check_finite(state, row, weights=False)
+        _check_finite(state.step, row)
         if score < state.best.score and state.gan.complete:
             tensors = {name: tensor.detach().clone() for name, tensor in generators.state_dict().items()}
             state.best = Best(score, state.step, weights, tensors)

@@ -18,6 +18,7 @@ from medgan.gans import build_gan
 from medgan.randomness import derive_seed
 from medgan.training.checkpoint import Checkpoint, discard, load_checkpoint, save_checkpoint
 from medgan.training.ema import Ema
+from medgan.training.finite import Finite
 from medgan.training.transfer import initial_networks, start_from
 
 Row = dict[str, float]
@@ -46,16 +47,17 @@ class State:
             print(f"networks of {config.init_from.name}, step {initial.step}; fresh: {', '.join(fresh) or 'none'}")
         self.gan.to(memory_format=torch.channels_last)
         self.ema = Ema(self.gan.generators, gan_config.ema)
-        self.optimizers = {
-            name: _optimizer(gan_config, networks.parameters(), lr)
-            for name, networks, lr in (
-                ("generator", self.gan.generators, gan_config.lr),
-                ("discriminator", self.gan.discriminators, gan_config.lr * gan_config.discriminator_lr_ratio),
-            )
-            if any(True for _ in networks.parameters())
+        self.base_lr = {"generator": gan_config.lr, "discriminator": gan_config.lr * gan_config.discriminator_lr_ratio}
+        self.weights = {
+            side: list(networks.named_parameters(prefix=f"{side}s"))
+            for side, networks in (("generator", self.gan.generators), ("discriminator", self.gan.discriminators))
         }
-        self.base_lr = {name: optimizer.param_groups[0]["lr"] for name, optimizer in self.optimizers.items()}
-        self.step, self.rows, self.best = 0, list[Row](), Best()
+        self.optimizers = {
+            side: _optimizer(gan_config, [weight for _, weight in weights], self.base_lr[side])
+            for side, weights in self.weights.items()
+            if weights
+        }
+        self.step, self.rows, self.best, self.finite = 0, list[Row](), Best(), Finite()
 
     def set_learning_rates(self) -> None:
         """Linear to its value, constant, then half a cosine from `decay_from` of the budget to zero at its end."""
