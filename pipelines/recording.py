@@ -1,17 +1,21 @@
 """The MLflow run of one training: written while it trains, found again later, made anew where it is missing."""
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from threading import Thread
+from typing import Any
 
+from mlflow.exceptions import MlflowException
+
+from medgan.errors import MedganError
 from medgan.tracking.runs import Store, flat, store_at
 from medgan.training.result import Description, read_description, read_rows
 from medgan.training.state import Row
 from pipelines import TRAIN, store_root
 
 _COMPLETE = "medgan.complete"
+_AWAY = (MedganError, MlflowException, OSError)  # what a server that does not answer raises
 
 
 def open_run(store: Store, name: str, identity: str, sections: Mapping[str, Any], *, data_md5: str, commit: str) -> str:
@@ -54,26 +58,48 @@ def open_store(name: str) -> Store:
     return store_at(store_root(), name)
 
 
-class Sender:
-    """Sends what a checkpoint covers from a thread, so that a slow or absent server does not hold up training."""
+class Recorder:
+    """The run of a training under way, which neither waits for MLflow nor ends because a server is away.
 
-    def __init__(self, store: Store, run_id: str) -> None:
-        self._store, self._run_id = store, run_id
-        self._pool, self._pending, self._sent = ThreadPoolExecutor(1), Future[None](), 0
-        self._pending.set_result(None)
+    A thread sends what each checkpoint covers. What it could not send waits for the next checkpoint, for `complete`,
+    or for `find_run` of a later stage. opened: makes or finds the run.
+    """
 
-    def __call__(self, rows: list[Row], samples: Path) -> None:
-        """Skipped while the last call is under way or after it failed: the final replay sends everything."""
-        if self._pending.done() and self._pending.exception() is None:
-            fresh, self._sent = rows[self._sent :], len(rows)
-            self._pending = self._pool.submit(replay, self._store, self._run_id, fresh, samples)
+    def __init__(self, opened: Callable[[], tuple[Store, str]]) -> None:
+        self._opened = opened
+        self._run: tuple[Store, str] | None = None
+        self._thread, self._sent = Thread(), 0
 
-    def __enter__(self) -> Self:
-        return self
+    def __call__(self, rows: Sequence[Row], samples: Path) -> None:
+        """Skipped while the last call is under way."""
+        if not self._thread.is_alive():
+            # A daemon: a training that is told to stop does not wait for it either.
+            self._thread = Thread(target=self._send, args=(list(rows), samples), daemon=True)
+            self._thread.start()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._pool.shutdown(wait=True)
-        if (failure := self._pending.exception()) is not None:
-            print(f"MLflow could not be reached while training ({failure}); the run is completed at the end")
+    def complete(self, rows: Sequence[Row], samples: Path) -> None:
+        self._finally(lambda store, run_id: finish(store, run_id, rows, samples))
+
+    def fail(self, reason: str) -> None:
+        def end(store: Store, run_id: str) -> None:
+            store.tag(run_id, "medgan.failure", reason)
+            store.end(run_id, "FAILED")
+
+        self._finally(end)
+
+    def _send(self, rows: Sequence[Row], samples: Path) -> None:
+        with suppress(*_AWAY):
+            replay(*self._found(), rows[self._sent :], samples)
+            self._sent = len(rows)
+
+    def _found(self) -> tuple[Store, str]:
+        self._run = self._run or self._opened()
+        return self._run
+
+    def _finally(self, last: Callable[[Store, str], None]) -> None:
+        if self._thread.is_alive():
+            self._thread.join()
+        try:
+            last(*self._found())
+        except _AWAY as error:
+            print(f"MLflow could not be reached ({error}); a later stage completes the run")

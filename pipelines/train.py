@@ -11,11 +11,12 @@ from medgan.data.store import open_prepared
 from medgan.device import use_threads
 from medgan.errors import DivergedError
 from medgan.fingerprint import code_hash, fingerprint, git_commit
+from medgan.tracking.runs import Store
 from medgan.training.checkpoint import prune_folders
 from medgan.training.loop import Listener, fit
 from medgan.training.result import describe, write_trained
 from pipelines import CHECKPOINTS, PARAMS, PREPARED, SEARCH, TRAIN
-from pipelines.recording import Sender, finish, open_run, open_store
+from pipelines.recording import Recorder, open_run, open_store
 from pipelines.scoring import SCORES, load_extractor, training_fingerprint, validation_judge
 
 
@@ -30,22 +31,25 @@ def main() -> None:
     judge = validation_judge(prepared, extractor, train.n, seed, train.score)
     folder = CHECKPOINTS / f"train-{training_fingerprint(gan, train, seed, prepared, extractor)}"
     identity = fingerprint({"training": folder.name, "code": code_hash()})
-    store = open_store(config.data.name)
     sections = {"gan": gan.model_dump(mode="json"), "train": train.model_dump(mode="json"), "seed": seed}
     commit = git_commit(Path.cwd())
-    run_id = open_run(store, config.data.name, identity, sections, data_md5=prepared.md5, commit=commit)
+
+    def opened() -> tuple[Store, str]:
+        store = open_store(config.data.name)
+        return store, open_run(store, config.data.name, identity, sections, data_md5=prepared.md5, commit=commit)
+
+    recorder = Recorder(opened)
     try:
-        with progress("train", train.steps) as done, Sender(store, run_id) as sender:
-            listener = Listener(on_step=done, on_checkpoint=sender)
+        with progress("train", train.steps) as done:
+            listener = Listener(on_step=done, on_checkpoint=recorder)
             trained = fit(gan, train, prepared, seed=seed, judge=judge, directory=folder, listener=listener)
     except DivergedError as error:
-        store.tag(run_id, "medgan.failure", str(error))
-        store.end(run_id, "FAILED")
+        recorder.fail(str(error))
         raise
     shutil.rmtree(TRAIN, ignore_errors=True)
     description = describe(identity, sections, prepared, trained, commit=commit)
     write_trained(TRAIN, trained, description, folder / "samples")
-    finish(store, run_id, trained.rows, TRAIN / "samples")
+    recorder.complete(trained.rows, TRAIN / "samples")
     prune_folders(CHECKPOINTS, keep=folder)
     found = f"{trained.best.weights} weights of step {trained.best.step}"
     print(f"best on validation: {found}, {SCORES[train.score]} {trained.best.score:.4g}")

@@ -1,10 +1,17 @@
 """MLflow: whatever is sent twice is there once."""
 
+import os
+import signal
+import socket
 import subprocess
 import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -13,8 +20,9 @@ from PIL import Image
 from medgan.runtime import OnnxGenerator
 from medgan.tracking import runs, tracking_uri
 from medgan.tracking.models import champion, crown, downloaded, log_model, register_version
-from medgan.tracking.runs import Store
+from medgan.tracking.runs import Store, store_at
 from medgan.tracking.trials import mirror_trial
+from pipelines.recording import Recorder
 
 # MLflow's own use of SQLAlchemy, in every query for runs.
 pytestmark = pytest.mark.filterwarnings(
@@ -244,39 +252,81 @@ def test_the_store_is_beside_the_code_or_where_the_environment_says(
     assert tracking_uri(tmp_path) == "http://example.test:5000"
 
 
-class Away:
-    """A store whose server does not answer, until it is back."""
+def test_only_what_is_new_is_sent(store: Store, tmp_path: Path) -> None:
+    asked: list[list[int]] = []
 
-    def __init__(self) -> None:
-        self.back = False
-        self.sent: list[int] = []
+    class Listening(Store):
+        def log_rows(self, run_id: str, rows: Sequence[Mapping[str, float]]) -> None:
+            asked.append([int(row["step"]) for row in rows])
+            super().log_rows(run_id, rows)
 
-    def log_rows(self, run_id: str, rows: list[dict[str, float]]) -> None:
-        if not self.back:
-            raise ConnectionError("no server")
-        self.sent.extend(int(row["step"]) for row in rows)
-
-
-def test_training_goes_on_while_the_server_is_away(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from pipelines.recording import Sender, replay
-
-    away: Any = Away()
-    with Sender(away, "run") as sender:
-        for count in (1, 2, 3):
-            sender(ROWS[:count], tmp_path)
-    assert "no server" in capsys.readouterr().out
-    away.back = True
-    replay(away, "run", ROWS, tmp_path)
-    assert away.sent == [1, 2, 3]
+    listening = Listening(store.client, store.experiment_id)
+    run_id = store.run("recorded", "recorded", params={}, tags={})
+    recorder = Recorder(lambda: (listening, run_id))
+    for count in (1, 2, 3):
+        recorder(ROWS[:count], tmp_path)
+        recorder._thread.join()
+    assert asked == [[1], [2], [3]]
+    recorder.complete(ROWS, tmp_path)
+    assert asked[-1] == [1, 2, 3] and store.client.get_run(run_id).info.status == "FINISHED"
 
 
-def test_only_what_is_new_is_sent(tmp_path: Path) -> None:
-    from pipelines.recording import Sender
+@pytest.mark.slow
+def test_a_server_that_is_away_for_a_whole_training_costs_no_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody listens; the training does not notice; then a real server is there, and the run is made and completed."""
+    port = free_port()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
 
-    reached: Any = Away()
-    reached.back = True
-    with Sender(reached, "run") as sender:
-        for count in (1, 2, 3):
-            sender(ROWS[:count], tmp_path)
-            sender._pending.result()
-    assert reached.sent == [1, 2, 3]
+    def opened() -> tuple[Store, str]:
+        away = store_at(tmp_path, "phantom")
+        return away, away.run("away", "away", params={"gan.lr": 0.1}, tags={})
+
+    recorder, began = Recorder(opened), time.monotonic()
+    for count in (1, 2, 3):
+        recorder(ROWS[:count], tmp_path)
+    assert time.monotonic() - began < 1
+    recorder.complete(ROWS, tmp_path)
+    said = capsys.readouterr().out
+    assert f"http://127.0.0.1:{port} cannot be reached" in said and "a later stage completes the run" in said
+    with served(tmp_path, port):
+        recorder.complete(ROWS, tmp_path)
+        recorder.complete(ROWS, tmp_path)
+        store, run_id = opened()
+        for key in {key for row in ROWS for key in row} - {"step", "time"}:
+            sent = [(step, value) for step, value, _ in points(store, run_id, key)]
+            assert sent == [(row["step"], row[key]) for row in ROWS if key in row]
+        assert store.client.get_run(run_id).info.status == "FINISHED"
+        assert len(store.client.search_runs([store.experiment_id])) == 1
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(folder: Path, port: int) -> Iterator[None]:
+    """A real MLflow server on this port."""
+    uri = f"sqlite:///{folder / 'served.db'}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [*command, "--backend-store-uri", uri, "--artifacts-destination", str(folder / "served")],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            deadline = time.monotonic() + 90
+            while True:
+                with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
+                    break
+                assert server.poll() is None and time.monotonic() < deadline, (folder / "server.log").read_text()
+                time.sleep(0.2)
+            yield
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()

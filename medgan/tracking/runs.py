@@ -120,7 +120,7 @@ class Store:
 def store_at(root: Path, experiment: str) -> Store:
     """The store of this repository: MLFLOW_TRACKING_URI, or mlflow.db under `root`; SQLite has mlartifacts/ beside it.
 
-    MLFLOW_EXPERIMENT_NAME, where it is set, is the experiment.
+    MLFLOW_EXPERIMENT_NAME, where it is set, is the experiment. Raises MedganError for a server that does not answer.
     """
     uri, experiment = tracking_uri(root), os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment
     mlflow.set_tracking_uri(uri)
@@ -129,7 +129,11 @@ def store_at(root: Path, experiment: str) -> Store:
     # Processes that open a new database at the same moment would each try to create its tables.
     with _one_at_a_time(root / ".checkpoints" / "mlflow.lock"):
         client = MlflowClient(uri)
-        found = client.get_experiment_by_name(experiment)
+        try:
+            found = client.get_experiment_by_name(experiment)
+        except MlflowException as error:
+            said = f"{uri} cannot be reached: {' '.join(str(error).split())[:200]}"
+            raise MedganError(f"{said}; start the server, or unset MLFLOW_TRACKING_URI, and run again") from None
         identity = found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
     return Store(client, identity)
 
