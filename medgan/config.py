@@ -153,7 +153,7 @@ class TrainConfig(Section):
     evaluations: int = Field(ge=1)
     n: int = Field(ge=2)
     checkpoint_every: int = Field(ge=1)
-    precision: Literal["auto", "fp32", "bf16"]
+    precision: Literal["auto", "fp32", "bf16", "fp64"]
     threads: Literal["auto"] | Annotated[int, Field(ge=1)]
     restart: bool
 

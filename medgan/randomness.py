@@ -24,10 +24,22 @@ def torch_generator(seed: int, stream: str, step: int = 0) -> torch.Generator:
 
 @dataclass(frozen=True)
 class StepRandomness:
-    """The random numbers of one training step; each stream can be read once or many times with the same result."""
+    """The random numbers of one training step; each stream can be read once or many times with the same result.
+
+    rank, size: of the process among those that share the batch.
+    """
 
     seed: int
     step: int
+    rank: int = 0
+    size: int = 1
 
     def generator(self, stream: str) -> torch.Generator:
-        return torch_generator(self.seed, stream, self.step)
+        """Of this process alone."""
+        own = stream if self.size == 1 else f"{stream}/{self.rank} of {self.size}"
+        return torch_generator(self.seed, own, self.step)
+
+    def normal(self, stream: str, n: int, *shape: int) -> torch.Tensor:
+        """(n, *shape), standard normal: this process's rows of what one process would draw for the whole batch."""
+        whole = torch.randn(n * self.size, *shape, generator=torch_generator(self.seed, stream, self.step))
+        return whole[self.rank :: self.size]

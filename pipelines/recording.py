@@ -6,16 +6,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from mlflow.exceptions import MlflowException
-
-from medgan.errors import MedganError
-from medgan.tracking.runs import Store, flat, store_at
+from medgan.tracking.runs import AWAY, Store, flat, store_at
 from medgan.training.result import Description, read_description, read_rows
 from medgan.training.state import Row
 from pipelines import TRAIN, store_root
 
 _COMPLETE = "medgan.complete"
-_AWAY = (MedganError, MlflowException, OSError)  # what a server that does not answer raises
 
 
 def open_run(store: Store, name: str, identity: str, sections: Mapping[str, Any], *, data_md5: str, commit: str) -> str:
@@ -88,7 +84,7 @@ class Recorder:
         self._finally(end)
 
     def _send(self, rows: Sequence[Row], samples: Path) -> None:
-        with suppress(*_AWAY):
+        with suppress(*AWAY):
             replay(*self._found(), rows[self._sent :], samples)
             self._sent = len(rows)
 
@@ -101,5 +97,5 @@ class Recorder:
             self._thread.join()
         try:
             last(*self._found())
-        except _AWAY as error:
+        except AWAY as error:
             print(f"MLflow could not be reached ({error}); a later stage completes the run")

@@ -1,6 +1,7 @@
 """Stage train: the best configuration, trained on the full budget -> artifacts/train."""
 
 import shutil
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -14,6 +15,7 @@ from medgan.fingerprint import code_hash, fingerprint, git_commit
 from medgan.tracking.runs import Store
 from medgan.training.checkpoint import prune_folders
 from medgan.training.loop import Listener, fit
+from medgan.training.processes import joined
 from medgan.training.result import describe, write_trained
 from pipelines import CHECKPOINTS, PARAMS, PREPARED, SEARCH, TRAIN
 from pipelines.recording import Recorder, open_run, open_store
@@ -21,31 +23,36 @@ from pipelines.scoring import SCORES, load_extractor, training_fingerprint, vali
 
 
 def main() -> None:
-    config = load_config(PARAMS)
-    use_threads(config.train.threads)
-    best = yaml.safe_load((SEARCH / "best.yaml").read_text())
-    for path, value in best.items():
-        print(f"best.yaml sets {path} = {value}")
-    gan, train, seed = config.override(best).gan, config.train, config.seed
-    prepared, extractor = open_prepared(PREPARED), load_extractor()
-    judge = validation_judge(prepared, extractor, train.n, seed, train.score)
-    folder = CHECKPOINTS / f"train-{training_fingerprint(gan, train, seed, prepared, extractor)}"
-    identity = fingerprint({"training": folder.name, "code": code_hash()})
-    sections = {"gan": gan.model_dump(mode="json"), "train": train.model_dump(mode="json"), "seed": seed}
-    commit = git_commit(Path.cwd())
+    """With several processes (torchrun) the first one alone writes and logs."""
+    with joined() as here:
+        config = load_config(PARAMS)
+        use_threads(config.train.threads)
+        best = yaml.safe_load((SEARCH / "best.yaml").read_text())
+        gan, train, seed = config.override(best).gan, config.train, config.seed
+        prepared, extractor = open_prepared(PREPARED), load_extractor()
+        judge = validation_judge(prepared, extractor, train.n, seed, train.score)
+        folder = CHECKPOINTS / f"train-{training_fingerprint(gan, train, seed, prepared, extractor)}"
+        fitted = partial(fit, gan, train, prepared, seed=seed, judge=judge, directory=folder)
+        if not here.first:
+            fitted()
+            return
+        for path, value in best.items():
+            print(f"best.yaml sets {path} = {value}")
+        identity = fingerprint({"training": folder.name, "code": code_hash()})
+        sections = {"gan": gan.model_dump(mode="json"), "train": train.model_dump(mode="json"), "seed": seed}
+        commit = git_commit(Path.cwd())
 
-    def opened() -> tuple[Store, str]:
-        store = open_store(config.data.name)
-        return store, open_run(store, config.data.name, identity, sections, data_md5=prepared.md5, commit=commit)
+        def opened() -> tuple[Store, str]:
+            store = open_store(config.data.name)
+            return store, open_run(store, config.data.name, identity, sections, data_md5=prepared.md5, commit=commit)
 
-    recorder = Recorder(opened)
-    try:
-        with progress("train", train.steps) as done:
-            listener = Listener(on_step=done, on_checkpoint=recorder)
-            trained = fit(gan, train, prepared, seed=seed, judge=judge, directory=folder, listener=listener)
-    except DivergedError as error:
-        recorder.fail(str(error))
-        raise
+        recorder = Recorder(opened)
+        try:
+            with progress("train", train.steps) as done:
+                trained = fitted(listener=Listener(on_step=done, on_checkpoint=recorder))
+        except DivergedError as error:
+            recorder.fail(str(error))
+            raise
     shutil.rmtree(TRAIN, ignore_errors=True)
     description = describe(identity, sections, prepared, trained, commit=commit)
     write_trained(TRAIN, trained, description, folder / "samples")

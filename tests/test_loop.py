@@ -292,7 +292,7 @@ def stepped(config: Config, prepared: Prepared, steps: int, *, still: bool = Fal
         current.base_lr["generator"] = 0.0
     batches = Batches(prepared, "train", batch=changed.gan.batch, seed=0)
     for _ in range(steps):
-        loop._step(current, batches, "fp32")
+        loop._step(current, batches)
         current.step += 1
     return current
 
@@ -399,7 +399,7 @@ def test_the_discriminator_learns_under_any_loss(config: Config, prepared: Prepa
     batches = Batches(prepared, "train", batch=16, seed=0)
     losses = []
     for _ in range(40):
-        losses.append(float(loop._step(current, batches, "fp32")["loss/discriminator"]))
+        losses.append(float(loop._step(current, batches)["loss/discriminator"]))
         current.step += 1
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
 

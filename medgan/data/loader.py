@@ -17,11 +17,23 @@ from medgan.randomness import numpy_generator
 class Batches:
     """Endless shuffled epochs over one split; `at(step)` depends on (seed, step) alone.
 
-    paired: False gives each image the source of another patient.
+    paired: False gives each image the source of another patient. rank, size: of the process among those that share
+    the batch; each takes every size-th row of it.
     """
 
-    def __init__(self, prepared: Prepared, split: str, *, batch: int, seed: int, paired: bool = True) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        split: str,
+        *,
+        batch: int,
+        seed: int,
+        paired: bool = True,
+        rank: int = 0,
+        size: int = 1,
+    ) -> None:
         self._prepared, self._batch, self._seed, self._paired = prepared, batch, seed, paired
+        self._rows = slice(rank, None, size)
         self._indices = prepared.indices(split)
         if len(self._indices) == 0:
             raise MedganError(f"the {split} split is empty; raise its share under data in params.yaml")
@@ -35,18 +47,22 @@ class Batches:
         while len(chosen) < self._batch:
             epoch, offset = divmod(position + len(chosen), len(self._indices))
             chosen.extend(self._shuffled(epoch)[offset : offset + self._batch - len(chosen)].tolist())
-        found = gather(self._prepared, np.array(chosen))
-        return found if self._paired else replace(found, source=self._foreign_sources(np.array(chosen), step))
+        images = np.array(chosen)
+        found = gather(self._prepared, images[self._rows])
+        if self._paired:
+            return found
+        strangers = self._strangers(images, step)[self._rows]
+        return replace(found, source=conditions(self._prepared, strangers)["source"])
 
-    def _foreign_sources(self, images: NDArray[np.int64], step: int) -> Tensor:
-        """Sources (B, C, H, W) of random images of the split, none of the patient beside whom it stands."""
+    def _strangers(self, images: NDArray[np.int64], step: int) -> NDArray[np.int64]:
+        """As many random images of the split, none of the patient beside whom it stands."""
         rng, patients = numpy_generator(self._seed, "unpaired", step), self._prepared.patients
         chosen = rng.choice(self._indices, size=len(images))
         while (same := patients[chosen] == patients[images]).any():
             if (patients[self._indices] == patients[images[same][0]]).all():
                 raise MedganError("unpaired training needs two patients in the train split; add images")
             chosen[same] = rng.choice(self._indices, size=int(same.sum()))
-        return conditions(self._prepared, chosen)["source"]
+        return chosen
 
     def _shuffled(self, epoch: int) -> NDArray[np.int64]:
         if epoch != self._epoch:

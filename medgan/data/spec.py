@@ -1,8 +1,9 @@
 """What an image, a sample on its way in and a batch on its way to a network are."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -57,6 +58,16 @@ class Batch:
     label: Tensor | None = None
     source: Tensor | None = None
     mask: Tensor | None = None
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Batch":
+        """Labels keep their type."""
+        moved = {name: tensor.to(device, dtype, non_blocking=True) for name, tensor in self._planes().items()}
+        label = None if self.label is None else self.label.to(device, non_blocking=True)
+        return replace(self, label=label, **moved)
+
+    def _planes(self) -> dict[str, Tensor]:
+        named = (("image", self.image), ("source", self.source), ("mask", self.mask))
+        return {name: tensor for name, tensor in named if tensor is not None}
 
     def conditions(self) -> dict[str, Tensor]:
         """What a generator may be given of these images, by the name of its input."""

@@ -93,6 +93,5 @@ class Game:
         """An image augmented, then noisy. Both phases of a step see the same."""
         image = augmented(image, self.config.augment, randomness.generator(f"augment/{stream}"))
         if self.noise > 0:
-            noise = torch.randn(image.shape, generator=randomness.generator(f"noise/{stream}"))
-            image = image + self.noise * noise.to(image)
+            image = image + self.noise * randomness.normal(f"noise/{stream}", *image.shape).to(image, non_blocking=True)
         return image

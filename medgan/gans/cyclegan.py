@@ -4,7 +4,6 @@ import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from medgan.errors import MedganError
 from medgan.gans.adversarial import Game, Judge
 from medgan.gans.base import Gan
 from medgan.gans.translation import translating
+from medgan.models.layers import widened
 from medgan.randomness import StepRandomness
 
 DOMAINS = ("image", "source")
@@ -91,13 +91,13 @@ class CycleGan(Gan):
         return other
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
-        return cast(Tensor, generators[self._target](inputs["source"])).float()
+        return widened(generators[self._target](inputs["source"]))
 
     def _to(self, domain: str, start: Tensor) -> Tensor:
-        return cast(Tensor, self.generators[domain](start)).float()
+        return widened(self.generators[domain](start))
 
     def _logits(self, domain: str, image: Tensor) -> Tensor:
-        return cast(Tensor, self.discriminators[domain](image)).float()
+        return widened(self.discriminators[domain](image))
 
     def _real(self, batch: Batch, domain: str) -> Tensor:
         real = batch.image if domain == "image" else batch.source

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,6 +14,7 @@ from medgan.errors import MedganError
 from medgan.gans.adversarial import Game, Judge
 from medgan.gans.base import Gan
 from medgan.models import MULTISCALE_MODELS
+from medgan.models.layers import widened
 from medgan.models.mscgan import shrunk
 from medgan.randomness import StepRandomness
 
@@ -52,9 +52,9 @@ class MultiScale(Gan):
         self._alphas = [1.0, *(min(1.0, max(0.0, grown - k)) for k in range(len(self._scales) - 1))]
 
     def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
-        z = torch.randn(len(batch.image), self.latent_dim, generator=randomness.generator("z"))
-        images = self._images(self.generators, {"z": z.to(batch.image.device), **batch.conditions()})
-        return {str(side): image.float() for side, image in zip(self._scales, images, strict=False)}
+        z = randomness.normal("z", len(batch.image), self.latent_dim).to(batch.image, non_blocking=True)
+        images = self._images(self.generators, {"z": z, **batch.conditions()})
+        return {str(side): widened(image) for side, image in zip(self._scales, images, strict=False)}
 
     def discriminator_losses(
         self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness
@@ -84,7 +84,7 @@ class MultiScale(Gan):
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
         """The largest image there is yet, enlarged to the full size while scales are still to come."""
-        image = self._images(generators, inputs)[-1].float()
+        image = widened(self._images(generators, inputs)[-1])
         factor = self.spec.size // image.shape[-1]
         return F.interpolate(image, scale_factor=float(factor)) if factor > 1 else image
 
@@ -98,7 +98,7 @@ class MultiScale(Gan):
 
     def _logits(self, side: str, image: Tensor, *, mask: Tensor, label: Tensor | None) -> Tensor:
         condition = label if self.spec.classes else None
-        return cast(Tensor, self.discriminators[side](image, mask, condition)).float()
+        return widened(self.discriminators[side](image, mask, condition))
 
     def _real(self, image: Tensor, side: int) -> Tensor:
         """The real image at this scale, faded like the generated one (Karras 2018)."""

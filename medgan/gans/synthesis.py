@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from medgan.checking import build
@@ -14,6 +12,7 @@ from medgan.errors import MedganError
 from medgan.gans.adversarial import Game, Judge
 from medgan.gans.base import Gan
 from medgan.models import MODELS
+from medgan.models.layers import widened
 from medgan.randomness import StepRandomness
 
 
@@ -31,8 +30,8 @@ class Synthesis(Gan):
         self.discriminators = nn.ModuleDict({"discriminator": model.discriminator(self.spec)})
 
     def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
-        z = torch.randn(len(batch.image), self.latent_dim, generator=randomness.generator("z"))
-        return {"image": self.draw(self.generators, {"z": z.to(batch.image.device), **batch.conditions()})}
+        z = randomness.normal("z", len(batch.image), self.latent_dim).to(batch.image, non_blocking=True)
+        return {"image": self.draw(self.generators, {"z": z, **batch.conditions()})}
 
     def discriminator_losses(
         self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness
@@ -49,9 +48,8 @@ class Synthesis(Gan):
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
         label = inputs["label"] if self.spec.classes else None
-        # float: under autocast the last layer would hand on bf16 images, coarser than 8 bits.
-        return cast(Tensor, generators["generator"](inputs["z"], label)).float()
+        return widened(generators["generator"](inputs["z"], label))
 
     def _logits(self, image: Tensor, label: Tensor | None) -> Tensor:
         condition = label if self.spec.classes else None
-        return cast(Tensor, self.discriminators["discriminator"](image, condition)).float()
+        return widened(self.discriminators["discriminator"](image, condition))

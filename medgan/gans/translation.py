@@ -1,7 +1,6 @@
 """Paired translation: L1 regression (U-Net), and with a discriminator of pairs the conditional GAN of Isola 2017."""
 
 from collections.abc import Mapping
-from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +13,7 @@ from medgan.errors import MedganError
 from medgan.gans.adversarial import Game, Judge
 from medgan.gans.base import Gan
 from medgan.models import TRANSLATION_MODELS, TranslationModel
+from medgan.models.layers import widened
 from medgan.randomness import StepRandomness
 
 
@@ -56,10 +56,10 @@ class Translation(Gan):
         return self._logits, _pairs(batch.image, batch), _pairs(drawn, batch)
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
-        return cast(Tensor, generators["generator"](inputs["source"])).float()
+        return widened(generators["generator"](inputs["source"]))
 
     def _logits(self, pair: Tensor) -> Tensor:
-        return cast(Tensor, self.discriminators["discriminator"](pair)).float()
+        return widened(self.discriminators["discriminator"](pair))
 
 
 def _pairs(image: Tensor, batch: Batch) -> Tensor:

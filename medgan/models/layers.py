@@ -58,3 +58,8 @@ def spectrally_normalise(network: nn.Module) -> None:
     for module in list(network.modules()):
         if isinstance(module, nn.Conv2d | nn.Linear | nn.Embedding):
             parametrizations.spectral_norm(module)
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """What autocast leaves in bf16, which is coarser than 8 bits, as float32; the rest as it is."""
+    return tensor.float() if tensor.dtype == torch.bfloat16 else tensor

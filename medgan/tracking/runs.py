@@ -21,6 +21,7 @@ from medgan.tracking import tracking_uri
 
 Row = Mapping[str, float]
 FINGERPRINT = "medgan.fingerprint"
+AWAY = (MedganError, MlflowException, OSError)  # what a server that does not answer raises
 _BATCH = 1000  # MLflow's limit of metrics a request
 
 

@@ -44,12 +44,14 @@ def generate(
     conditions: (n, ...) each; those that the generator does not take are not looked at.
     """
     z = torch.randn(n, gan.latent_dim, generator=torch_generator(seed, "draw"))
+    weight = next(generators.parameters())
     inputs = {name: tensor for name, tensor in {"z": z, **conditions}.items() if name in gan.inputs}
     was_training = generators.training
     generators.eval()
-    drawn = [
-        gan.draw(generators, {name: tensor[i : i + batch] for name, tensor in inputs.items()}).numpy()
-        for i in range(0, n, batch)
-    ]
+    drawn = []
+    for i in range(0, n, batch):
+        given = {name: tensor[i : i + batch].to(weight.device) for name, tensor in inputs.items()}
+        given = {name: t.to(weight.dtype) if t.is_floating_point() else t for name, t in given.items()}
+        drawn.append(gan.draw(generators, given).float().cpu().numpy())
     generators.train(was_training)
     return np.concatenate(drawn)

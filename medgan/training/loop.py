@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,13 +16,14 @@ from medgan.config import GanConfig, TrainConfig
 from medgan.data.loader import Batches
 from medgan.data.spec import Batch
 from medgan.data.store import Prepared
-from medgan.device import autocast, resolve_precision, resolve_threads
+from medgan.device import autocast, resolve_threads
 from medgan.gans.base import Gan
 from medgan.pictures import save_image
 from medgan.randomness import StepRandomness
 from medgan.training.checkpoint import locked
 from medgan.training.drawing import generate, sample_grid
 from medgan.training.finite import diverged
+from medgan.training.processes import world
 from medgan.training.state import Best, Row, State
 from medgan.training.stopping import stop_requested
 
@@ -80,36 +81,44 @@ def fit(
 
     Raises MedganError where the folder is in use, or holds an unfinished run of other code or precision.
     """
-    listener = listener or Listener()
-    with locked(directory), _threads(resolve_threads(config.threads)):
+    here = world()
+    listener = listener if listener and here.first else Listener()
+    with locked(directory) if here.first else nullcontext(), _threads(resolve_threads(config.threads)):
         state = State(gan_config, config, prepared.spec, seed=seed)
+        if not here.first:
+            here.wait()
         resumed = state.restore(directory)
+        if here.first:
+            here.wait()
         if resumed:
             listener.on_step(resumed)
         for row in state.rows:  # a trial that is tried again must report what its first attempt had seen
             if "validation/best" in row:
                 listener.on_evaluation(int(row["step"]), row["validation/best"])
         _train(state, prepared, judge, directory, listener)
-        state.gan.generators.load_state_dict(state.best.tensors)
+        if here.first:
+            state.gan.generators.load_state_dict(state.best.tensors)
+        state.gan.to("cpu", torch.float32)
         return Trained(state.gan.generators.eval(), state.gan, state.best, state.rows, resumed)
 
 
 def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, listener: Listener) -> None:
-    config, steps = state.config, state.config.steps
-    batches = Batches(prepared, "train", batch=state.gan_config.batch, seed=state.seed, paired=state.gan.paired)
-    precision = resolve_precision(config.precision)
+    config, steps, here = state.config, state.config.steps, world()
+    batch, paired = state.gan_config.batch, state.gan.paired
+    batches = Batches(prepared, "train", batch=batch, seed=state.seed, paired=paired, rank=here.rank, size=here.size)
     evaluations = {math.ceil(steps * k / config.evaluations) for k in range(1, config.evaluations + 1)}
     log_every, unread = _log_every(state), _Unread(state, {}, logged=False)
-    if state.step == 0:
+    if state.step == 0 and here.first:
         state.gan.set_progress(0.0)
         _save_samples(state, judge, directory)
     with stop_requested() as stopping:
         while state.step < steps:
-            values = _step(state, batches, precision)
+            values = _step(state, batches)
             state.step += 1
             listener.on_step(state.step)
             evaluated = state.step in evaluations
-            saved = evaluated or state.step % config.checkpoint_every == 0 or stopping.is_set()
+            stopped = here.any(stopping.is_set())
+            saved = evaluated or state.step % config.checkpoint_every == 0 or stopped
             logged = (state.step - 1) % log_every == 0
             if logged or saved:
                 unread.read()
@@ -117,15 +126,15 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
             if saved:
                 unread.read()
                 _check_weights(state)
-            if evaluated:
+            if evaluated and here.first:
                 state.gan.set_progress(state.step / steps)
                 _evaluate(state, judge, directory)
-            if saved:
+            if saved and here.first:
                 state.save(directory)
                 listener.on_checkpoint(state.rows, directory / "samples")
             if evaluated and state.best.step:
                 listener.on_evaluation(state.step, state.best.score)
-            if stopping.is_set() and state.step < steps:
+            if stopped and state.step < steps:
                 raise SystemExit(
                     f"stopped and saved at step {state.step} of {steps}; the same command goes on from there"
                 )
@@ -137,25 +146,26 @@ def _log_every(state: State) -> int:
     return 1 if every <= 1 else math.ceil(every / penalty) * penalty
 
 
-def _step(state: State, batches: Batches, precision: str) -> dict[str, Tensor]:
+def _step(state: State, batches: Batches) -> dict[str, Tensor]:
     """One update of the generator after its discriminator's, the last on the same fakes; returns what to log."""
-    gan, count = state.gan, state.gan_config.discriminator_steps
+    gan, count, here = state.gan, state.gan_config.discriminator_steps, world()
     gan.set_progress(state.step / state.config.steps)
     state.set_learning_rates()
     logged: dict[str, Tensor] = {}
     for turn in range(state.step * count, (state.step + 1) * count):
-        batch, randomness = batches.at(turn), StepRandomness(state.seed, turn)
+        batch = batches.at(turn).to(state.device, state.dtype)
+        randomness = StepRandomness(state.seed, turn, here.rank, here.size)
         shared = turn == (state.step + 1) * count - 1
-        with autocast(precision):
+        with autocast(state.precision):
             with torch.set_grad_enabled(shared):
                 fakes = gan.fakes(batch, randomness)
-            terms, figures = gan.discriminator_losses(batch, fakes, randomness)
+            terms, figures = state.discriminator_losses(batch, fakes, randomness)
         if terms:  # plain regression has no discriminator
             _update(state, "discriminator", terms)
         logged |= {f"loss/{name}": value.detach() for name, value in terms.items()} | figures
     gan.discriminators.requires_grad_(False)  # their weight gradients are not wanted below
-    with autocast(precision):
-        generator_terms = gan.generator_losses(batch, fakes, randomness)
+    with autocast(state.precision):
+        generator_terms = state.generator_losses(batch, fakes, randomness)
     _update(state, "generator", generator_terms)
     gan.discriminators.requires_grad_(True)
     state.ema.update(gan.generators, state.step)
@@ -207,8 +217,9 @@ def _evaluate(state: State, judge: Judge, directory: Path) -> None:
         row[f"validation/{weights}"] = score
         if weights == "raw" and judge.held_out is not None:
             # These are the weights that the discriminator plays against.
-            images = torch.from_numpy(drawn[: len(judge.held_out.image)])
-            row |= state.gan.held_out_figures(judge.held_out, images)
+            held_out = judge.held_out.to(state.device, state.dtype)
+            images = torch.from_numpy(drawn[: len(held_out.image)]).to(held_out.image)
+            row |= state.gan.held_out_figures(held_out, images)
         _check_finite(state.step, row)
         if score < state.best.score and state.gan.complete:
             tensors = {name: tensor.detach().clone() for name, tensor in generators.state_dict().items()}

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from medgan.config import GanConfig, TrainConfig
 from medgan.data.spec import ImageSpec
-from medgan.device import resolve_precision, resolve_threads
+from medgan.device import resolve_device, resolve_precision, resolve_threads, working_dtype
 from medgan.errors import MedganError
 from medgan.fingerprint import code_hash
 from medgan.gans import build_gan
@@ -19,6 +19,7 @@ from medgan.randomness import derive_seed
 from medgan.training.checkpoint import Checkpoint, discard, load_checkpoint, save_checkpoint
 from medgan.training.ema import Ema
 from medgan.training.finite import Finite
+from medgan.training.processes import check_shareable, shared, world
 from medgan.training.transfer import initial_networks, start_from
 
 Row = dict[str, float]
@@ -45,7 +46,12 @@ class State:
         if (initial := initial_networks(config.init_from)) is not None:
             fresh = start_from(self.gan, initial)
             print(f"networks of {config.init_from.name}, step {initial.step}; fresh: {', '.join(fresh) or 'none'}")
-        self.gan.to(memory_format=torch.channels_last)
+        self.precision, self.device = resolve_precision(config.precision), resolve_device()
+        if (processes := world().size) > 1:
+            check_shareable(self.gan, gan_config.batch, processes)
+            self.gan = nn.SyncBatchNorm.convert_sync_batchnorm(self.gan)  # type: ignore[no-untyped-call]
+        self.dtype = working_dtype(self.precision)
+        self.gan.to(self.device, self.dtype).to(memory_format=torch.channels_last)
         self.ema = Ema(self.gan.generators, gan_config.ema)
         self.base_lr = {"generator": gan_config.lr, "discriminator": gan_config.lr * gan_config.discriminator_lr_ratio}
         self.weights = {
@@ -57,6 +63,8 @@ class State:
             for side, weights in self.weights.items()
             if weights
         }
+        self.discriminator_losses = shared(self.gan.discriminators, self.gan.discriminator_losses)
+        self.generator_losses = shared(self.gan.generators, self.gan.generator_losses)
         self.step, self.rows, self.best, self.finite = 0, list[Row](), Best(), Finite()
 
     def set_learning_rates(self) -> None:
@@ -70,7 +78,7 @@ class State:
     def identity(self) -> dict[str, Any]:
         return {
             "code": code_hash(),
-            "precision": resolve_precision(self.config.precision),
+            "precision": self.precision,
             "threads": resolve_threads(self.config.threads),
         }
 
@@ -85,13 +93,14 @@ class State:
                 tensors |= {f"{name}.{index}.{key}": value for key, value in kept.items()}
         best = {"score": self.best.score, "step": self.best.step, "weights": self.best.weights}
         meta = {"identity": self.identity(), "steps": self.config.steps, "rows": self.rows, "best": best}
+        meta["processes"] = world().size
         # clone: a tensor that two names share (best and ema at an evaluation) cannot be saved twice.
-        saved = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+        saved = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
         save_checkpoint(directory, Checkpoint(self.step, saved, meta))
 
     def restore(self, directory: Path) -> int:
-        """Steps already done: 0 after a fresh start."""
-        if self.config.restart:
+        """Steps already done: 0 after a fresh start. Where processes share the batch, the first one comes first."""
+        if self.config.restart and world().first:
             discard(directory)
         checkpoint = load_checkpoint(directory)
         if checkpoint is None:
@@ -102,6 +111,8 @@ class State:
             print("a finished training of other code, precision or threads was found: starting anew")
             discard(directory)
             return 0
+        if (then_processes := checkpoint.meta["processes"]) != world().size:
+            print(f"goes on with {world().size} processes after {then_processes}: the same batches, other rounding")
         if differing:
             raise MedganError(
                 f"an unfinished training (step {checkpoint.step} of {self.config.steps}) differs in "
@@ -116,7 +127,7 @@ class State:
                 index, value = key.split(".", 1)
                 weight = optimizer.param_groups[0]["params"][int(index)]
                 # Fused Adam walks raw memory: moments need the layout of their weight, which a file loses.
-                moment = tensor if value == "step" else torch.empty_like(weight).copy_(tensor)
+                moment = tensor.to(self.device) if value == "step" else torch.empty_like(weight).copy_(tensor)
                 state.setdefault(int(index), {})[value] = moment
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
         self.best = Best(**checkpoint.meta["best"], tensors=part.get("best", {}))

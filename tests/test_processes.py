@@ -1,0 +1,116 @@
+"""Two processes on one batch train what one trains; what they cannot share is refused."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from test_kills import TRAINING
+
+from medgan.config import Config
+from medgan.data.loader import Batches
+from medgan.data.store import Prepared
+from medgan.errors import MedganError
+from medgan.gans import build_gan
+from medgan.randomness import StepRandomness
+from medgan.training.checkpoint import load_checkpoint
+from medgan.training.processes import check_shareable
+
+ROOT = Path(__file__).parents[1]
+# Without batch norm; penalties and instance noise are on.
+VALUES: dict[str, Any] = {
+    "gan.model": {"name": "transformer", "latent_dim": 8, "width": 32, "blocks": 1, "embedding_dim": 4},
+    "gan.batch": 8,
+    "gan.lr": 0.001,
+    "gan.penalty_every": 2,
+    "gan.instance_noise": 0.1,
+    "train.precision": "fp64",
+    "train.steps": 20,
+    "train.checkpoint_every": 10,
+    "train.evaluations": 2,
+}
+SHARED = TRAINING.replace("trained = fit(", "with joined():\n  trained = fit(").replace(
+    "from medgan.training.loop", "from medgan.training.processes import joined\nfrom medgan.training.loop"
+)
+
+
+def trained(folder: Path, name: str, prepared: Prepared, config: Config, processes: int) -> str:
+    """Train in a folder of this name with so many processes; returns what the first one printed."""
+    (folder / "config.json").write_text(json.dumps(config.model_dump(mode="json", by_alias=True)))
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    images = Path(prepared.images.filename).parent  # type: ignore[attr-defined]
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-W", "ignore", "-c", SHARED, str(images), name],
+            cwd=folder,
+            env={**os.environ, **own, "WORLD_SIZE": str(processes), "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for rank in range(processes)
+    ]
+    ended = [process.communicate(timeout=200) for process in started]
+    assert all(process.returncode == 0 for process in started), "\n".join(err for _, err in ended)
+    return ended[0][0]
+
+
+def difference(one: Path, other: Path) -> float:
+    """Largest difference of any tensor of two newest checkpoints, which must have the same step."""
+    first, second = load_checkpoint(one), load_checkpoint(other)
+    assert first is not None and second is not None and first.step == second.step
+    assert first.tensors.keys() == second.tensors.keys()
+    return max(float((first.tensors[n].double() - second.tensors[n].double()).abs().max()) for n in first.tensors)
+
+
+@pytest.mark.slow
+def test_two_processes_end_where_one_ends(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    whole = config.override(VALUES)
+    trained(tmp_path, "one", prepared, whole, 1)
+    trained(tmp_path, "two", prepared, whole, 2)
+    assert difference(tmp_path / "one", tmp_path / "two") <= 1e-10
+    # Two begin, one goes on: steps 11 to 20.
+    (tmp_path / "mixed").mkdir()
+    (early,) = (path for path in (tmp_path / "two").glob("*.checkpoint") if "00010" in path.name)
+    (tmp_path / "mixed" / early.name).write_bytes(early.read_bytes())
+    said = trained(tmp_path, "mixed", prepared, whole, 1)
+    assert "goes on with 1 processes after 2" in said and "resumed from 10" in said
+    assert difference(tmp_path / "one", tmp_path / "mixed") <= 1e-10
+
+
+def test_processes_share_the_rows_of_a_batch(prepared: Prepared) -> None:
+    whole = Batches(prepared, "train", batch=8, seed=1).at(3).image
+    parts = [Batches(prepared, "train", batch=8, seed=1, rank=rank, size=2).at(3).image for rank in (0, 1)]
+    assert torch.equal(torch.stack(parts, dim=1).flatten(0, 1), whole)
+
+
+def test_processes_share_the_rows_of_z_and_nothing_else() -> None:
+    whole = StepRandomness(1, 2).normal("z", 6, 3)
+    sharers = [StepRandomness(1, 2, rank, 2) for rank in (0, 1)]
+    parts = [randomness.normal("z", 3, 3) for randomness in sharers]
+    assert torch.equal(torch.stack(parts, dim=1).flatten(0, 1), whole)
+    own = [torch.rand(2, generator=randomness.generator("augment")) for randomness in sharers]
+    assert not torch.equal(*own)
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        ({"gan.batch": 7}, "gan.batch: 7 cannot be shared by 2 processes"),
+        ({}, "2 processes on processors would each norm their own rows"),
+    ],
+)
+def test_what_cannot_be_shared_is_a_sentence(
+    config: Config, prepared: Prepared, values: dict[str, Any], says: str
+) -> None:
+    changed = config.override(values).gan
+    with pytest.raises(MedganError, match=says):
+        check_shareable(build_gan(changed, prepared.spec), changed.batch, 2)
