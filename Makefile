@@ -5,7 +5,7 @@ export PYTHONUNBUFFERED := 1
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: repro test test-all recipes ui lock clean
+.PHONY: repro test test-all recipes bench ui lock clean
 repro: .venv/installed
 	@$(BIN)/python -m pipelines
 
@@ -21,6 +21,12 @@ test-all: .venv/installed
 # Every recipe end to end on phantoms with a small budget: one table, one MLflow experiment.
 recipes: .venv/installed
 	@$(BIN)/python -m benchmarks.recipes
+
+# How fast and how dependable the training loop is: throughput, resume, quality at equal CPU time.
+bench: .venv/installed
+	$(BIN)/python -m benchmarks.throughput
+	$(BIN)/python -m benchmarks.resume
+	$(BIN)/python -m benchmarks.quality_per_second
 
 ui: .venv/installed
 	@$(BIN)/medgan ui

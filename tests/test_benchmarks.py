@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 
-from benchmarks import judging, recipes
+from benchmarks import judging, recipes, textbook
 from benchmarks.judging import Subject, configuration, identity, judge, open_subject, train
 from benchmarks.tables import cpu_seconds, write_table
 from benchmarks.translation import PUBLISHED, RECOMMENDED
@@ -58,6 +59,22 @@ def test_another_protocol_is_another_row(config: Config, subject: Subject) -> No
         for changes in ({}, {"evaluate.bootstrap": 6}, {"evaluate.n": 101}, {"gan.lr": 0.1}, {"seed": 1})
     }
     assert len(keys) == 5
+
+
+def test_the_textbook_learns_from_the_training_images_alone(
+    subject: Subject, monkeypatch: pytest.MonkeyPatch, work: Path
+) -> None:
+    monkeypatch.setattr(textbook, "WORK", work)
+    monkeypatch.setattr(textbook, "BATCH", 16)
+    folder = textbook.image_folder(subject.prepared)
+    assert len(list(folder.glob("*/*.png"))) == len(subject.prepared.indices("train"))
+    assert {path.name for path in folder.iterdir()} == set(subject.prepared.label_names)
+    training = textbook.Textbook(folder, subject.prepared.spec, seed=0)
+    before = [weight.clone() for weight in training.generator.parameters()]
+    losses = [training.step() for _ in range(2)]
+    assert all(0 < value < 20 for pair in losses for value in pair)
+    assert any(not torch.equal(a, b) for a, b in zip(before, training.generator.parameters(), strict=True))
+    assert training.images(5).shape == (5, 1, 16, 16)
 
 
 def test_translation_compares_recipes_of_the_same_subjects() -> None:

@@ -197,14 +197,14 @@ def test_restart_discards_what_is_there(config: Config, prepared: Prepared, tmp_
 def test_a_loss_that_is_not_finite_ends_it_and_is_not_saved(
     config: Config, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
-    taken, original = [0], loop._step
+    taken, original = [0], loop.step
 
     def spoilt(*arguments: Any) -> dict[str, torch.Tensor]:
         values = original(*arguments)
         taken[0] += 1
         return values | {"loss/generator": torch.tensor(math.inf if taken[0] >= 3 else 1.0)}
 
-    monkeypatch.setattr(loop, "_step", spoilt)
+    monkeypatch.setattr(loop, "step", spoilt)
     with pytest.raises(DivergedError, match="loss/generator is not finite") as caught:
         train(config, prepared, tmp_path, train__steps=steps)
     assert "gan.lr" in str(caught.value)
@@ -215,7 +215,7 @@ def test_a_loss_that_is_not_finite_ends_it_and_is_not_saved(
 def test_spoilt_weights_are_not_saved_although_the_losses_were_finite(
     config: Config, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = loop._step
+    original = loop.step
 
     def spoilt(running: State, *arguments: Any) -> dict[str, torch.Tensor]:
         values = original(running, *arguments)
@@ -223,7 +223,7 @@ def test_spoilt_weights_are_not_saved_although_the_losses_were_finite(
             next(running.gan.generators.parameters()).data[0] = torch.nan
         return {name: torch.zeros(()) for name in values}
 
-    monkeypatch.setattr(loop, "_step", spoilt)
+    monkeypatch.setattr(loop, "step", spoilt)
     with pytest.raises(DivergedError, match=r"step 4: generators\.generator\.\S+ is not finite"):
         train(config, prepared, tmp_path, train__evaluations=1)
     checkpoint = load_checkpoint(tmp_path)
@@ -292,7 +292,7 @@ def stepped(config: Config, prepared: Prepared, steps: int, *, still: bool = Fal
         current.base_lr["generator"] = 0.0
     batches = Batches(prepared, "train", batch=changed.gan.batch, seed=0)
     for _ in range(steps):
-        loop._step(current, batches)
+        loop.step(current, batches)
         current.step += 1
     return current
 
@@ -399,7 +399,7 @@ def test_the_discriminator_learns_under_any_loss(config: Config, prepared: Prepa
     batches = Batches(prepared, "train", batch=16, seed=0)
     losses = []
     for _ in range(40):
-        losses.append(float(loop._step(current, batches)["loss/discriminator"]))
+        losses.append(float(loop.step(current, batches)["loss/discriminator"]))
         current.step += 1
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
 

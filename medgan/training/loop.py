@@ -113,7 +113,7 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
         _save_samples(state, judge, directory)
     with stop_requested() as stopping:
         while state.step < steps:
-            values = _step(state, batches)
+            values = step(state, batches)
             state.step += 1
             listener.on_step(state.step)
             evaluated = state.step in evaluations
@@ -146,7 +146,7 @@ def _log_every(state: State) -> int:
     return 1 if every <= 1 else math.ceil(every / penalty) * penalty
 
 
-def _step(state: State, batches: Batches) -> dict[str, Tensor]:
+def step(state: State, batches: Batches) -> dict[str, Tensor]:
     """One update of the generator after its discriminator's, the last on the same fakes; returns what to log."""
     gan, count, here = state.gan, state.gan_config.discriminator_steps, world()
     gan.set_progress(state.step / state.config.steps)

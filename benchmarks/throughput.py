@@ -1,0 +1,146 @@
+"""Images a second of one 64x64 DCGAN: the textbook loop, ours in fp32, ours in auto -> results/throughput.*.
+
+    python -m benchmarks.throughput [ROUNDS]         # some 5 minutes
+
+nz 100, ngf = ndf = 64, batch 128, phantoms. The three take turns in one process, a few steps each a round, so that
+whatever else the machine does hits all alike; ratios are medians over rounds of the ratio within a round.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from statistics import median
+from typing import Any
+
+import torch
+
+from benchmarks.judging import WORK, configuration
+from benchmarks.tables import RESULTS
+from benchmarks.textbook import BATCH, RECIPE, Textbook, endless, image_folder
+from medgan.config import Config
+from medgan.costs import costs
+from medgan.data.loader import Batches
+from medgan.data.prepare import prepare
+from medgan.data.spec import ImageSpec
+from medgan.data.store import Prepared, open_prepared
+from medgan.device import resolve_precision, use_threads
+from medgan.fingerprint import code_hash
+from medgan.training.loop import step
+from medgan.training.state import State
+
+STEPS = 3
+WAYS = ("textbook", "ours, fp32", "ours, auto")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rounds", type=int, nargs="?", default=9, help="9 unless told")
+    rounds: int = parser.parse_args().rounds
+    use_threads(1)
+    config = configuration(RECIPE, changes={"data.options.count": 4000})
+    prepared = _prepared(config)
+    training = Textbook(image_folder(prepared), prepared.spec, seed=0)
+    ways: dict[str, Callable[[], Any]] = {
+        "textbook": training.step,
+        "ours, fp32": _ours(config.override({"train.precision": "fp32"}), prepared),
+        "ours, auto": _ours(config, prepared),
+    }
+    for take in ways.values():
+        take()
+    speeds: dict[str, list[float]] = {name: [] for name in ways}
+    for number in range(rounds):
+        for name, take in ways.items():
+            speeds[name].append(STEPS * BATCH / _seconds(take, STEPS))
+        print(
+            f"round {number + 1}/{rounds}: " + ", ".join(f"{name} {speeds[name][-1]:.0f}/s" for name in WAYS),
+            flush=True,
+        )
+    _write(config, prepared, speeds, _loading(prepared))
+
+
+def _prepared(config: Config) -> Prepared:
+    folder = WORK / f"throughput-{code_hash(('data',))}"
+    return open_prepared(folder) if (folder / "spec.json").exists() else prepare(config.data, folder, seed=0)
+
+
+def _ours(config: Config, prepared: Prepared) -> Callable[[], Any]:
+    state = State(config.gan, config.train.model_copy(update={"steps": 10_000}), prepared.spec, seed=0)
+    batches = Batches(prepared, "train", batch=BATCH, seed=0)
+
+    def take() -> None:
+        step(state, batches)
+        state.step += 1
+
+    return take
+
+
+def _seconds(take: Callable[[], Any], times: int) -> float:
+    before = time.perf_counter()
+    for _ in range(times):
+        take()
+    return time.perf_counter() - before
+
+
+def _loading(prepared: Prepared) -> dict[str, float]:
+    """Images a second of the batches alone."""
+    theirs, ours = endless(image_folder(prepared)), Batches(prepared, "train", batch=BATCH, seed=0)
+    numbers: Iterator[int] = iter(range(10**9))
+    loads: dict[str, Callable[[], Any]] = {"ImageFolder": lambda: next(theirs), "store": lambda: ours.at(next(numbers))}
+    found = {}
+    for name, load in loads.items():
+        load()
+        found[name] = median(10 * BATCH / _seconds(load, 10) for _ in range(5))
+    return found
+
+
+def _peak(dtype: torch.dtype) -> float:
+    """Multiply-adds a second of one thread at its best: square matrices."""
+    a, b = torch.randn(2, 2048, 2048).to(dtype).unbind(0)
+    torch.mm(a, b)
+    return 2048**3 / min(_seconds(lambda: torch.mm(a, b), 1) for _ in range(7))
+
+
+def _write(config: Config, prepared: Prepared, speeds: dict[str, list[float]], loading: dict[str, float]) -> None:
+    ratios = {name: median(a / b for a, b in zip(speeds[name], speeds["textbook"], strict=True)) for name in WAYS}
+    middle = {name: median(speeds[name]) for name in WAYS}
+    spec = ImageSpec(prepared.spec.size, prepared.spec.channels)
+    work = costs(config.gan, spec).step
+    precision = resolve_precision("auto")
+    peaks = {"fp32": _peak(torch.float32), "bf16": _peak(torch.bfloat16)}
+    used = {"ours, fp32": "fp32", "ours, auto": precision}
+    shares = {name: middle[name] * work / peaks[kind] for name, kind in used.items()}
+    whole = {
+        "images_per_second": speeds,
+        "ratios": ratios,
+        "loading": loading,
+        "precision": precision,
+        "multiply_adds_per_image": work,
+        "peak_multiply_adds_per_second": peaks,
+        "share_of_peak": shares,
+    }
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / "throughput.json").write_text(json.dumps(whole, indent=2) + "\n")
+    lines = [
+        "# Throughput of one 64x64 DCGAN (nz 100, ngf = ndf = 64, batch 128)",
+        "",
+        f"`python -m benchmarks.throughput`: one thread of a CPU, medians of {len(speeds['textbook'])} rounds in one "
+        f"process; auto is {precision} here. A step of ours costs {work / 1e6:,.0f} M multiply-adds an image; square "
+        f"matrices reach {peaks['fp32'] / 1e9:.0f} G a second in fp32 and {peaks['bf16'] / 1e9:.0f} G in bf16.",
+        "",
+        "| loop | images/s | against the textbook | share of the peak |",
+        "| --- | --- | --- | --- |",
+        *(
+            f"| {name} | {middle[name]:.0f} | {ratios[name]:.2f} | {f'{shares[name]:.0%}' if name in shares else ''} |"
+            for name in WAYS
+        ),
+        "",
+        f"Batches alone: {loading['store']:,.0f} images/s from the store, {loading['ImageFolder']:,.0f} from "
+        f"ImageFolder ({loading['store'] / loading['ImageFolder']:.0f} times).",
+    ]
+    (RESULTS / "throughput.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
