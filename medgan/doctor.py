@@ -38,7 +38,7 @@ def findings(here: Path) -> Iterator[Finding]:
 
 
 def _params(root: Path) -> Iterator[Finding]:
-    from medgan.device import resolve_precision, resolve_threads
+    from medgan.device import resolve_device, resolve_precision, resolve_threads
 
     try:
         config = load_config(root / "params.yaml")
@@ -46,7 +46,9 @@ def _params(root: Path) -> Iterator[Finding]:
         yield Finding("params.yaml", str(error), good=False)
         return
     precision, threads = resolve_precision(config.train.precision), resolve_threads(config.train.threads)
-    yield Finding("device", f"cpu, {precision} (train.precision: {config.train.precision}), {threads} thread(s)")
+    yield Finding(
+        "device", f"{resolve_device()}, {precision} (train.precision: {config.train.precision}), {threads} thread(s)"
+    )
     yield Finding("data", f"{config.data.name}: source {config.data.source} from {config.data.raw}")
 
 
