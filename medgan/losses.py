@@ -45,4 +45,5 @@ def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     logits (B, ...) computed from images (B, C, H, W), which must require a gradient.
     """
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
-    return 0.5 * gradient.square().sum(dim=(1, 2, 3)).mean()
+    wide = gradient.to(torch.promote_types(gradient.dtype, torch.float32))
+    return 0.5 * wide.square().sum(dim=(1, 2, 3)).mean()
