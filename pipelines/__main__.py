@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console
@@ -16,31 +17,48 @@ from medgan.console import run
 from medgan.errors import MedganError
 from pipelines import EXPORT, METRICS, REGISTRY, SEARCH
 
+_DVC = (sys.executable, "-m", "dvc")
+
 
 def main() -> None:
-    if _dvc("status", "-q", "dvc.yaml", quiet=True):
+    if _dvc("status", "-q", "dvc.yaml"):
         # Imported only now: torch takes seconds, which a repeated `make repro` must not.
         from pipelines.preflight import preflight  # noqa: PLC0415
 
         preflight()
-        # Ctrl-C reaches the stage too, which saves and stops; `run` would kill DVC before that.
-        interrupted = signal.signal(signal.SIGINT, lambda *_: None)
-        code = _dvc("repro")
-        signal.signal(signal.SIGINT, interrupted)
-        if code:
+        if _repro():
             # DVC removes a stage's outputs before it runs; those of the last good run come back from its cache.
-            _dvc("checkout", "-q", "--allow-missing", "dvc.yaml", quiet=True)
+            _dvc("checkout", "-q", "--allow-missing", "dvc.yaml")
             raise MedganError("the pipeline stopped, see above; the same command goes on from where it was")
     else:
         print("nothing to do: data, code and parameters are as in the last run")
     _table()
 
 
-def _dvc(*arguments: str, quiet: bool = False) -> int:
-    """Exit status of a DVC command whose stages run with this Python."""
-    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    command = [sys.executable, "-m", "dvc", *arguments]
-    return subprocess.run(command, check=False, env=environment, capture_output=quiet).returncode
+def _repro() -> int:
+    """Exit status of `dvc repro`. Ctrl-C and SIGTERM both reach it as Ctrl-C: the stage saves and stops, DVC waits."""
+    process = subprocess.Popen([*_DVC, "repro"], env=_environment(), start_new_session=True)
+
+    def stop(*_: object) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGINT)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return process.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _dvc(*arguments: str) -> int:
+    """Exit status of a DVC command, of which nothing is shown."""
+    return subprocess.run([*_DVC, *arguments], check=False, env=_environment(), capture_output=True).returncode
+
+
+def _environment() -> dict[str, str]:
+    """Stages run with this Python."""
+    return {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def _table() -> None:
