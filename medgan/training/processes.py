@@ -1,6 +1,7 @@
 """Several processes on one batch (`torchrun`): each takes its rows, and gradients are averaged between them."""
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ def world() -> World:
 def joined() -> Iterator[World]:
     """Meet the processes that torchrun started, for as long as the context lasts; alone without it."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        # Of weights of one channel, whose layout has two names.
+        warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=_PATIENCE)
     try:
         yield world()
