@@ -194,9 +194,21 @@ def _test(prepared: Prepared, config: Config) -> NDArray[np.int64]:
 
 
 def _affordable_steps(config: Config, subject: Subject, cpu_seconds: float) -> int:
-    """From two short trainings: a step and an evaluation are what their difference and their rest say."""
+    """From short trainings: a step and an evaluation are what their differences and their rest say.
+
+    The last one takes a twentieth of the budget, because the first steps of a process say too little.
+    """
     period = config.gan.penalty_every
     short, long = 2 * period, 2 * period + 2 * period * math.ceil(16 / period)
+    step, evaluation = _costs(config, subject, short, long)
+    longer = period * math.ceil(0.05 * cpu_seconds / step / period)
+    if longer > 2 * long:
+        step, evaluation = _costs(config, subject, short, longer)
+    return max(1, int((0.97 * cpu_seconds - config.train.evaluations * evaluation) / step))
+
+
+def _costs(config: Config, subject: Subject, short: int, long: int) -> tuple[float, float]:
+    """CPU seconds of a step and of an evaluation."""
     costs = []
     scorer = validation_judge(subject.prepared, subject.extractor, config.train.n, config.seed, config.train.score)
     for steps in (short, long):
@@ -206,5 +218,4 @@ def _affordable_steps(config: Config, subject: Subject, cpu_seconds: float) -> i
             fit(config.gan, brief, subject.prepared, seed=config.seed, judge=scorer, directory=Path(folder))
             costs.append(time.process_time() - before)
     step = (costs[1] - costs[0]) / (long - short)
-    evaluation = max(0.0, costs[0] - short * step)
-    return max(1, int((0.97 * cpu_seconds - config.train.evaluations * evaluation) / step))
+    return step, max(0.0, costs[0] - short * step)
