@@ -124,7 +124,7 @@ def _write(rows: Sequence[Row]) -> None:
     for recipe, group in groups.items():
         standard = [row.metrics["quality"]["standard"] for row in group]
         cells = [_spread([figures[key] for figures in standard], digits) for key, digits in _STANDARD_DIGITS]
-        back = [row.metrics["reverse"]["quality"]["mae"] for row in group if "reverse" in row.metrics]
+        back = [row.metrics["reverse"]["quality"]["published"]["mae"] for row in group if "reverse" in row.metrics]
         lines.append(f"| {recipe} | {' | '.join(cells)} | {_spread(back, 4) if back else ''} |")
     (RESULTS / "translation.md").write_text("\n".join(lines) + "\n")
     print("\n".join(lines))

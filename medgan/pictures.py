@@ -1,6 +1,7 @@
 """Grids of images for people to look at; numpy and Pillow only."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,12 @@ def grid(images: NDArray[np.uint8], *, columns: int) -> NDArray[np.uint8]:
         canvas[top : top + height, left : left + width] = image
     factor = max(1, min(4, _LARGEST_SIDE // max(canvas.shape[:2])))
     return canvas.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def below(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    """Pictures (H, W, 1 or 3) of one width, each below the one before; grey ones as RGB where another has colour."""
+    channels = max(picture.shape[2] for picture in pictures)
+    return np.concatenate([np.broadcast_to(picture, (*picture.shape[:2], channels)) for picture in pictures])
 
 
 def save_image(path: Path, image: NDArray[np.uint8]) -> None:

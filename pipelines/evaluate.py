@@ -3,13 +3,11 @@
 import json
 import shutil
 
-import numpy as np
-
 from medgan.config import load_config
 from medgan.console import run
 from medgan.data.store import open_prepared
 from medgan.device import use_threads
-from medgan.pictures import grid, save_image
+from medgan.pictures import below, grid, save_image
 from medgan.training.drawing import GRID_COLUMNS, sample_grid
 from medgan.training.result import load_generators
 from pipelines import METRICS, PARAMS, PREPARED, REPORTS, TRAIN
@@ -33,7 +31,7 @@ def main() -> None:
         samples.append(sample_grid(back, generators, pictured(reverse, "test")))
 
     shutil.rmtree(REPORTS, ignore_errors=True)
-    save_image(REPORTS / "samples.png", np.concatenate(samples))
+    save_image(REPORTS / "samples.png", below(samples))
     save_image(REPORTS / "real.png", grid(prepared.pictures(shown(prepared, "test")), columns=GRID_COLUMNS))
     METRICS.write_text(json.dumps(metrics, indent=2) + "\n")
     store = open_store(config.data.name)

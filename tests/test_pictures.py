@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medgan.errors import MedganError
-from medgan.pictures import by_class, read_mask
+from medgan.pictures import below, by_class, read_mask
 
 PLANE: NDArray[np.uint8] = np.array([[0, 1, 0], [0, 7, 255]], np.uint8)
 
@@ -107,3 +107,10 @@ def test_a_class_without_images_in_a_split_has_no_row() -> None:
     """Splits are stratified by the patient's most common class: a split may lack a rare one."""
     labels, allowed = np.array([0, 1, 0]), np.array([True, False, True])
     assert by_class(labels, allowed, classes=2, columns=2) == [0, 2]
+
+
+def test_pictures_below_each_other_share_their_channels() -> None:
+    grey, colour = np.full((2, 4, 1), 7, np.uint8), np.arange(36, dtype=np.uint8).reshape(3, 4, 3)
+    both = below([grey, colour])
+    assert both.shape == (5, 4, 3) and (both[:2] == 7).all() and np.array_equal(both[2:], colour)
+    assert np.array_equal(below([grey]), grey)
