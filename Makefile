@@ -22,10 +22,11 @@ test-all: .venv/installed
 recipes: .venv/installed
 	@$(BIN)/python -m benchmarks.recipes
 
-# How fast and how dependable the training loop is: throughput, resume, quality at equal CPU time.
+# How fast and how dependable the training loop is: throughput, resume, a dead server, quality at equal CPU time.
 bench: .venv/installed
 	$(BIN)/python -m benchmarks.throughput
 	$(BIN)/python -m benchmarks.resume
+	$(BIN)/python -m benchmarks.outage
 	$(BIN)/python -m benchmarks.quality_per_second
 
 ui: .venv/installed

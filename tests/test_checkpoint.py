@@ -71,38 +71,34 @@ def test_the_newest_two_are_kept_in_order_of_steps(tmp_path: Path) -> None:
     assert same(load_checkpoint(tmp_path), made(1000))
 
 
-def size() -> int:
-    import tempfile
-
-    with tempfile.TemporaryDirectory() as folder:
-        save_checkpoint(Path(folder), made(2))
-        return next(Path(folder).iterdir()).stat().st_size
-
-
-SIZE = size()
-
-
-@pytest.mark.parametrize("length", [0, 1, 31, 32, 33, 39, 40, 41, *range(64, SIZE, SIZE // 20), SIZE - 1])
-def test_a_truncated_file_falls_back_to_the_one_before(
-    tmp_path: Path, length: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    save_checkpoint(tmp_path, made(1))
-    save_checkpoint(tmp_path, made(2))
-    newest = tmp_path / "step-00000002.checkpoint"
-    newest.write_bytes(newest.read_bytes()[:length])
-    assert same(load_checkpoint(tmp_path), made(1))
-    assert "step-00000002.checkpoint is damaged" in capsys.readouterr().out
+def test_a_hundred_truncations_fall_back_to_the_one_before(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, newest = _two(tmp_path)
+    lengths = {0, 1, 31, 32, 33, 39, 40, 41, len(whole) - 1, *range(64, len(whole), len(whole) // 95)}
+    assert len(lengths) >= 100
+    for length in lengths:
+        newest.write_bytes(whole[:length])
+        assert same(load_checkpoint(tmp_path), made(1))
+        assert "step-00000002.checkpoint is damaged" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("offset", [*range(0, 40, 8), *range(40, SIZE, SIZE // 24), SIZE - 1])
-def test_one_flipped_bit_falls_back_to_the_one_before(tmp_path: Path, offset: int) -> None:
-    save_checkpoint(tmp_path, made(1))
-    save_checkpoint(tmp_path, made(2))
-    newest = tmp_path / "step-00000002.checkpoint"
-    content = bytearray(newest.read_bytes())
-    content[offset] ^= 1 << (offset % 8)
-    newest.write_bytes(content)
-    assert same(load_checkpoint(tmp_path), made(1))
+def test_a_hundred_flipped_bits_fall_back_to_the_one_before(tmp_path: Path) -> None:
+    whole, newest = _two(tmp_path)
+    offsets = {*range(0, 40, 4), len(whole) - 1, *range(40, len(whole), len(whole) // 95)}
+    assert len(offsets) >= 100
+    for offset in offsets:
+        content = bytearray(whole)
+        content[offset] ^= 1 << (offset % 8)
+        newest.write_bytes(content)
+        assert same(load_checkpoint(tmp_path), made(1))
+
+
+def _two(folder: Path) -> tuple[bytes, Path]:
+    """Two checkpoints: the bytes and the path of the newer one."""
+    folder.mkdir(exist_ok=True)
+    save_checkpoint(folder, made(1))
+    save_checkpoint(folder, made(2))
+    newest = folder / "step-00000002.checkpoint"
+    return newest.read_bytes(), newest
 
 
 def test_two_damaged_ones_are_none(tmp_path: Path) -> None:
@@ -125,19 +121,22 @@ def files_of_at_most(size: int) -> Iterator[None]:
 
 
 def test_a_failed_write_leaves_the_old_state_alone_and_says_so(tmp_path: Path) -> None:
-    with files_of_at_most(SIZE // 2), pytest.raises(MedganError, match="File too large; there is none before it"):
-        save_checkpoint(tmp_path, made(1))
-    assert list(tmp_path.iterdir()) == []
-    save_checkpoint(tmp_path, made(1))
-    with files_of_at_most(SIZE // 2), pytest.raises(MedganError) as caught:
-        save_checkpoint(tmp_path, made(2))
+    size = len(_two(tmp_path / "whole")[0])
+    folder = tmp_path / "full"
+    folder.mkdir()
+    with files_of_at_most(size // 2), pytest.raises(MedganError, match="File too large; there is none before it"):
+        save_checkpoint(folder, made(1))
+    assert list(folder.iterdir()) == []
+    save_checkpoint(folder, made(1))
+    with files_of_at_most(size // 2), pytest.raises(MedganError) as caught:
+        save_checkpoint(folder, made(2))
     assert "the last one, step-00000001.checkpoint, is whole. Make room" in str(caught.value)
-    assert [path.name for path in tmp_path.iterdir()] == ["step-00000001.checkpoint"]
-    assert same(load_checkpoint(tmp_path), made(1))
-    (tmp_path / "file").write_bytes(b"old")
+    assert [path.name for path in folder.iterdir()] == ["step-00000001.checkpoint"]
+    assert same(load_checkpoint(folder), made(1))
+    (folder / "file").write_bytes(b"old")
     with files_of_at_most(2), pytest.raises(OSError, match="too large"):
-        write_atomically(tmp_path / "file", b"new")
-    assert (tmp_path / "file").read_bytes() == b"old"
+        write_atomically(folder / "file", b"new")
+    assert (folder / "file").read_bytes() == b"old"
 
 
 def test_what_a_kill_left_aside_is_removed(tmp_path: Path) -> None:

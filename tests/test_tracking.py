@@ -1,22 +1,18 @@
 """MLflow: whatever is sent twice is there once."""
 
-import os
-import signal
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from benchmarks.outage import free_port, served
 from medgan.runtime import OnnxGenerator
 from medgan.tracking import runs, tracking_uri
 from medgan.tracking.models import champion, crown, downloaded, log_model, register_version
@@ -299,34 +295,3 @@ def test_a_server_that_is_away_for_a_whole_training_costs_no_figure(
             assert sent == [(row["step"], row[key]) for row in ROWS if key in row]
         assert store.client.get_run(run_id).info.status == "FINISHED"
         assert len(store.client.search_runs([store.experiment_id])) == 1
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-@contextmanager
-def served(folder: Path, port: int) -> Iterator[None]:
-    """A real MLflow server on this port."""
-    uri = f"sqlite:///{folder / 'served.db'}"
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    with (folder / "server.log").open("w") as log:
-        server = subprocess.Popen(
-            [*command, "--backend-store-uri", uri, "--artifacts-destination", str(folder / "served")],
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        try:
-            deadline = time.monotonic() + 90
-            while True:
-                with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
-                    break
-                assert server.poll() is None and time.monotonic() < deadline, (folder / "server.log").read_text()
-                time.sleep(0.2)
-            yield
-        finally:
-            os.killpg(server.pid, signal.SIGKILL)
-            server.wait()

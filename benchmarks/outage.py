@@ -1,0 +1,186 @@
+"""What a dead MLflow server costs a training, in time and in figures -> results/outage.*.
+
+    python -m benchmarks.outage [ROUNDS]             # some 9 minutes
+
+The same training, by turns with a server that answers and with one that is killed before its first step and comes back
+after its last. A training step and what it logs are real, its checkpoints closer together than anyone's.
+"""
+
+import argparse
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+from typing import Any
+from unittest.mock import patch
+from urllib.request import urlopen
+
+import numpy as np
+
+from benchmarks.judging import configuration
+from benchmarks.tables import RESULTS
+from medgan.config import Config
+from medgan.data.loader import conditions
+from medgan.data.prepare import prepare
+from medgan.data.store import Prepared
+from medgan.device import use_threads
+from medgan.tracking.runs import Store, store_at
+from medgan.training.loop import Judge, Listener, fit
+from medgan.training.state import Row as Logged
+from pipelines.recording import Recorder
+
+RECIPE = "dcgan-published"
+SMALL: dict[str, Any] = {
+    "data.size": 32,
+    "data.options.count": 600,
+    "gan.batch": 32,
+    "train.steps": 300,
+    "train.evaluations": 2,
+    "train.checkpoint_every": 10,
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One training. seconds: a step, saving and all. expected, present, doubled: points of its figures in the store."""
+
+    server: str
+    seconds: float
+    expected: int
+    present: int
+    doubled: int
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rounds", type=int, nargs="?", default=5, help="5 unless told")
+    rounds: int = parser.parse_args().rounds
+    use_threads(1)
+    config = configuration(RECIPE, changes=SMALL)
+    rows = []
+    with TemporaryDirectory() as folder:
+        prepared = prepare(config.data, Path(folder) / "prepared", seed=0)
+        for number in range(rounds):
+            for server in ("answers", "is dead"):
+                place = Path(folder) / f"{number}-{server}"
+                place.mkdir()
+                rows.append(_trained(config, prepared, place, server))
+                print(f"round {number + 1}/{rounds}: {rows[-1]}", flush=True)
+    _write(rows)
+
+
+def _trained(config: Config, prepared: Prepared, place: Path, server: str) -> Row:
+    port = free_port()
+    with patch.dict(os.environ, {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}):
+
+        def opened() -> tuple[Store, str]:
+            store = store_at(place, "outage")
+            return store, store.run("outage", "outage", params={}, tags={})
+
+        if server == "answers":
+            with served(place, port):
+                recorder = Recorder(opened)
+                rows, seconds = _timed(config, prepared, place, recorder)
+                recorder.complete(rows, place / "train" / "samples")
+                return Row(server, seconds, *_points(*opened(), rows))
+        recorder = Recorder(opened)
+        with served(place, port):
+            opened()
+        rows, seconds = _timed(config, prepared, place, recorder)
+        with served(place, port):
+            recorder.complete(rows, place / "train" / "samples")
+            return Row(server, seconds, *_points(*opened(), rows))
+
+
+def _timed(config: Config, prepared: Prepared, place: Path, recorder: Recorder) -> tuple[list[Logged], float]:
+    """The rows of a training, and the seconds that a step took, those that saved a checkpoint included."""
+    times: list[float] = []
+    listener = Listener(on_step=lambda step: times.append(time.perf_counter()), on_checkpoint=recorder)
+    given = conditions(prepared, np.arange(16))
+    judge = Judge(16, given, lambda images: float(images.mean()), given)
+    trained = fit(config.gan, config.train, prepared, seed=0, judge=judge, directory=place / "train", listener=listener)
+    return trained.rows, (times[-1] - times[0]) / (len(times) - 1)
+
+
+def _points(store: Store, run_id: str, rows: list[Logged]) -> tuple[int, int, int]:
+    """Points that the rows hold, those of them that the store has with their value, and those that it has twice."""
+    wanted = {(key, int(row["step"])): row[key] for row in rows for key in row if key not in ("step", "time")}
+    found: list[tuple[str, int, float]] = [
+        (key, point.step, point.value)
+        for key in {key for key, _ in wanted}
+        for point in store.client.get_metric_history(run_id, key)
+    ]
+    held = {(key, step) for key, step, value in found if wanted.get((key, step)) == value}
+    return len(wanted), len(held), len(found) - len({(key, step) for key, step, _ in found})
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def served(folder: Path, port: int) -> Iterator[None]:
+    """A real MLflow server on this port, killed at the end; the next one on the same folder has what it had."""
+    uri = f"sqlite:///{folder / 'served.db'}"
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    with (folder / "server.log").open("w") as log:
+        server = subprocess.Popen(
+            [*command, "--backend-store-uri", uri, "--artifacts-destination", str(folder / "served")],
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        try:
+            deadline = time.monotonic() + 90
+            while True:
+                with suppress(OSError), urlopen(f"http://127.0.0.1:{port}/health", timeout=2):
+                    break
+                if server.poll() is not None or time.monotonic() > deadline:
+                    sys.exit(f"the MLflow server did not start:\n{(folder / 'server.log').read_text()}")
+                time.sleep(0.2)
+            yield
+        finally:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
+
+
+def _write(rows: list[Row]) -> None:
+    alive, dead = ([row for row in rows if row.server == server] for server in ("answers", "is dead"))
+    ratio = median(b.seconds / a.seconds for a, b in zip(alive, dead, strict=True))
+    RESULTS.mkdir(exist_ok=True)
+    whole = {"ratio": ratio, "rows": [asdict(row) for row in rows]}
+    (RESULTS / "outage.json").write_text(json.dumps(whole, indent=2) + "\n")
+    lines = [
+        "# An MLflow server that is dead for a whole training",
+        "",
+        f"`python -m benchmarks.outage`: {SMALL['train.steps']} steps of recipe {RECIPE} at {SMALL['data.size']} "
+        f"pixels, a checkpoint every {SMALL['train.checkpoint_every']}, by turns with a server that answers and one "
+        f"that is killed before the first step and back after the last. A step takes {ratio:.3f} times as long without "
+        f"it (median of {len(dead)} pairs).",
+        "",
+        "| server | trainings | a step | figures logged | present afterwards | twice |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| {kind[0].server} | {len(kind)} | {1000 * median(row.seconds for row in kind):.1f} ms "
+            f"| {sum(row.expected for row in kind):,} | {sum(row.present for row in kind):,} "
+            f"| {sum(row.doubled for row in kind)} |"
+            for kind in (alive, dead)
+        ),
+    ]
+    (RESULTS / "outage.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+if __name__ == "__main__":
+    main()
