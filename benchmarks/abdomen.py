@@ -6,7 +6,7 @@ python -m benchmarks.abdomen            # some 25 minutes; `medgan data medical-
 from typing import Any
 
 from benchmarks.judging import configuration, judge, open_subject
-from benchmarks.tables import RESULTS, cpu_seconds, write_table
+from benchmarks.tables import cpu_seconds, write_table
 
 ABDOMEN: dict[str, Any] = {
     "data.name": "abdomen-ct",
@@ -27,7 +27,7 @@ def main() -> None:
         subject = open_subject(config)
         rows.append(judge(name, config, subject, cpu_seconds=seconds))
     title = f"AbdomenCT alone at 64x64, {seconds:.0f} CPU seconds each"
-    write_table(title, rows, subject, RESULTS / "abdomen", pictures=True)
+    write_table("abdomen", title, rows, subject, pictures=True)
 
 
 if __name__ == "__main__":

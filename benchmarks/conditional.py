@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.judging import ROOT, configuration, judge, open_subject
-from benchmarks.tables import RESULTS, cpu_seconds, write_table
+from benchmarks.tables import cpu_seconds, write_table
 from medgan.pictures import save_image
 
 BUDGET = {"train.evaluations": 4, "train.n": 1500, "evaluate.n": 1500}
@@ -27,7 +27,7 @@ def main() -> None:
     gap = np.full_like(pictures[0][:, :24], 255)
     save_image(ROOT / "docs" / "conditional.png", np.concatenate([pictures[0], gap, pictures[1]], axis=1))
     title = f"GAN and conditional GAN as published at 32x32, ten kinds of phantom, {seconds:.0f} CPU seconds each"
-    write_table(title, rows, subject, RESULTS / "conditional")
+    write_table("conditional", title, rows, subject)
 
 
 if __name__ == "__main__":

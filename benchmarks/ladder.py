@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from benchmarks.judging import configuration, judge, open_subject
-from benchmarks.tables import RESULTS, cpu_seconds, write_table
+from benchmarks.tables import cpu_seconds, write_table
 
 BASE: dict[str, Any] = {"gan.model.width": 32, "gan.model.max_width": 256, "train.evaluations": 3, "train.n": 2000}
 # (name, what differs from the base, times the CPU time)
@@ -39,7 +39,7 @@ def main() -> None:
         subject = open_subject(config)
         rows.append(judge(name, config, subject, cpu_seconds=times * seconds))
     title = f"Published DCGAN (width 32), one change at a time: Medical MNIST 64x64, {seconds:.0f} CPU seconds a row"
-    write_table(title, rows, subject, RESULTS / "ladder")
+    write_table("ladder", title, rows, subject)
 
 
 if __name__ == "__main__":

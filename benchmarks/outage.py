@@ -6,8 +6,6 @@ The same training, by turns with a server that answers and with one that is kill
 after its last. A training step and what it logs are real, its checkpoints closer together than anyone's.
 """
 
-import argparse
-import json
 import os
 import signal
 import socket
@@ -27,7 +25,7 @@ from urllib.request import urlopen
 import numpy as np
 
 from benchmarks.judging import configuration
-from benchmarks.tables import RESULTS
+from benchmarks.tables import rounds, save
 from medgan.config import Config
 from medgan.data.loader import conditions
 from medgan.data.prepare import prepare
@@ -61,20 +59,18 @@ class Row:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rounds", type=int, nargs="?", default=5, help="5 unless told")
-    rounds: int = parser.parse_args().rounds
+    turns = rounds(__doc__, default=5)
     use_threads(1)
     config = configuration(RECIPE, changes=SMALL)
     rows = []
     with TemporaryDirectory() as folder:
         prepared = prepare(config.data, Path(folder) / "prepared", seed=0)
-        for number in range(rounds):
+        for number in range(turns):
             for server in ("answers", "is dead"):
                 place = Path(folder) / f"{number}-{server}"
                 place.mkdir()
                 rows.append(_trained(config, prepared, place, server))
-                print(f"round {number + 1}/{rounds}: {rows[-1]}", flush=True)
+                print(f"round {number + 1}/{turns}: {rows[-1]}", flush=True)
     _write(rows)
 
 
@@ -158,9 +154,6 @@ def served(folder: Path, port: int) -> Iterator[None]:
 def _write(rows: list[Row]) -> None:
     alive, dead = ([row for row in rows if row.server == server] for server in ("answers", "is dead"))
     ratio = median(b.seconds / a.seconds for a, b in zip(alive, dead, strict=True))
-    RESULTS.mkdir(exist_ok=True)
-    whole = {"ratio": ratio, "rows": [asdict(row) for row in rows]}
-    (RESULTS / "outage.json").write_text(json.dumps(whole, indent=2) + "\n")
     lines = [
         "# An MLflow server that is dead for a whole training",
         "",
@@ -178,8 +171,7 @@ def _write(rows: list[Row]) -> None:
             for kind in (alive, dead)
         ),
     ]
-    (RESULTS / "outage.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    save("outage", {"ratio": ratio, "rows": [asdict(row) for row in rows]}, lines)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from statistics import mean, stdev
 import torch
 
 from benchmarks.judging import WORK, Subject, configuration, judge, open_subject
-from benchmarks.tables import RESULTS, cpu_seconds
+from benchmarks.tables import cpu_seconds, save
 from benchmarks.textbook import BATCH, Textbook, image_folder
 from medgan.evaluation.fidelity import measure
 from medgan.fingerprint import code_hash, fingerprint
@@ -77,9 +77,7 @@ def _write(rows: list[Row], subject: Subject, seconds: float) -> None:
     floor = subject.floor
     theirs, ours = ([row.excess for row in rows if row.loop == loop] for loop in ("textbook", "ours"))
     ratio = mean(theirs) / mean(ours)
-    RESULTS.mkdir(exist_ok=True)
     whole = {"cpu_seconds": seconds, "floor": asdict(floor), "ratio": ratio, "rows": [asdict(row) for row in rows]}
-    (RESULTS / "quality-per-second.json").write_text(json.dumps(whole, indent=2) + "\n")
     lines = [
         f"# Quality at {seconds:.0f} CPU seconds: six-class Medical MNIST, 64x64",
         "",
@@ -96,8 +94,7 @@ def _write(rows: list[Row], subject: Subject, seconds: float) -> None:
             for row in rows
         ),
     ]
-    (RESULTS / "quality-per-second.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    save("quality-per-second", whole, lines)
 
 
 if __name__ == "__main__":

@@ -18,9 +18,8 @@ from typing import Any
 
 import numpy as np
 import yaml
-from rich.console import Console
-from rich.table import Table
 
+from benchmarks.tables import save
 from medgan.checking import read_yaml
 from medgan.config import parse_config
 from medgan.device import use_threads
@@ -30,7 +29,6 @@ from medgan.training.result import load_generators, read_rows
 
 ROOT = Path(__file__).parents[1]
 WORK = ROOT / ".benchmarks" / "recipes"
-RESULTS = Path(__file__).parent / "results" / "recipes.md"
 EXPERIMENT = "recipes"
 BUDGET: dict[str, dict[str, Any]] = {
     "features": {"steps": 150},
@@ -197,12 +195,8 @@ def _write(rows: list[Row]) -> None:
         )
         for row in rows
     ]
-    table = Table(*columns)
-    for line in cells:
-        table.add_row(*line)
-    Console(width=140).print(table)
     steps, n = BUDGET["train"]["steps"], BUDGET["evaluate"]["n"]
-    text = [
+    lines = [
         "# Every recipe on phantoms, end to end",
         "",
         f"`make recipes`: {steps} steps each, FID of n = {n} test images, one thread of a CPU. So few steps say what a "
@@ -213,10 +207,9 @@ def _write(rows: list[Row]) -> None:
         f"|{' --- |' * len(columns)}",
         *(f"| {' | '.join(line)} |" for line in cells),
     ]
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text("\n".join(text) + "\n")
-    RESULTS.with_suffix(".json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
-    print(f"\n{RESULTS.relative_to(ROOT)}; `make ui` shows them side by side, experiment '{EXPERIMENT}'")
+    print()
+    save("recipes", [asdict(row) for row in rows], lines)
+    print(f"\n`make ui` shows them side by side, experiment '{EXPERIMENT}'")
 
 
 if __name__ == "__main__":

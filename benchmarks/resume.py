@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.judging import ROOT, WORK, configuration
-from benchmarks.tables import RESULTS
+from benchmarks.tables import save
 from medgan.config import Config, parse_config
 from medgan.data.loader import conditions
 from medgan.data.prepare import prepare
@@ -157,8 +157,6 @@ def _left_behind(folder: Path) -> tuple[Any, ...]:
 
 
 def _write(rows: list[Row]) -> None:
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "resume.json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
     trainings, identical = sum(row.trainings for row in rows), sum(row.identical for row in rows)
     lines = [
         "# Killed and resumed",
@@ -172,8 +170,7 @@ def _write(rows: list[Row]) -> None:
         "| --- | --- | --- | --- | --- |",
         *(f"| {row.system} | {row.trainings} | {row.kills} | {row.saving} | {row.identical} |" for row in rows),
     ]
-    (RESULTS / "resume.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    save("resume", [asdict(row) for row in rows], lines)
 
 
 if __name__ == "__main__":

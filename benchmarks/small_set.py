@@ -10,7 +10,7 @@ both help every row alike.
 from typing import Any
 
 from benchmarks.judging import WORK, configuration, judge, open_subject
-from benchmarks.tables import RESULTS, cpu_seconds, write_table
+from benchmarks.tables import cpu_seconds, write_table
 
 SMALL: dict[str, Any] = {
     "data.name": "small-set",
@@ -46,7 +46,7 @@ def main() -> None:
         subject = open_subject(config)
         rows.append(judge(name, config, subject, cpu_seconds=seconds))
     title = f"Two hundred CTs (100 abdomens, 100 heads) at 64x64, {seconds:.0f} CPU seconds a row"
-    write_table(title, rows, subject, RESULTS / "small-set", pictures=True)
+    write_table("small-set", title, rows, subject, pictures=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ python -m benchmarks.systems            # some 110 minutes; `medgan data medical
 """
 
 from benchmarks.judging import configuration, judge, open_subject
-from benchmarks.tables import RESULTS, cpu_seconds, write_table
+from benchmarks.tables import cpu_seconds, write_table
 
 RECIPES = ("dcgan-published", "sngan-published", "cgan-published", "transformer", "residual")
 EVALUATIONS = {"train.evaluations": 4, "train.n": 2000}
@@ -18,7 +18,7 @@ def main() -> None:
         config = configuration(name, data="medical-mnist", changes=EVALUATIONS)
         rows.append(judge(name, config, subject, cpu_seconds=seconds))
     title = f"Systems on Medical MNIST 64x64, {seconds:.0f} CPU seconds each"
-    write_table(title, rows, subject, RESULTS / "systems", pictures=True)
+    write_table("systems", title, rows, subject, pictures=True)
 
 
 if __name__ == "__main__":

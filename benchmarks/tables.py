@@ -6,40 +6,52 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, TypeVar
 
 from benchmarks.judging import ROOT, Judged, Subject
 from medgan.evaluation.fidelity import check_comparable
 
 RESULTS = Path(__file__).parent / "results"
+_Number = TypeVar("_Number", int, float)
 
 
 def cpu_seconds(description: str | None, *, default: float) -> float:
-    """The one argument of a benchmark's command line."""
+    """Of each row, from a benchmark's command line."""
+    return _argument(description, "cpu_seconds", float, default)
+
+
+def rounds(description: str | None, *, default: int) -> int:
+    """How often each way takes its turn, from a benchmark's command line."""
+    return _argument(description, "rounds", int, default)
+
+
+def _argument(description: str | None, name: str, kind: type[_Number], default: _Number) -> _Number:
+    """The only one of a command line."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "cpu_seconds", type=float, nargs="?", default=default, help=f"of each row, {default:.0f} unless told"
-    )
-    seconds: float = parser.parse_args().cpu_seconds
-    if seconds <= 0:
-        parser.error(f"cpu_seconds must be above 0, not {seconds}")
-    return seconds
+    parser.add_argument(name, type=kind, nargs="?", default=default, help=f"{default} unless told")
+    value: _Number = getattr(parser.parse_args(), name)
+    if value <= 0:
+        parser.error(f"{name} must be above 0, not {value}")
+    return value
 
 
-def write_table(title: str, rows: Sequence[Judged], subject: Subject, path: Path, *, pictures: bool = False) -> None:
-    """Every figure to results/*.json, and the table that people read to the .md beside it.
+def save(name: str, figures: Any, lines: Sequence[str]) -> None:
+    """Every figure to results/NAME.json, what people read to the .md beside it and to the screen."""
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n")
+    (RESULTS / f"{name}.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
 
-    pictures: with the sample grid of each row, copied to docs/.
-    """
+
+def write_table(name: str, title: str, rows: Sequence[Judged], subject: Subject, *, pictures: bool = False) -> None:
+    """Systems judged on one subject. pictures: with the sample grid of each row, copied to docs/."""
     floor = subject.floor
     for row in rows:
         check_comparable(asdict(floor), asdict(row.quality))
-    path.parent.mkdir(exist_ok=True)
-    whole = {"title": title, "floor": asdict(floor), "rows": [asdict(row) for row in rows]}
-    path.with_suffix(".json").write_text(json.dumps(whole, indent=2) + "\n")
     lines = [
         f"# {title}",
         "",
-        f"`python -m benchmarks.{path.stem.replace('-', '_')}`: {floor.extractor} {floor.digest}, n = {floor.n:,} "
+        f"`python -m benchmarks.{name.replace('-', '_')}`: {floor.extractor} {floor.digest}, n = {floor.n:,} "
         f"{floor.split} images a side, one thread of a CPU, one seed. Real training images against these test images: "
         f"FID {floor.fid:.4f} (the floor), recall {floor.recall:.3f}.",
         "",
@@ -55,8 +67,7 @@ def write_table(title: str, rows: Sequence[Judged], subject: Subject, path: Path
             f"| {quality.precision:.3f} | {quality.recall:.3f} | {agreed} |"
         )
     for row in rows if pictures else ():
-        picture = f"{path.stem}-{row.name.replace(' ', '-')}.png"
+        picture = f"{name}-{row.name.replace(' ', '-')}.png"
         shutil.copy(row.picture, ROOT / "docs" / picture)
         lines += ["", f"## {row.name}", "", f"![Sample grid of {row.name}](../../docs/{picture})"]
-    path.with_suffix(".md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    save(name, {"title": title, "floor": asdict(floor), "rows": [asdict(row) for row in rows]}, lines)

@@ -6,8 +6,6 @@ nz 100, ngf = ndf = 64, batch 128, phantoms. The three take turns in one process
 whatever else the machine does hits all alike; ratios are medians over rounds of the ratio within a round.
 """
 
-import argparse
-import json
 import time
 from collections.abc import Callable, Iterator
 from statistics import median
@@ -16,7 +14,7 @@ from typing import Any
 import torch
 
 from benchmarks.judging import WORK, configuration
-from benchmarks.tables import RESULTS
+from benchmarks.tables import rounds, save
 from benchmarks.textbook import BATCH, RECIPE, Textbook, endless, image_folder
 from medgan.config import Config
 from medgan.costs import costs
@@ -34,9 +32,7 @@ WAYS = ("textbook", "ours, fp32", "ours, auto")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("rounds", type=int, nargs="?", default=9, help="9 unless told")
-    rounds: int = parser.parse_args().rounds
+    turns = rounds(__doc__, default=9)
     use_threads(1)
     config = configuration(RECIPE, changes={"data.options.count": 4000})
     prepared = _prepared(config)
@@ -49,11 +45,11 @@ def main() -> None:
     for take in ways.values():
         take()
     speeds: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(rounds):
+    for number in range(turns):
         for name, take in ways.items():
             speeds[name].append(STEPS * BATCH / _seconds(take, STEPS))
         print(
-            f"round {number + 1}/{rounds}: " + ", ".join(f"{name} {speeds[name][-1]:.0f}/s" for name in WAYS),
+            f"round {number + 1}/{turns}: " + ", ".join(f"{name} {speeds[name][-1]:.0f}/s" for name in WAYS),
             flush=True,
         )
     _write(config, prepared, speeds, _loading(prepared))
@@ -119,8 +115,6 @@ def _write(config: Config, prepared: Prepared, speeds: dict[str, list[float]], l
         "peak_multiply_adds_per_second": peaks,
         "share_of_peak": shares,
     }
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "throughput.json").write_text(json.dumps(whole, indent=2) + "\n")
     lines = [
         "# Throughput of one 64x64 DCGAN (nz 100, ngf = ndf = 64, batch 128)",
         "",
@@ -138,8 +132,7 @@ def _write(config: Config, prepared: Prepared, speeds: dict[str, list[float]], l
         f"Batches alone: {loading['store']:,.0f} images/s from the store, {loading['ImageFolder']:,.0f} from "
         f"ImageFolder ({loading['store'] / loading['ImageFolder']:.0f} times).",
     ]
-    (RESULTS / "throughput.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    save("throughput", whole, lines)
 
 
 if __name__ == "__main__":

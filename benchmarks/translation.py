@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.judging import ROOT, WORK, Subject, configuration, identity, open_subject, train
-from benchmarks.tables import RESULTS
+from benchmarks.tables import save
 from medgan.config import Config
 from medgan.device import resolve_precision
 from medgan.evaluation.fidelity import check_comparable
@@ -85,11 +85,8 @@ def translated(recipe: str, config: Config, subject: Subject) -> Row:
 
 
 def _write(rows: Sequence[Row]) -> None:
-    """Every figure to results/translation.json, and the table that people read to the .md beside it."""
     for row in rows:
         check_comparable(rows[0].metrics["quality"], row.metrics["quality"])
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "translation.json").write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
     first = rows[0].metrics
     quality, baselines = first["quality"], first["baselines"]
     lines = [
@@ -126,8 +123,7 @@ def _write(rows: Sequence[Row]) -> None:
         cells = [_spread([figures[key] for figures in standard], digits) for key, digits in _STANDARD_DIGITS]
         back = [row.metrics["reverse"]["quality"]["published"]["mae"] for row in group if "reverse" in row.metrics]
         lines.append(f"| {recipe} | {' | '.join(cells)} | {_spread(back, 4) if back else ''} |")
-    (RESULTS / "translation.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    save("translation", [asdict(row) for row in rows], lines)
 
 
 _PUBLISHED_DIGITS = (("mae", 4), ("psnr", 2), ("ssim", 4))

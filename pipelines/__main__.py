@@ -99,7 +99,9 @@ def _table() -> None:
     for way, path in ((registry, onnx), (registry.get("reverse"), EXPORT / "reverse" / onnx.name)):
         if way is not None:
             parity = json.loads(path.with_name("parity.json").read_text())
-            table.add_row("registered", f"{way['name']} version {way['version']}; champion: {way['champion']}")
+            table.add_row(
+                "registered", f"{way['name']} version {way['version']}; champion: {way['champion'] or 'none'}"
+            )
             table.add_row("", "; ".join(way["reasons"]))
             table.add_row("ONNX", f"{path}, {parity['bytes'] / 1e6:.2f} MB, parity error {parity['worst']:.1e}")
     table.add_row("samples", "reports/samples.png (real ones: reports/real.png)")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import judging, recipes, textbook
+from benchmarks import judging, recipes, tables, textbook
 from benchmarks.judging import Subject, configuration, identity, judge, open_subject, train
 from benchmarks.tables import cpu_seconds, write_table
 from benchmarks.translation import PUBLISHED, RECOMMENDED
@@ -108,14 +108,17 @@ def test_data_are_prepared_once_and_a_small_set_has_the_same_judges(config: Conf
     assert small.floor.n == subject.floor.n
 
 
-def test_a_table_refuses_rows_of_another_protocol(config: Config, subject: Subject, tmp_path: Path) -> None:
+def test_a_table_refuses_rows_of_another_protocol(
+    config: Config, subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "RESULTS", tmp_path / "results")
     row = judge("row", config, subject, cpu_seconds=1)
-    write_table("Title", [row], subject, tmp_path / "results" / "table")
+    write_table("table", "Title", [row], subject)
     assert json.loads((tmp_path / "results" / "table.json").read_text())["rows"][0]["name"] == "row"
     assert "| row | " in (tmp_path / "results" / "table.md").read_text()
     foreign = replace(row, quality=replace(row.quality, digest="another"))
     with pytest.raises(MedganError, match="digest"):
-        write_table("Title", [row, foreign], subject, tmp_path / "results" / "table")
+        write_table("table", "Title", [row, foreign], subject)
 
 
 def test_a_recipe_can_be_put_on_the_data_of_another() -> None:
