@@ -6,7 +6,7 @@ from medgan.data.sources import SOURCES
 from medgan.data.spec import ImageSpec, Sample
 from medgan.gans import check_gan
 from medgan.search import check_space
-from medgan.training.transfer import initial_networks
+from medgan.training.transfer import initial_networks, start_from
 from pipelines import PARAMS
 from pipelines.scoring import check_score
 
@@ -14,7 +14,7 @@ from pipelines.scoring import check_score
 def preflight() -> None:
     """Raise MedganError for parameters, models or raw data that cannot work."""
     config = load_config(PARAMS)
-    initial_networks(config.train.init_from)
+    initial = initial_networks(config.train.init_from)
     data = config.data
     source = build(SOURCES, data.source, data.options, "data.options")
     # A missing or empty folder says so here.
@@ -23,5 +23,8 @@ def preflight() -> None:
     planes = (None, None) if first is None else (first.mask, first.source)
     masks, sources = (0 if plane is None else plane.shape[2] for plane in planes)
     spec = ImageSpec(data.size, data.channels, 2 if data.labels else 0, source_channels=sources, mask_channels=masks)
-    check_score(config, check_gan(config.gan, spec))
+    gan = check_gan(config.gan, spec)
+    if initial is not None:
+        start_from(gan, initial)
+    check_score(config, gan)
     check_space(config, spec)

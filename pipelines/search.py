@@ -57,7 +57,7 @@ def _search(config: Config) -> tuple[dict[str, Scalar], list[search.TrialRecord]
     tags = {"medgan.kind": "search", "medgan.data_md5": prepared.md5}
     params = config.search.model_dump(mode="json")
     parent = store.run(f"search-{name}", f"search {name[:6]}", params=params, tags=tags)
-    with locked(CHECKPOINTS / f"study-{name}"):
+    with locked(CHECKPOINTS / f"study-{name}"), store.ended(parent):
         study = search.open_study(name, STUDIES)
         for number in search.sweep(study):
             print(f"trial {number} was interrupted; it is tried once more")
@@ -66,7 +66,6 @@ def _search(config: Config) -> tuple[dict[str, Scalar], list[search.TrialRecord]
             mirror(record)
         search.run_trials(study, config, objective, on_trial=mirror)
         best = search.choose(study, config, objective)
-    store.end(parent)
     remove_folders(CHECKPOINTS.glob("trial-*"))
     return best, search.records(study)
 

@@ -12,9 +12,12 @@ from import_graph import ROOT, closure, modules
 from PIL import Image
 
 import pipelines
-from medgan.config import Config
+from medgan.config import Config, load_config
+from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
+from medgan.gans import build_gan
 from medgan.recipes import use_recipe
+from medgan.training.checkpoint import Checkpoint, save_checkpoint
 from pipelines import prepare
 from pipelines.preflight import preflight
 
@@ -286,6 +289,18 @@ def test_a_wrong_parameter_stops_the_pipeline_at_once(
     monkeypatch.chdir(clone)
     edit(clone, path, value)
     with pytest.raises(MedganError, match=says):
+        preflight()
+
+
+def test_networks_that_do_not_fit_stop_the_pipeline_at_once(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(clone)
+    config = load_config(clone / "params.yaml")
+    networks = build_gan(config.gan, ImageSpec(config.data.size, config.data.channels, 4)).state_dict()
+    save_checkpoint(clone, Checkpoint(1, {f"gan.{name}": tensor for name, tensor in networks.items()}, {}))
+    edit(clone, "train.init_from", "step-00000001.checkpoint")
+    preflight()
+    edit(clone, "gan.model.width", 8)
+    with pytest.raises(MedganError, match=r"train.init_from: \d+% of the weights of its generators fit"):
         preflight()
 
 

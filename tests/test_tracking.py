@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.outage import free_port, served
+from medgan.errors import MedganError
 from medgan.runtime import OnnxGenerator
 from medgan.tracking import runs, tracking_uri
 from medgan.tracking.models import champion, crown, downloaded, log_model, register_version
@@ -125,6 +126,21 @@ def test_a_run_may_end_twice_and_otherwise(store: Store, run_id: str) -> None:
     assert (ended.status, ended.end_time) == (again.status, again.end_time) == ("FINISHED", ended.end_time)
     store.end(run_id, "FAILED")
     assert store.client.get_run(run_id).info.status == "FAILED"
+
+
+def test_a_run_ends_as_its_work_does(store: Store, run_id: str) -> None:
+    def status() -> str:
+        return str(store.client.get_run(run_id).info.status)
+
+    with pytest.raises(KeyboardInterrupt), store.ended(run_id):
+        raise KeyboardInterrupt
+    assert status() == "RUNNING"
+    with pytest.raises(MedganError), store.ended(run_id):
+        raise MedganError("no trial ended with a score")
+    assert status() == "FAILED"
+    with store.ended(run_id):
+        pass
+    assert status() == "FINISHED"
 
 
 def test_data_are_an_input_once(store: Store, run_id: str) -> None:

@@ -117,6 +117,16 @@ class Store:
         if self.client.get_run(run_id).info.status != status:
             self.client.set_terminated(run_id, status)
 
+    @contextmanager
+    def ended(self, run_id: str) -> Iterator[None]:
+        """FINISHED after what is done inside, FAILED where that raises MedganError; an interrupted one goes on later."""
+        try:
+            yield
+        except MedganError:
+            self.end(run_id, "FAILED")
+            raise
+        self.end(run_id)
+
 
 def store_at(root: Path, experiment: str) -> Store:
     """The store of this repository: MLFLOW_TRACKING_URI, or mlflow.db under `root`; SQLite has mlartifacts/ beside it.
