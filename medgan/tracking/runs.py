@@ -119,7 +119,7 @@ class Store:
 
     @contextmanager
     def ended(self, run_id: str) -> Iterator[None]:
-        """FINISHED after what is done inside, FAILED where that raises MedganError; an interrupted one goes on later."""
+        """FINISHED after what is done inside, FAILED where that raises MedganError; interrupted, it goes on later."""
         try:
             yield
         except MedganError:
