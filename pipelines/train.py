@@ -1,6 +1,7 @@
 """Stage train: the best configuration, trained on the full budget -> artifacts/train."""
 
 import shutil
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +35,8 @@ def main() -> None:
         folder = CHECKPOINTS / f"train-{training_fingerprint(gan, train, seed, prepared, extractor)}"
         fitted = partial(fit, gan, train, prepared, seed=seed, judge=judge, directory=folder)
         if not here.first:
-            fitted()
+            with suppress(DivergedError):  # the first one says so and records it; an error here would have it killed
+                fitted()
             return
         for path, value in best.items():
             print(f"best.yaml sets {path} = {value}")

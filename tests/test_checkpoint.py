@@ -107,6 +107,24 @@ def test_two_damaged_ones_are_none(tmp_path: Path) -> None:
     for path in tmp_path.iterdir():
         path.write_bytes(b"")
     assert load_checkpoint(tmp_path) is None
+    # What is saved next has fewer steps than the damaged ones, and stays.
+    save_checkpoint(tmp_path, made(1))
+    save_checkpoint(tmp_path, made(1))
+    assert same(load_checkpoint(tmp_path), made(1))
+
+
+def test_beside_a_damaged_one_two_are_kept(tmp_path: Path) -> None:
+    for step in (1, 9):
+        save_checkpoint(tmp_path, made(step))
+    (tmp_path / "step-00000009.checkpoint").write_bytes(b"")
+    assert same(load_checkpoint(tmp_path), made(1))
+    for step in (2, 3):
+        save_checkpoint(tmp_path, made(step))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "damaged.checkpoint",
+        "step-00000002.checkpoint",
+        "step-00000003.checkpoint",
+    ]
 
 
 @contextmanager

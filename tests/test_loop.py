@@ -1,8 +1,11 @@
 """One loop: the same seed gives the same bits, however often it was stopped on the way."""
 
+import errno
 import json
 import math
+import os
 import shutil
+import signal
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -191,6 +194,73 @@ def test_restart_discards_what_is_there(config: Config, prepared: Prepared, tmp_
     assert sorted(path.name for path in (tmp_path / "samples").iterdir()) == [
         f"step-{step:06d}.png" for step in (0, 3, 6)
     ]
+
+
+def test_a_restarted_training_goes_on_although_the_parameters_still_say_restart(
+    config: Config, prepared: Prepared, tmp_path: Path
+) -> None:
+    train(config, prepared, tmp_path)
+    with pytest.raises(StoppedError):
+        train(config, prepared, tmp_path, listener=stop_at(5), train__restart=True)
+    assert train(config, prepared, tmp_path, train__restart=True).resumed_from == 4
+    assert train(config, prepared, tmp_path, train__restart=True).resumed_from == 6
+
+
+def test_what_is_saved_names_the_code_that_made_it(
+    config: Config, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the code that lies there at the moment of saving, after an edit."""
+
+    def edited(step: int) -> None:
+        monkeypatch.setattr(state, "code_hash", lambda: "0123456789abcdef")
+        stop_at(5).on_step(step)
+
+    with pytest.raises(StoppedError):
+        train(config, prepared, tmp_path, listener=Listener(on_step=edited))
+    with pytest.raises(MedganError, match=r"step 4 of 6.*differs in code"):
+        train(config, prepared, tmp_path)
+
+
+@pytest.mark.parametrize(("asked", "at"), [(1, 3), (2, 3), (3, 6), (4, 6)])
+def test_a_stop_breaks_off_an_evaluation_which_is_made_again(
+    config: Config, prepared: Prepared, tmp_path: Path, asked: int, at: int
+) -> None:
+    """Steps 3 and 6 are evaluated, two scores each; the last one too must not swallow the request."""
+    whole = train(config, prepared, tmp_path / "whole")
+    calls: list[int] = []
+
+    def score(images: Any) -> float:
+        calls.append(1)
+        if len(calls) == asked:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return float(images.mean())
+
+    def go() -> Trained:
+        given = judge(prepared, score)
+        return fit(config.gan, config.train, prepared, seed=1, judge=given, directory=tmp_path / "cut")
+
+    with pytest.raises(SystemExit, match=f"stopped and saved at step {at} of 6; the same command goes on"):
+        go()
+    assert len(calls) == asked
+    resumed = go()
+    assert resumed.resumed_from == at
+    assert timeless(resumed) == timeless(whole) and weights(resumed) == weights(whole)
+    pictures = [sorted((tmp_path / name / "samples").iterdir()) for name in ("whole", "cut")]
+    assert len(pictures[0]) == 3
+    assert all(one.read_bytes() == other.read_bytes() for one, other in zip(*pictures, strict=True))
+
+
+def test_a_picture_that_cannot_be_written_is_a_sentence(
+    config: Config, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        listener = Listener(on_step=lambda step: patch.setattr(loop, "save_image", full))
+        with pytest.raises(MedganError, match=r"step-000003.png cannot be written: No space left.*Make room"):
+            train(config, prepared, tmp_path, listener=listener)
+    assert train(config, prepared, tmp_path).resumed_from == 3
 
 
 @pytest.mark.parametrize("steps", [6, 1200], ids=["every step is logged", "the checkpoint comes before the log"])

@@ -82,7 +82,7 @@ def test_two_processes_end_where_one_ends(config: Config, prepared: Prepared, tm
     (early,) = (path for path in (tmp_path / "two").glob("*.checkpoint") if "00010" in path.name)
     (tmp_path / "mixed" / early.name).write_bytes(early.read_bytes())
     said = trained(tmp_path, "mixed", prepared, whole, 1)
-    assert "goes on with 1 processes after 2" in said and "resumed from 10" in said
+    assert "goes on with 1 process(es) after 2" in said and "resumed from 10" in said
     assert difference(tmp_path / "one", tmp_path / "mixed") <= 1e-10
 
 

@@ -52,12 +52,17 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(directory: Path) -> Checkpoint | None:
-    """The newest undamaged checkpoint, or None. A damaged one is named on stdout and skipped."""
-    for path in _files(directory):
-        checkpoint = read_checkpoint(path)
+    """The newest undamaged checkpoint, or None. A damaged one is named on stdout and put aside as damaged.checkpoint.
+
+    Were it left in its place, it would count among the newest two when the next one is saved.
+    """
+    while files := _files(directory):
+        checkpoint = read_checkpoint(files[0])
         if checkpoint is not None:
             return checkpoint
-        print(f"{path.name} is damaged (its digest does not match); using the one before it")
+        then = "using the one before it" if len(files) > 1 else "there is none before it: starting anew"
+        print(f"{files[0].name} is damaged (its digest does not match); {then}")
+        files[0].replace(directory / "damaged.checkpoint")
     return None
 
 

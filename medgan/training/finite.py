@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.errors import DivergedError
+from medgan.training.processes import world
 
 _NAMED = 3
 
@@ -23,12 +24,12 @@ class Finite:
         losses: Mapping[str, Tensor],
         weights: Sequence[tuple[str, nn.Parameter]],
     ) -> None:
-        """optimizer.step(), but with a loss or gradient that is not finite the weights stay as they are."""
+        """optimizer.step(), but with a loss or gradient that is not finite weights and moments stay as they are."""
         graded = [(name, weight.grad) for name, weight in weights if weight.grad is not None]
         gradients = [gradient for _, gradient in graded]
         names = (*(f"loss/{name}" for name in losses), *(f"the gradient of {name}" for name, _ in graded))
         values = [*(loss.detach().float() for loss in losses.values()), *torch._foreach_norm(gradients)]
-        bad = ~torch.stack(values).isfinite()
+        bad = world().anywhere(~torch.stack(values).isfinite())
         first = self._first.get(names)
         if first is None:
             first = torch.full((len(names),), -1, dtype=torch.int64, device=bad.device)
@@ -37,9 +38,8 @@ class Finite:
         if isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW):
             # The fused kernels' own way to leave out a step, meant for loss scaling; neither counter nor moments move.
             optimizer.grad_scale, optimizer.found_inf = None, skipped.float()  # type: ignore[attr-defined]
-        else:
-            for gradient in gradients:
-                gradient.masked_fill_(skipped, 0.0)
+        elif bool(skipped):  # SGD and RMSprop have no such way: here a GPU is waited for
+            return
         optimizer.step()
 
     def check(self) -> None:
@@ -60,5 +60,5 @@ def diverged(step: int, names: Sequence[str]) -> DivergedError:
     verb = "is" if len(names) == 1 else "are"
     return DivergedError(
         f"step {step}: {', '.join(names[:_NAMED])}{more} {verb} not finite, training has diverged; lower gan.lr or "
-        "raise gan.r1 and gan.r2, then set train.restart: true"
+        "raise gan.r1 and gan.r2"
     )

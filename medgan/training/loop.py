@@ -17,6 +17,7 @@ from medgan.data.loader import Batches
 from medgan.data.spec import Batch
 from medgan.data.store import Prepared
 from medgan.device import autocast, resolve_threads
+from medgan.errors import MedganError
 from medgan.gans.base import Gan
 from medgan.pictures import save_image
 from medgan.randomness import StepRandomness
@@ -25,7 +26,7 @@ from medgan.training.drawing import generate, sample_grid
 from medgan.training.finite import diverged
 from medgan.training.processes import world
 from medgan.training.state import Best, Row, State
-from medgan.training.stopping import stop_requested
+from medgan.training.stopping import Flag, StoppedError, stop_requested
 
 LOG_POINTS = 200
 
@@ -111,30 +112,29 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
     if state.step == 0 and here.first:
         state.gan.set_progress(0.0)
         _save_samples(state, judge, directory)
+    stopped, due = False, state.step in evaluations and not state.evaluated
     with stop_requested() as stopping:
-        while state.step < steps:
-            values = step(state, batches)
-            state.step += 1
-            listener.on_step(state.step)
-            evaluated = state.step in evaluations
-            stopped = here.any(stopping.is_set())
-            saved = evaluated or state.step % config.checkpoint_every == 0 or stopped
-            logged = (state.step - 1) % log_every == 0
-            if logged or saved:
-                unread.read()
-                unread = _Unread(state, values, logged=logged)
-            if saved:
-                unread.read()
-                _check_weights(state)
-            if evaluated and here.first:
-                state.gan.set_progress(state.step / steps)
-                _evaluate(state, judge, directory)
-            if saved and here.first:
-                state.save(directory)
-                listener.on_checkpoint(state.rows, directory / "samples")
-            if evaluated and state.best.step:
-                listener.on_evaluation(state.step, state.best.score)
-            if stopped and state.step < steps:
+        while due or state.step < steps:
+            if not due:  # else a stop broke off the evaluation of this step
+                values = step(state, batches)
+                state.step += 1
+                listener.on_step(state.step)
+                due = state.step in evaluations
+                stopped = here.any(stopping.is_set())
+                saved = due or stopped or state.step % config.checkpoint_every == 0
+                logged = (state.step - 1) % log_every == 0
+                if logged or saved:
+                    unread.read()
+                    unread = _Unread(state, values, logged=logged)
+                if saved:
+                    unread.read()
+                    _check_weights(state)
+                    _save(state, directory, listener)
+            if due and not stopped:
+                _evaluate(state, judge, directory, listener, stopping)
+                stopped = here.any(stopping.is_set())
+            due = False
+            if stopped:
                 raise SystemExit(
                     f"stopped and saved at step {state.step} of {steps}; the same command goes on from there"
                 )
@@ -208,8 +208,30 @@ def _update(state: State, side: str, terms: dict[str, Tensor]) -> None:
     state.finite.update(state.step + 1, optimizer, terms, state.weights[side])
 
 
-def _evaluate(state: State, judge: Judge, directory: Path) -> None:
-    """Score raw and averaged weights on the same z: in short runs the average lags behind."""
+def _save(state: State, directory: Path, listener: Listener) -> None:
+    if world().first:
+        state.save(directory)
+        listener.on_checkpoint(state.rows, directory / "samples")
+
+
+def _evaluate(state: State, judge: Judge, directory: Path, listener: Listener, stopping: Flag) -> None:
+    """Of a step that is saved: it takes too long for who wants to stop, who breaks it off; it is made again then."""
+    state.gan.set_progress(state.step / state.config.steps)
+    if not world().first:
+        return
+    try:
+        with stopping.at_once():
+            _score(state, judge)
+            _save_samples(state, judge, directory)
+    except StoppedError:
+        return
+    _save(state, directory, listener)
+    if state.best.step:
+        listener.on_evaluation(state.step, state.best.score)
+
+
+def _score(state: State, judge: Judge) -> None:
+    """Raw and averaged weights on the same z: in short runs the average lags behind."""
     row: Row = {"step": state.step, "time": time.time()}
     for weights, generators in (("raw", state.gan.generators), ("ema", state.ema.generators)):
         drawn = generate(state.gan, generators, judge.n, judge.conditions, seed=state.seed)
@@ -227,12 +249,18 @@ def _evaluate(state: State, judge: Judge, directory: Path) -> None:
     if state.best.step:
         row["validation/best"] = state.best.score
     state.rows.append(row)
-    _save_samples(state, judge, directory)
 
 
 def _save_samples(state: State, judge: Judge, directory: Path) -> None:
     picture = sample_grid(state.gan, state.ema.generators, judge.shown)
-    save_image(directory / "samples" / f"step-{state.step:06d}.png", picture)
+    path = directory / "samples" / f"step-{state.step:06d}.png"
+    try:
+        save_image(path, picture)
+    except OSError as error:
+        raise MedganError(
+            f"{path} cannot be written: {error.strerror}; checkpoints are whole. Make room, and the same command goes "
+            "on from there"
+        ) from None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import torch
-from torch import distributed, nn
+from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from medgan.errors import MedganError
@@ -35,6 +35,14 @@ class World:
         voted = torch.tensor(int(flag))  # on the processor, where nothing waits for a GPU
         distributed.all_reduce(voted, distributed.ReduceOp.MAX)
         return bool(voted)
+
+    def anywhere(self, flags: Tensor) -> Tensor:
+        """Flag by flag, whether it is true in any process; all must ask."""
+        if self.size == 1:
+            return flags
+        votes = flags.to(torch.uint8)
+        distributed.all_reduce(votes, distributed.ReduceOp.MAX)
+        return votes.bool()
 
     def wait(self) -> None:
         """Until every process is here."""

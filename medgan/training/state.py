@@ -66,6 +66,7 @@ class State:
         self.discriminator_losses = shared(self.gan.discriminators, self.gan.discriminator_losses)
         self.generator_losses = shared(self.gan.generators, self.gan.generator_losses)
         self.step, self.rows, self.best, self.finite = 0, list[Row](), Best(), Finite()
+        self._identity, self._restarted = identity(config), config.restart
 
     def set_learning_rates(self) -> None:
         """Linear to its value, constant, then half a cosine from `decay_from` of the budget to zero at its end."""
@@ -75,12 +76,10 @@ class State:
         for name, optimizer in self.optimizers.items():
             optimizer.param_groups[0]["lr"] = self.base_lr[name] * rise * 0.5 * (1 + math.cos(math.pi * late))
 
-    def identity(self) -> dict[str, Any]:
-        return {
-            "code": code_hash(),
-            "precision": self.precision,
-            "threads": resolve_threads(self.config.threads),
-        }
+    @property
+    def evaluated(self) -> bool:
+        """Whether this step was."""
+        return _evaluated(self.rows, self.step)
 
     def save(self, directory: Path) -> None:
         tensors = {f"gan.{name}": tensor for name, tensor in self.gan.state_dict().items()}
@@ -92,32 +91,36 @@ class State:
                 kept = {key: value for key, value in values.items() if value is not None}
                 tensors |= {f"{name}.{index}.{key}": value for key, value in kept.items()}
         best = {"score": self.best.score, "step": self.best.step, "weights": self.best.weights}
-        meta = {"identity": self.identity(), "steps": self.config.steps, "rows": self.rows, "best": best}
-        meta["processes"] = world().size
+        meta = {"identity": self._identity, "steps": self.config.steps, "rows": self.rows, "best": best}
+        meta |= {"processes": world().size, "restarted": self._restarted}
         # clone: a tensor that two names share (best and ema at an evaluation) cannot be saved twice.
         saved = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
         save_checkpoint(directory, Checkpoint(self.step, saved, meta))
 
     def restore(self, directory: Path) -> int:
         """Steps already done: 0 after a fresh start. Where processes share the batch, the first one comes first."""
-        if self.config.restart and world().first:
-            discard(directory)
         checkpoint = load_checkpoint(directory)
         if checkpoint is None:
             return 0
-        now, then = self.identity(), checkpoint.meta["identity"]
+        now, then = self._identity, checkpoint.meta["identity"]
         differing = [f"{key} ({then[key]} then, {now[key]} now)" for key in now if now[key] != then[key]]
-        if differing and checkpoint.step >= self.config.steps:
+        # Once restarted, the same command goes on like any other, although params.yaml still says restart.
+        anew = self.config.restart and (bool(differing) or not checkpoint.meta["restarted"])
+        finished = checkpoint.step >= self.config.steps and _evaluated(checkpoint.meta["rows"], checkpoint.step)
+        if differing and finished and not anew:
             print("a finished training of other code, precision or threads was found: starting anew")
+            anew = True
+        if anew:
             discard(directory)
             return 0
-        if (then_processes := checkpoint.meta["processes"]) != world().size:
-            print(f"goes on with {world().size} processes after {then_processes}: the same batches, other rounding")
         if differing:
             raise MedganError(
                 f"an unfinished training (step {checkpoint.step} of {self.config.steps}) differs in "
                 f"{', '.join(differing)}; go back to those, or start anew with train.restart: true"
             )
+        if (processes := checkpoint.meta["processes"]) != world().size:
+            print(f"goes on with {world().size} process(es) after {processes}: the same batches, other rounding")
+        self._restarted = checkpoint.meta["restarted"]
         part = _parts(checkpoint.tensors)
         self.gan.load_state_dict(part["gan"])
         self.ema.generators.load_state_dict(part["ema"])
@@ -133,6 +136,16 @@ class State:
         self.best = Best(**checkpoint.meta["best"], tensors=part.get("best", {}))
         self.step, self.rows = checkpoint.step, checkpoint.meta["rows"]
         return self.step
+
+
+def identity(config: TrainConfig) -> dict[str, Any]:
+    """What of the code and the machine decides the bits of a training: a checkpoint is not continued under another."""
+    precision, threads = resolve_precision(config.precision), resolve_threads(config.threads)
+    return {"code": code_hash(), "precision": precision, "threads": threads}
+
+
+def _evaluated(rows: Iterable[Row], step: int) -> bool:
+    return any(row["step"] == step and "validation/raw" in row for row in rows)
 
 
 def _optimizer(config: GanConfig, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
