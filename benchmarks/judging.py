@@ -26,6 +26,7 @@ from medgan.gans import build_gan
 from medgan.pictures import save_image, to_uint8
 from medgan.randomness import derive_seed
 from medgan.recipes import read_recipe
+from medgan.training import state
 from medgan.training.checkpoint import write_atomically
 from medgan.training.drawing import generate, sample_grid
 from medgan.training.loop import Listener, Trained, fit
@@ -151,10 +152,10 @@ def identity(config: Config, subject: Subject, *, cpu_seconds: float | None = No
     files = sorted(
         f"{name.removeprefix('medgan.').replace('.', '/')}.py" for name in networks if "medgan.models." in name
     )
-    shared = (*(name for name in TRAINING_CODE if name != "models"), "models/layers.py", "evaluation")
+    shared = (*(name for name in TRAINING_CODE if name != "models"), "models/layers.py")
     training = training_fingerprint(config.gan, config.train, config.seed, subject.prepared, subject.extractor)
     parts = {"training": training, "evaluate": config.evaluate.model_dump(mode="json"), "cpu": cpu_seconds}
-    return fingerprint({**parts, "code": code_hash((*shared, *files))})
+    return fingerprint({**parts, **state.identity(config.train), "code": code_hash((*shared, *files))})
 
 
 def _planned(config: Config, subject: Subject, cpu_seconds: float, plan: Path) -> tuple[Config, Path]:

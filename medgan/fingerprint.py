@@ -8,7 +8,7 @@ from typing import Any
 
 PACKAGE = Path(__file__).parent
 
-# What can change the weights that training produces.
+# What can change the weights that training produces, or which of them it takes for the best.
 TRAINING_CODE = (
     "config.py",
     "randomness.py",
@@ -19,6 +19,8 @@ TRAINING_CODE = (
     "models",
     "gans",
     "training",
+    "evaluation",
+    "pictures.py",
 )
 
 

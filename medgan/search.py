@@ -1,4 +1,4 @@
-"""Optuna: the study in its database is the truth; interrupted trials are retried once, and none stays RUNNING."""
+"""Optuna: the study in its database is the truth; interrupted trials are tried again, and none stays RUNNING."""
 
 import csv
 import math
@@ -19,12 +19,13 @@ from medgan.gans import check_gan
 from medgan.randomness import derive_seed
 
 RETRY_OF = "retry_of"
+_STOPPED, _KILLS = "stopped", "kills"
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """A trial as other stores mirror it. scores: validation score by step. retry_of: number of the killed trial."""
+    """A trial as other stores mirror it. scores: validation score by step. retry_of: of the interrupted trial."""
 
     number: int
     state: str
@@ -57,20 +58,17 @@ def open_study(name: str, storage: str) -> Study:
 
 
 def sweep(study: Study) -> list[int]:
-    """Fail every trial that a killed process left RUNNING and queue it once more; returns their numbers.
+    """Fail every trial that an ended process left RUNNING, and queue it again; returns the numbers of those queued.
 
+    A trial that was told to stop is queued however often that was; one that was killed, once: it may be what kills.
     Call it while holding the study: a RUNNING trial then has no process.
     """
-    stale = study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    for trial in stale:
+    for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
-        _queue_retry(study, trial)
-    # A kill between the two calls above leaves a failed trial without its retry.
-    retried = {t.user_attrs.get(RETRY_OF) for t in study.get_trials(deepcopy=False)}
-    for trial in study.get_trials(deepcopy=False, states=(TrialState.FAIL,)):
-        if trial.number not in retried:
-            _queue_retry(study, trial)
-    return [trial.number for trial in stale]
+    # Also those that a kill between failing and queueing has left.
+    retried = {trial.user_attrs.get(RETRY_OF) for trial in study.get_trials(deepcopy=False)}
+    failed = study.get_trials(deepcopy=False, states=(TrialState.FAIL,))
+    return [trial.number for trial in failed if trial.number not in retried and _queued_again(study, trial)]
 
 
 def run_trials(
@@ -102,7 +100,11 @@ def choose(study: Study, config: Config, objective: Objective) -> dict[str, Scal
             key = f"finalist/{trial.number}"
             if key not in study.user_attrs:
                 seed = derive_seed(config.seed, "finalist", trial.number) % 2**31
-                score = objective(config.override(trial.params), seed, lambda step, score: None)
+                try:
+                    score = objective(config.override(trial.params), seed, lambda step, score: None)
+                except DivergedError as error:
+                    print(f"trial {trial.number} on another seed: {error}")
+                    score = math.inf
                 study.set_user_attr(key, score)
         ranked.sort(key=lambda trial: study.user_attrs[f"finalist/{trial.number}"])
     return dict(ranked[0].params)
@@ -138,6 +140,9 @@ def _run(trial: Trial, config: Config, objective: Objective) -> float:
     except DivergedError as error:
         print(f"trial {trial.number}: {error}")
         raise optuna.TrialPruned from None
+    except SystemExit:
+        trial.set_user_attr(_STOPPED, True)
+        raise
     if not math.isfinite(score):
         raise MedganError(f"trial {trial.number} ended with the score {score}")
     return score
@@ -173,12 +178,14 @@ def _current_values(config: Config) -> dict[str, Any]:
     return values
 
 
-def _queue_retry(study: Study, trial: FrozenTrial) -> None:
-    if RETRY_OF not in trial.user_attrs:
-        # A trial killed before it asked for its values still has those that it was queued with.
-        study.enqueue_trial(
-            trial.params or trial.system_attrs.get("fixed_params", {}), user_attrs={RETRY_OF: trial.number}
-        )
+def _queued_again(study: Study, trial: FrozenTrial) -> bool:
+    kills = trial.user_attrs.get(_KILLS, 0) + (0 if trial.user_attrs.get(_STOPPED) else 1)
+    if kills > 1:
+        return False
+    # A trial killed before it asked for its values still has those that it was queued with.
+    values = trial.params or trial.system_attrs.get("fixed_params", {})
+    study.enqueue_trial(values, user_attrs={RETRY_OF: trial.number, _KILLS: kills})
+    return True
 
 
 def _record(trial: FrozenTrial) -> TrialRecord:

@@ -35,7 +35,7 @@ def main() -> None:
     save_image(REPORTS / "real.png", grid(prepared.pictures(shown(prepared, "test")), columns=GRID_COLUMNS))
     METRICS.write_text(json.dumps(metrics, indent=2) + "\n")
     store = open_store(config.data.name)
-    run_id, description = find_run(store, config.data.name)
+    run_id, description = find_run(store, config.data.name, TRAIN)
     store.log_tree(run_id, "test", metrics)
     store.log_picture(run_id, REPORTS / "samples.png", key="final", step=description.step)
 

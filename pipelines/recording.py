@@ -6,10 +6,12 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from medgan.tracking.runs import AWAY, Store, flat, store_at
+from medgan.config import Config
+from medgan.tracking.runs import AWAY, FAILURE, Store, flat, store_at
+from medgan.tracking.trials import Trial, mirror_trial
 from medgan.training.result import Description, read_description, read_rows
 from medgan.training.state import Row
-from pipelines import TRAIN, store_root
+from pipelines import store_root
 
 _COMPLETE = "medgan.complete"
 
@@ -18,6 +20,7 @@ def open_run(store: Store, name: str, identity: str, sections: Mapping[str, Any]
     """The run of a training, with its params (dotted paths of `sections`) and where it comes from."""
     tags = {"medgan.kind": "training", "medgan.data_md5": data_md5, "mlflow.source.git.commit": commit}
     run_id = store.run(identity, f"train {name} {identity[:6]}", params=dict(flat(sections)), tags=tags)
+    store.reopen(run_id)
     store.log_data(run_id, name=name, md5=data_md5)
     return run_id
 
@@ -29,16 +32,16 @@ def replay(store: Store, run_id: str, rows: Sequence[Row], samples: Path) -> Non
         store.log_picture(run_id, path, key="samples", step=int(path.stem.removeprefix("step-")))
 
 
-def find_run(store: Store, name: str) -> tuple[str, Description]:
+def find_run(store: Store, name: str, trained: Path) -> tuple[str, Description]:
     """The finished run behind artifacts/train, whatever became of the store in the meantime."""
-    description = read_description(TRAIN)
+    description = read_description(trained)
     found = store.find_run(description.fingerprint)
     if found is None or _COMPLETE not in found.data.tags:
         sections = {"gan": description.gan, "train": description.train, "seed": description.seed}
         run_id = open_run(
             store, name, description.fingerprint, sections, data_md5=description.data_md5, commit=description.commit
         )
-        finish(store, run_id, read_rows(TRAIN), TRAIN / "samples")
+        finish(store, run_id, read_rows(trained), trained / "samples")
         return run_id, description
     return found.info.run_id, description
 
@@ -50,12 +53,37 @@ def finish(store: Store, run_id: str, rows: Sequence[Row], samples: Path) -> Non
     store.end(run_id)
 
 
+def search_mirror(config: Config, name: str, data_md5: str) -> Callable[[Sequence[Trial], str], None]:
+    """Tells MLflow of trials and of the status of their search, of which the study is the record."""
+
+    def opened() -> tuple[Store, str]:
+        store = open_store(config.data.name)
+        tags = {"medgan.kind": "search", "medgan.data_md5": data_md5}
+        params = config.search.model_dump(mode="json")
+        run_id = store.run(f"search-{name}", f"search {name[:6]}", params=params, tags=tags)
+        store.reopen(run_id)
+        return store, run_id
+
+    recorder = Recorder(opened)
+
+    def mirror(trials: Sequence[Trial], status: str) -> None:
+        def send(store: Store, run_id: str) -> None:
+            for trial in trials:
+                mirror_trial(store, run_id, name, trial)
+            if status != "RUNNING":
+                store.end(run_id, status)
+
+        recorder.attempt(send, "trials are sent when the search ends, or later by `dvc repro -s -f search`")
+
+    return mirror
+
+
 def open_store(name: str) -> Store:
     return store_at(store_root(), name)
 
 
 class Recorder:
-    """The run of a training under way, which neither waits for MLflow nor ends because a server is away.
+    """A run under way, which neither waits for MLflow nor ends because a server is away.
 
     A thread sends what each checkpoint covers. What it could not send waits for the next checkpoint, for `complete`,
     or for `find_run` of a later stage. opened: makes or finds the run.
@@ -65,23 +93,40 @@ class Recorder:
         self._opened = opened
         self._run: tuple[Store, str] | None = None
         self._thread, self._sent = Thread(), 0
+        self._covered: tuple[Sequence[Row], Path] | None = None
 
     def __call__(self, rows: Sequence[Row], samples: Path) -> None:
         """Skipped while the last call is under way."""
+        self._covered = list(rows), samples
         if not self._thread.is_alive():
             # A daemon: a training that is told to stop does not wait for it either.
-            self._thread = Thread(target=self._send, args=(list(rows), samples), daemon=True)
+            self._thread = Thread(target=self._send, args=self._covered, daemon=True)
             self._thread.start()
 
     def complete(self, rows: Sequence[Row], samples: Path) -> None:
-        self._finally(lambda store, run_id: finish(store, run_id, rows, samples))
+        self.attempt(
+            lambda store, run_id: finish(store, run_id, rows, samples), "a later stage makes and completes the run"
+        )
 
     def fail(self, reason: str) -> None:
+        """With all that a checkpoint covers."""
+
         def end(store: Store, run_id: str) -> None:
-            store.tag(run_id, "medgan.failure", reason)
+            if self._covered is not None:
+                replay(store, run_id, *self._covered)
+            store.tag(run_id, FAILURE, reason)
             store.end(run_id, "FAILED")
 
-        self._finally(end)
+        self.attempt(end, "the run does not say that this training failed")
+
+    def attempt(self, what: Callable[[Store, str], None], otherwise: str) -> None:
+        """Now, in this thread. otherwise: what to say of it where the store is away."""
+        if self._thread.is_alive():
+            self._thread.join()
+        try:
+            what(*self._found())
+        except AWAY as error:
+            print(f"MLflow could not be reached ({error}); {otherwise}")
 
     def _send(self, rows: Sequence[Row], samples: Path) -> None:
         with suppress(*AWAY):
@@ -91,11 +136,3 @@ class Recorder:
     def _found(self) -> tuple[Store, str]:
         self._run = self._run or self._opened()
         return self._run
-
-    def _finally(self, last: Callable[[Store, str], None]) -> None:
-        if self._thread.is_alive():
-            self._thread.join()
-        try:
-            last(*self._found())
-        except AWAY as error:
-            print(f"MLflow could not be reached ({error}); a later stage completes the run")

@@ -12,7 +12,7 @@ from medgan.registry import decide, failed_gates, headline
 from medgan.tracking import models
 from medgan.tracking.runs import Store
 from medgan.training.checkpoint import write_atomically
-from pipelines import EXPORT, METRICS, PARAMS, REGISTRY
+from pipelines import EXPORT, METRICS, PARAMS, REGISTRY, TRAIN
 from pipelines.quality import against
 from pipelines.recording import find_run, open_store
 
@@ -31,7 +31,7 @@ def main() -> None:
 
 def _register(store: Store, config: Config, name: str, folder: Path, metrics: dict[str, Any]) -> dict[str, Any]:
     path, parity = folder / "generator.onnx", json.loads((folder / "parity.json").read_text())["worst"]
-    run_id, description = find_run(store, config.data.name)
+    run_id, description = find_run(store, config.data.name, TRAIN)
     way = "" if folder == EXPORT else f"-{folder.name}"
     quality, key = metrics["quality"], headline(metrics["quality"])
     # Of the file too: a corrected licence or another n is another file and another version.

@@ -19,8 +19,9 @@ from medgan.training.drawing import GRID_COLUMNS
 from medgan.training.loop import Judge
 from pipelines import FEATURES
 
-# These change how a training runs, not what it gives.
-_WITHOUT_EFFECT = {"restart", "checkpoint_every", "init_from"}
+# What changes how a training runs, not what it gives; what a checkpoint compares for itself, and says so; and a file,
+# whose content counts instead.
+_LEFT_OUT = {"restart", "checkpoint_every", "precision", "threads", "init_from"}
 SCORES = {"fid": "FID", "mae": "MAE", "ssim": "1 - SSIM"}  # by the value of train.score; lower is better
 # Enough for a mean; more would cost the discriminator's time at each evaluation.
 _HELD_OUT = 500
@@ -73,11 +74,11 @@ def shown(prepared: Prepared, split: str) -> NDArray[np.int64]:
 def training_fingerprint(
     gan: GanConfig, train: TrainConfig, seed: int, prepared: Prepared, extractor: Extractor
 ) -> str:
-    """Of everything that decides a training's result but the code, which a checkpoint checks for itself."""
+    """Of everything that decides a training's result, but for `medgan.training.state.identity`."""
     return fingerprint(
         {
             "gan": gan.model_dump(mode="json"),
-            "train": train.model_dump(mode="json", exclude=_WITHOUT_EFFECT),
+            "train": train.model_dump(mode="json", exclude=_LEFT_OUT),
             "seed": seed,
             "init": file_digest(train.init_from),
             "data": prepared.md5,

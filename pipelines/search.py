@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Callable
-from functools import partial
 
 import yaml
 
@@ -12,12 +11,13 @@ from medgan.config import Config, load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
 from medgan.device import use_threads
-from medgan.fingerprint import code_hash, fingerprint
-from medgan.tracking.runs import store_at
-from medgan.tracking.trials import mirror_trial
+from medgan.errors import MedganError
+from medgan.fingerprint import fingerprint
 from medgan.training.checkpoint import locked, remove_folders
 from medgan.training.loop import Listener, fit
-from pipelines import CHECKPOINTS, PARAMS, PREPARED, SEARCH, STUDIES, store_root
+from medgan.training.state import identity
+from pipelines import CHECKPOINTS, PARAMS, PREPARED, SEARCH, STUDIES
+from pipelines.recording import search_mirror
 from pipelines.scoring import load_extractor, training_fingerprint, trial_training, validation_judge
 
 
@@ -42,30 +42,30 @@ def _search(config: Config) -> tuple[dict[str, Scalar], list[search.TrialRecord]
     judge = validation_judge(prepared, extractor, config.search.n, config.seed, config.train.score)
     space = config.search.model_dump(mode="json", exclude={"trials", "finalists"})
     base = training_fingerprint(config.gan, training, config.seed, prepared, extractor)
-    name = fingerprint({"base": base, "space": space, "code": code_hash()})
+    name = fingerprint({"base": base, "space": space, **identity(training)})
 
     def objective(candidate: Config, seed: int, report: Callable[[int, float], None]) -> float:
-        folder = CHECKPOINTS / f"trial-{training_fingerprint(candidate.gan, training, seed, prepared, extractor)}"
+        key = training_fingerprint(candidate.gan, training, seed, prepared, extractor)
         with progress("trial", training.steps) as done:
-            listener = Listener(on_step=done, on_evaluation=report)
+            listener, folder = Listener(on_step=done, on_evaluation=report), CHECKPOINTS / f"trial-{name}-{key}"
             trained = fit(
                 candidate.gan, training, prepared, seed=seed, judge=judge, directory=folder, listener=listener
             )
         return trained.best.score
 
-    store = store_at(store_root(), config.data.name)
-    tags = {"medgan.kind": "search", "medgan.data_md5": prepared.md5}
-    params = config.search.model_dump(mode="json")
-    parent = store.run(f"search-{name}", f"search {name[:6]}", params=params, tags=tags)
-    with locked(CHECKPOINTS / f"study-{name}"), store.ended(parent):
+    with locked(CHECKPOINTS / f"study-{name}"):
         study = search.open_study(name, STUDIES)
         for number in search.sweep(study):
-            print(f"trial {number} was interrupted; it is tried once more")
-        mirror = partial(mirror_trial, store, parent, name)
-        for record in search.records(study):
-            mirror(record)
-        search.run_trials(study, config, objective, on_trial=mirror)
-        best = search.choose(study, config, objective)
+            print(f"trial {number} was interrupted; it is tried again")
+        mirror = search_mirror(config, name, prepared.md5)
+        mirror(search.records(study), "RUNNING")
+        try:
+            search.run_trials(study, config, objective, on_trial=lambda record: mirror([record], "RUNNING"))
+            best = search.choose(study, config, objective)
+        except MedganError:
+            mirror(search.records(study), "FAILED")
+            raise
+        mirror(search.records(study), "FINISHED")
     remove_folders(CHECKPOINTS.glob("trial-*"))
     return best, search.records(study)
 

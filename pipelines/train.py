@@ -12,12 +12,13 @@ from medgan.console import progress, run
 from medgan.data.store import open_prepared
 from medgan.device import use_threads
 from medgan.errors import DivergedError
-from medgan.fingerprint import code_hash, fingerprint, git_commit
+from medgan.fingerprint import fingerprint, git_commit
 from medgan.tracking.runs import Store
 from medgan.training.checkpoint import prune_folders
 from medgan.training.loop import Listener, fit
 from medgan.training.processes import joined
 from medgan.training.result import describe, write_trained
+from medgan.training.state import identity
 from pipelines import CHECKPOINTS, PARAMS, PREPARED, SEARCH, TRAIN
 from pipelines.recording import Recorder, open_run, open_store
 from pipelines.scoring import SCORES, load_extractor, training_fingerprint, validation_judge
@@ -40,13 +41,13 @@ def main() -> None:
             return
         for path, value in best.items():
             print(f"best.yaml sets {path} = {value}")
-        identity = fingerprint({"training": folder.name, "code": code_hash()})
+        key = fingerprint({"training": folder.name, **identity(train)})
         sections = {"gan": gan.model_dump(mode="json"), "train": train.model_dump(mode="json"), "seed": seed}
         commit = git_commit(Path.cwd())
 
         def opened() -> tuple[Store, str]:
             store = open_store(config.data.name)
-            return store, open_run(store, config.data.name, identity, sections, data_md5=prepared.md5, commit=commit)
+            return store, open_run(store, config.data.name, key, sections, data_md5=prepared.md5, commit=commit)
 
         recorder = Recorder(opened)
         try:
@@ -56,7 +57,7 @@ def main() -> None:
             recorder.fail(str(error))
             raise
     shutil.rmtree(TRAIN, ignore_errors=True)
-    description = describe(identity, sections, prepared, trained, commit=commit)
+    description = describe(key, sections, prepared, trained, commit=commit)
     write_trained(TRAIN, trained, description, folder / "samples")
     recorder.complete(trained.rows, TRAIN / "samples")
     prune_folders(CHECKPOINTS, keep=folder)

@@ -237,7 +237,7 @@ def test_a_killed_search_retries_the_trial_once_and_leaves_nothing_running(workp
     kill_when(victim, second_trial_has_trained)
     assert trial_states(workplace / "optuna.db")[1] == "RUNNING"
     out = finish(stage("search", workplace))
-    assert "trial 1 was interrupted; it is tried once more" in out
+    assert "trial 1 was interrupted; it is tried again" in out
 
     (study,) = optuna.get_all_study_names(f"sqlite:///{workplace / 'optuna.db'}")
     trials = optuna.load_study(study_name=study, storage=f"sqlite:///{workplace / 'optuna.db'}").trials

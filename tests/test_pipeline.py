@@ -165,7 +165,7 @@ def test_a_lost_store_is_made_again(place: Path, tmp_path: Path, monkeypatch: py
     """An empty store, as after mlflow.db was deleted: the run of artifacts/train is there again, with everything."""
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "")
     empty = store_at(tmp_path, "phantom")
-    run_id, found = find_run(empty, "train again")
+    run_id, found = find_run(empty, "train again", place / "artifacts" / "train")
     assert found.fingerprint == json.loads((place / "artifacts/train/fingerprint.json").read_text())["fingerprint"]
     run = empty.client.get_run(run_id)
     rows = [json.loads(line) for line in (place / "artifacts/train/history.jsonl").read_text().splitlines()]
@@ -174,11 +174,11 @@ def test_a_lost_store_is_made_again(place: Path, tmp_path: Path, monkeypatch: py
         assert sorted(sent) == sorted((row["step"], row[key], int(1000 * row["time"])) for row in rows if key in row)
     assert run.info.status == "FINISHED" and run.data.params["gan.lr"] == str(found.gan["lr"])
     assert pictures(empty.client, run_id) == 3
-    assert find_run(empty, "train again")[0] == run_id
+    assert find_run(empty, "train again", place / "artifacts" / "train")[0] == run_id
     # A run that was killed before everything was sent is completed.
     empty.client.delete_tag(run_id, "medgan.complete")
     empty.client.set_terminated(run_id, "FAILED")
-    assert find_run(empty, "train again")[0] == run_id
+    assert find_run(empty, "train again", place / "artifacts" / "train")[0] == run_id
     assert empty.client.get_run(run_id).info.status == "FINISHED"
     assert pictures(empty.client, run_id) == 3
 

@@ -123,7 +123,7 @@ def test_a_trial_killed_before_its_first_suggestion_keeps_its_queued_values(wide
     assert sweep(study) == [0]
     run_trials(study, wide.override({"search.trials": 1}), quality)
     assert study.trials[1].params == {"gan.lr": 0.005, "gan.batch": 5, "gan.loss": "bce"}
-    assert study.trials[1].user_attrs == {"retry_of": 0}
+    assert study.trials[1].user_attrs["retry_of"] == 0
 
 
 def test_a_retry_that_is_killed_as_well_is_not_retried(wide: Config, storage: str) -> None:
@@ -132,7 +132,7 @@ def test_a_retry_that_is_killed_as_well_is_not_retried(wide: Config, storage: st
     def killed(candidate: Config, seed: int, report: Report) -> float:
         raise Killed
 
-    for swept in ([0], [1], [2]):
+    for swept in ([0], [], [2]):
         with pytest.raises(Killed):
             run_trials(study, wide, killed)
         assert sweep(study) == swept
@@ -142,12 +142,42 @@ def test_a_retry_that_is_killed_as_well_is_not_retried(wide: Config, storage: st
     assert sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials) == 6
 
 
+def test_a_trial_that_is_told_to_stop_again_and_again_goes_on(wide: Config, storage: str) -> None:
+    whole, study = open_study("whole", storage), open_study("s", storage)
+    run_trials(whole, wide, quality)
+
+    def stopped(candidate: Config, seed: int, report: Report) -> float:
+        raise SystemExit("stopped and saved")
+
+    for swept in ([0], [1], [2]):
+        with pytest.raises(SystemExit):
+            run_trials(study, wide, stopped)
+        assert sweep(study) == swept
+    run_trials(study, wide, quality)
+    assert [trial.user_attrs.get("retry_of") for trial in study.trials[:4]] == [None, 0, 1, 2]
+    assert told(study) == told(whole)
+
+
+def test_a_finalist_that_diverges_loses(wide: Config, storage: str) -> None:
+    study = open_study("s", storage)
+    run_trials(study, wide, quality)
+    first = min(study.trials, key=lambda trial: (trial.value is None, trial.value or 0.0))
+
+    def diverging(candidate: Config, seed: int, report: Report) -> float:
+        if candidate.gan.lr == first.params["gan.lr"]:
+            raise DivergedError("step 1: loss/generator is not finite")
+        return quality(candidate, seed, report)
+
+    for _ in range(2):
+        assert choose(study, wide.override({"search.finalists": 2}), diverging) != first.params
+
+
 def test_a_kill_between_failing_a_trial_and_queueing_its_retry_is_mended(wide: Config, storage: str) -> None:
     study = open_study("s", storage)
     trial = study.ask()
     trial.suggest_float("gan.lr", 0.0001, 0.01, log=True)
     study.tell(trial, state=TrialState.FAIL)
-    assert sweep(study) == []
+    assert sweep(study) == [0]
     assert [t.state for t in study.trials] == [TrialState.FAIL, TrialState.WAITING]
     sweep(study)
     assert len(study.trials) == 2

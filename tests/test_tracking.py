@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,13 +14,13 @@ import pytest
 from PIL import Image
 
 from benchmarks.outage import free_port, served
-from medgan.errors import MedganError
+from medgan.config import Config
 from medgan.runtime import OnnxGenerator
 from medgan.tracking import runs, tracking_uri
 from medgan.tracking.models import champion, crown, downloaded, log_model, register_version
-from medgan.tracking.runs import Store, store_at
+from medgan.tracking.runs import FAILURE, Store, store_at
 from medgan.tracking.trials import mirror_trial
-from pipelines.recording import Recorder
+from pipelines.recording import Recorder, search_mirror
 
 # MLflow's own use of SQLAlchemy, in every query for runs.
 pytestmark = pytest.mark.filterwarnings(
@@ -128,19 +129,16 @@ def test_a_run_may_end_twice_and_otherwise(store: Store, run_id: str) -> None:
     assert store.client.get_run(run_id).info.status == "FAILED"
 
 
-def test_a_run_ends_as_its_work_does(store: Store, run_id: str) -> None:
-    def status() -> str:
-        return str(store.client.get_run(run_id).info.status)
-
-    with pytest.raises(KeyboardInterrupt), store.ended(run_id):
-        raise KeyboardInterrupt
-    assert status() == "RUNNING"
-    with pytest.raises(MedganError), store.ended(run_id):
-        raise MedganError("no trial ended with a score")
-    assert status() == "FAILED"
-    with store.ended(run_id):
-        pass
-    assert status() == "FINISHED"
+def test_a_run_that_had_failed_runs_again(store: Store, run_id: str) -> None:
+    store.tag(run_id, FAILURE, "step 3: loss/generator is not finite")
+    store.end(run_id, "FAILED")
+    store.reopen(run_id)
+    run = store.client.get_run(run_id)
+    assert run.info.status == "RUNNING" and FAILURE not in run.data.tags
+    store.end(run_id)
+    ended = store.client.get_run(run_id).info
+    store.reopen(run_id)
+    assert store.client.get_run(run_id).info == ended
 
 
 def test_data_are_an_input_once(store: Store, run_id: str) -> None:
@@ -283,6 +281,42 @@ def test_only_what_is_new_is_sent(store: Store, tmp_path: Path) -> None:
     assert asked[-1] == [1, 2, 3] and store.client.get_run(run_id).info.status == "FINISHED"
 
 
+def test_a_failure_is_told_with_all_that_a_checkpoint_covers(store: Store, run_id: str, tmp_path: Path) -> None:
+    """Also what came while the last call was under way, and was skipped."""
+    busy, free = threading.Event(), threading.Event()
+
+    class Slow(Store):
+        def log_rows(self, run_id: str, rows: Sequence[Mapping[str, float]]) -> None:
+            busy.set()
+            free.wait(10)
+            super().log_rows(run_id, rows)
+
+    recorder = Recorder(lambda: (Slow(store.client, store.experiment_id), run_id))
+    recorder(ROWS[:1], tmp_path)
+    busy.wait(10)
+    recorder(ROWS, tmp_path)
+    free.set()
+    recorder.fail("step 4: loss/generator is not finite")
+    run = store.client.get_run(run_id)
+    assert (run.info.status, run.data.tags[FAILURE]) == ("FAILED", "step 4: loss/generator is not finite")
+    assert [step for step, _, _ in points(store, run_id, "loss")] == [1, 2, 3]
+
+
+@pytest.mark.slow
+def test_a_search_whose_server_is_away_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], config: Config
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.chdir(tmp_path)
+    search_mirror(config, "study", "0" * 32)([Told(0, "COMPLETE", score=1.0)], "RUNNING")
+    assert "cannot be reached" in (said := capsys.readouterr().out)
+    assert "trials are sent when the search ends, or later by `dvc repro -s -f search`" in said
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'later.db'}")
+    search_mirror(config, "study", "0" * 32)([Told(0, "COMPLETE", score=1.0)], "FINISHED")
+    later = store_at(tmp_path, config.data.name)
+    assert sorted(run.info.status for run in later.client.search_runs([later.experiment_id])) == ["FINISHED"] * 2
+
+
 @pytest.mark.slow
 def test_a_server_that_is_away_for_a_whole_training_costs_no_figure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -301,7 +335,7 @@ def test_a_server_that_is_away_for_a_whole_training_costs_no_figure(
     assert time.monotonic() - began < 1
     recorder.complete(ROWS, tmp_path)
     said = capsys.readouterr().out
-    assert f"http://127.0.0.1:{port} cannot be reached" in said and "a later stage completes the run" in said
+    assert f"http://127.0.0.1:{port} cannot be reached" in said and "a later stage makes and completes the run" in said
     with served(tmp_path, port):
         recorder.complete(ROWS, tmp_path)
         recorder.complete(ROWS, tmp_path)

@@ -20,7 +20,7 @@ from medgan.errors import MedganError
 from medgan.tracking import tracking_uri
 
 Row = Mapping[str, float]
-FINGERPRINT = "medgan.fingerprint"
+FINGERPRINT, FAILURE = "medgan.fingerprint", "medgan.failure"
 AWAY = (MedganError, MlflowException, OSError)  # what a server that does not answer raises
 _BATCH = 1000  # MLflow's limit of metrics a request
 
@@ -117,15 +117,13 @@ class Store:
         if self.client.get_run(run_id).info.status != status:
             self.client.set_terminated(run_id, status)
 
-    @contextmanager
-    def ended(self, run_id: str) -> Iterator[None]:
-        """FINISHED after what is done inside, FAILED where that raises MedganError; interrupted, it goes on later."""
-        try:
-            yield
-        except MedganError:
-            self.end(run_id, "FAILED")
-            raise
-        self.end(run_id)
+    def reopen(self, run_id: str) -> None:
+        """Of a run that had failed and is tried again."""
+        run = self.client.get_run(run_id)
+        if run.info.status == "FAILED":
+            self.client.update_run(run_id, status="RUNNING")
+        if FAILURE in run.data.tags:
+            self.client.delete_tag(run_id, FAILURE)
 
 
 def store_at(root: Path, experiment: str) -> Store:
