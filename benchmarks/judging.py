@@ -169,11 +169,16 @@ def _planned(config: Config, subject: Subject, cpu_seconds: float, plan: Path) -
 
 
 def train(name: str, config: Config, subject: Subject, folder: Path) -> tuple[Trained, float]:
-    """And the CPU seconds that it took; those before a stop are reckoned from the steps that it had done."""
+    """And the CPU seconds that it took, with those before a stop as far as a checkpoint covers them."""
     scorer = validation_judge(subject.prepared, subject.extractor, config.train.n, config.seed, config.train.score)
-    steps, before = config.train.steps, time.process_time()
-    with progress(name, steps) as done:
-        listener = Listener(on_step=done)
+    kept = folder / "cpu-seconds"
+    before = time.process_time() - (float(kept.read_text()) if kept.exists() else 0.0)
+
+    def on_checkpoint(*_: object) -> None:
+        write_atomically(kept, repr(time.process_time() - before).encode())
+
+    with progress(name, config.train.steps) as done:
+        listener = Listener(on_step=done, on_checkpoint=on_checkpoint)
         trained = fit(
             config.gan,
             config.train,
@@ -183,10 +188,6 @@ def train(name: str, config: Config, subject: Subject, folder: Path) -> tuple[Tr
             directory=folder,
             listener=listener,
         )
-    kept = folder / "cpu-seconds"
-    if trained.resumed_from < steps:
-        spent = (time.process_time() - before) * steps / (steps - trained.resumed_from)
-        write_atomically(kept, repr(spent).encode())
     return trained, float(kept.read_text())
 
 

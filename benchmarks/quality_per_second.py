@@ -6,15 +6,17 @@ python -m benchmarks.quality_per_second [CPU_SECONDS]     # some 30 minutes; `me
 import json
 import time
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from statistics import mean, stdev
 
 import torch
 
+from benchmarks import textbook
 from benchmarks.judging import WORK, Subject, configuration, judge, open_subject
 from benchmarks.tables import cpu_seconds, save
 from benchmarks.textbook import BATCH, Textbook, image_folder
 from medgan.evaluation.fidelity import measure
-from medgan.fingerprint import code_hash, fingerprint
+from medgan.fingerprint import code_hash, file_digest, fingerprint
 from medgan.pictures import to_uint8
 from medgan.training.checkpoint import write_atomically
 
@@ -40,7 +42,7 @@ def main() -> None:
     subject = open_subject(configuration(RECIPE))
     rows = []
     for seed in SEEDS:
-        rows.append(textbook(subject, seed, seconds))
+        rows.append(_textbook(subject, seed, seconds))
         changes = {"seed": seed, "train.evaluations": 2}
         found = judge(f"ours-{seed}", configuration(RECIPE, changes=changes), subject, cpu_seconds=seconds)
         images = found.steps * configuration(RECIPE).gan.batch
@@ -48,10 +50,14 @@ def main() -> None:
     _write(rows, subject, seconds)
 
 
-def textbook(subject: Subject, seed: int, seconds: float) -> Row:
+def _textbook(subject: Subject, seed: int, seconds: float) -> Row:
     """Train for this CPU time, loading included, and judge; or find both from the last time."""
     n = subject.real.features.shape[0]
     parts = {"md5": subject.prepared.md5, "extractor": subject.extractor.digest, "seed": seed, "cpu": seconds, "n": n}
+    parts |= {
+        "gan": configuration(textbook.RECIPE).gan.model_dump(mode="json"),
+        "loop": file_digest(Path(textbook.__file__)),
+    }
     code = code_hash(("data", "models", "gans", "losses.py", "evaluation"))
     kept = WORK / "judged" / f"textbook-{fingerprint({**parts, 'code': code})}.json"
     if kept.exists():

@@ -1,9 +1,10 @@
 """Trainings that are killed at random moments against the same ones left alone -> results/resume.*.
 
-    python -m benchmarks.resume [KILLS]              # some 10 minutes for 50
+    python -m benchmarks.resume [KILLS]              # some 15 minutes for 50
 
-Each training is a process of its own. SIGKILL hits it at random moments of its life, and it is started again until it
-ends. Then every byte of its state, its history and its sample grids is compared with those of the unbroken one.
+Each training is a process of its own. SIGKILL hits it at random moments after its first step, every fifth one while a
+checkpoint is being written, and it is started again until it ends. Then every byte of its state, its history and its
+sample grids is compared with those of the unbroken one.
 """
 
 import argparse
@@ -29,7 +30,7 @@ from medgan.data.prepare import prepare
 from medgan.data.store import open_prepared
 from medgan.device import use_threads
 from medgan.training.checkpoint import load_checkpoint
-from medgan.training.loop import Judge, fit
+from medgan.training.loop import Judge, Listener, fit
 
 PLACE = WORK / "resume"
 SMALL: dict[str, Any] = {
@@ -56,6 +57,7 @@ SYSTEMS: dict[str, tuple[str, dict[str, Any]]] = {
     "relativistic": ("residual", {"gan.model": {"name": "residual", "latent_dim": 8, "width": 8, "max_width": 16}}),
 }
 KILLS_EACH = 3
+SAVING_EVERY = 5
 
 
 @dataclass(frozen=True)
@@ -94,26 +96,33 @@ def _killed(system: str, config: Config, kills: int, chance: random.Random) -> R
     path = PLACE / f"{system}.json"
     path.write_text(json.dumps(config.model_dump(mode="json", by_alias=True)))
     prepare(config.data, _data(path), seed=config.seed)
+    unbroken = _started(path, "whole")
+    _stepped(unbroken)
     began = time.monotonic()
-    _ended(_started(path, "whole"))
+    _ended(unbroken)
     lifetime = time.monotonic() - began
-    whole = _left_behind(_folder(path, "whole"))
+    whole = left_behind(_folder(path, "whole"))
     done = saving = trainings = identical = 0
     while done < kills:
         name = f"killed-{trainings}"
-        for _ in range(min(KILLS_EACH, kills - done)):
+        for number in range(min(KILLS_EACH, kills - done)):
             victim = _started(path, name)
-            try:
-                victim.wait(timeout=chance.uniform(0.2, 1.0) * lifetime)
+            _stepped(victim)
+            # The later kills of a training find less of it left.
+            moment = time.monotonic() + chance.uniform(0, 1 / (number + 1)) * lifetime
+            aside = _folder(path, name).glob
+            while victim.poll() is None and (
+                time.monotonic() < moment or (done % SAVING_EVERY == 0 and not any(aside(f".step-*.{victim.pid}")))
+            ):
+                time.sleep(0)
+            victim.send_signal(signal.SIGKILL)
+            if victim.wait() != -signal.SIGKILL:
                 break  # it had ended before its moment came
-            except subprocess.TimeoutExpired:
-                victim.send_signal(signal.SIGKILL)
-                victim.wait()
             done += 1
-            saving += any(_folder(path, name).glob(".step-*"))
+            saving += any(aside(f".step-*.{victim.pid}"))
         _ended(_started(path, name))
         trainings += 1
-        identical += _left_behind(_folder(path, name)) == whole
+        identical += left_behind(_folder(path, name)) == whole
         print(f"{system}: {done}/{kills} kills, {identical}/{trainings} trainings identical", flush=True)
     return Row(system, trainings, done, saving, identical)
 
@@ -129,11 +138,20 @@ def _folder(config: Path, name: str) -> Path:
 def _started(config: Path, name: str) -> "subprocess.Popen[bytes]":
     command = [sys.executable, "-m", "benchmarks.resume", "--train", str(config), str(_folder(config, name))]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
+
+
+def _stepped(process: "subprocess.Popen[bytes]") -> None:
+    """Wait for its first step: before that, seconds of imports, there is nothing to lose."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith(b"step"):
+            return
 
 
 def _ended(process: "subprocess.Popen[bytes]") -> None:
-    if process.wait():
+    process.communicate()
+    if process.returncode:
         sys.exit(f"a training ended with status {process.returncode}, see above")
 
 
@@ -142,14 +160,14 @@ def _train(path: Path, folder: Path) -> None:
     config, prepared = parse_config(json.loads(path.read_text())), open_prepared(_data(path))
     given = conditions(prepared, np.arange(16))
     judge = Judge(16, given, lambda images: float(images.mean()), given)
-    fit(config.gan, config.train, prepared, seed=config.seed, judge=judge, directory=folder)
+    listener = Listener(on_step=lambda step: print("step", step, flush=True))
+    fit(config.gan, config.train, prepared, seed=config.seed, judge=judge, directory=folder, listener=listener)
 
 
-def _left_behind(folder: Path) -> tuple[Any, ...]:
+def left_behind(folder: Path) -> tuple[Any, ...]:
     """Everything but when it was: the newest checkpoint, its rows without their times, the sample grids."""
     checkpoint = load_checkpoint(folder)
-    if checkpoint is None:
-        sys.exit(f"{folder} holds no checkpoint")
+    assert checkpoint is not None, f"{folder} holds no checkpoint"
     tensors = {name: tensor.numpy().tobytes() for name, tensor in checkpoint.tensors.items()}
     rows = [{key: value for key, value in row.items() if key != "time"} for row in checkpoint.meta.pop("rows")]
     samples = {path.name: path.read_bytes() for path in (folder / "samples").iterdir()}

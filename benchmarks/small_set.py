@@ -1,6 +1,6 @@
 """Two hundred images: with and without augmentation, from scratch and from other images -> results/small-set.md.
 
-    python -m benchmarks.small_set          # some 30 minutes; `medgan data medical-mnist` first
+    python -m benchmarks.small_set          # some 35 minutes; `medgan data medical-mnist` first
 
 100 CTs of the abdomen and 100 of the head; the networks that transfer starts from learnt chest X-rays. The judges know
 the rest of the training images, and the best step is chosen on more validation images than so small a set would have:
@@ -23,6 +23,7 @@ SMALL: dict[str, Any] = {
 CHEST: dict[str, Any] = {
     "data.name": "chest-x-rays",
     "data.options.classes": ["CXR"],
+    "gan.augment": [],
     "train.n": 1000,
     "evaluate.n": 1000,
 }
@@ -36,6 +37,7 @@ def main() -> None:
     trials: dict[str, dict[str, Any]] = {
         "dcgan-published": {"recipe": "dcgan-published"},
         "small-set without augmentation": {"gan.augment": []},
+        "small-set with all of DiffAugment": {"gan.augment": ["brightness", "contrast", "translation", "cutout"]},
         "small-set": {},
         "small-set from chest X-rays": {"train.init_from": str(pretrained)},
     }

@@ -20,6 +20,7 @@ from torchvision.datasets import ImageFolder
 from benchmarks.judging import WORK, configuration
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
+from medgan.device import resolve_device
 from medgan.gans import build_gan
 
 RECIPE = "dcgan-published"
@@ -47,7 +48,8 @@ class Textbook:
     def __init__(self, folder: Path, spec: ImageSpec, *, seed: int) -> None:
         config = configuration(RECIPE).gan
         torch.manual_seed(seed)
-        gan = build_gan(config, ImageSpec(spec.size, spec.channels))
+        gan, self.device = build_gan(config, ImageSpec(spec.size, spec.channels)), resolve_device()
+        gan.to(self.device)
         self.latent_dim = gan.latent_dim
         self.generator, self.discriminator = gan.generators["generator"], gan.discriminators["discriminator"]
         self.batches = endless(folder)
@@ -58,7 +60,7 @@ class Textbook:
 
     def step(self) -> tuple[float, float]:
         """Losses of discriminator and generator."""
-        real = next(self.batches)
+        real = next(self.batches).to(self.device)
         of_generator, of_discriminator = self.optimizers
         of_discriminator.zero_grad()
         judged_real = self.discriminator(real)
@@ -75,14 +77,14 @@ class Textbook:
         return loss.item(), wanted.item()
 
     def draw(self, n: int) -> Tensor:
-        image: Tensor = self.generator(torch.randn(n, self.latent_dim))
+        image: Tensor = self.generator(torch.randn(n, self.latent_dim, device=self.device))
         return image
 
     @torch.no_grad()
     def images(self, n: int) -> NDArray[np.float32]:
         """(n, C, H, W) in [-1, 1], for judges."""
         self.generator.eval()
-        return np.concatenate([self.draw(min(100, n - i)).numpy() for i in range(0, n, 100)])
+        return np.concatenate([self.draw(min(100, n - i)).cpu().numpy() for i in range(0, n, 100)])
 
 
 def endless(folder: Path) -> Iterator[Tensor]:

@@ -27,8 +27,10 @@ def resolve_precision(wanted: str) -> str:
 
 
 def resolve_threads(wanted: int | str) -> int:
-    """auto: the cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if isinstance(wanted, str) else wanted
+    """auto: the cores that this process may use, shared with the others that torchrun started here."""
+    if not isinstance(wanted, str):
+        return wanted
+    return max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
 
 
 def use_threads(wanted: int | str) -> None:

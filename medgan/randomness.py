@@ -23,6 +23,28 @@ def torch_generator(seed: int, stream: str, step: int = 0) -> torch.Generator:
 
 
 @dataclass(frozen=True)
+class Rows:
+    """Random numbers for the rows of a batch: of what one process would draw for all of them, those of this process."""
+
+    generator: torch.Generator
+    rank: int = 0
+    size: int = 1
+
+    def normal(self, n: int, *shape: int) -> torch.Tensor:
+        """(n, *shape)."""
+        return torch.randn(n * self.size, *shape, generator=self.generator)[self.rank :: self.size]
+
+    def uniform(self, n: int) -> torch.Tensor:
+        """(n,) in [0, 1)."""
+        return torch.rand(n * self.size, generator=self.generator)[self.rank :: self.size]
+
+    def integers(self, low: int, high: int, count: int, n: int) -> torch.Tensor:
+        """(count, n) from low up to, not with, high."""
+        drawn = torch.randint(low, high, (count, n * self.size), generator=self.generator)
+        return drawn[:, self.rank :: self.size]
+
+
+@dataclass(frozen=True)
 class StepRandomness:
     """The random numbers of one training step; each stream can be read once or many times with the same result.
 
@@ -34,12 +56,5 @@ class StepRandomness:
     rank: int = 0
     size: int = 1
 
-    def generator(self, stream: str) -> torch.Generator:
-        """Of this process alone."""
-        own = stream if self.size == 1 else f"{stream}/{self.rank} of {self.size}"
-        return torch_generator(self.seed, own, self.step)
-
-    def normal(self, stream: str, n: int, *shape: int) -> torch.Tensor:
-        """(n, *shape), standard normal: this process's rows of what one process would draw for the whole batch."""
-        whole = torch.randn(n * self.size, *shape, generator=torch_generator(self.seed, stream, self.step))
-        return whole[self.rank :: self.size]
+    def rows(self, stream: str) -> Rows:
+        return Rows(torch_generator(self.seed, stream, self.step), self.rank, self.size)

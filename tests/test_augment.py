@@ -8,6 +8,7 @@ from torch import Tensor
 
 from medgan.augment import AUGMENTATIONS, augmented
 from medgan.config import Config
+from medgan.randomness import Rows
 
 KINDS = sorted(AUGMENTATIONS)
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -18,7 +19,7 @@ def pictures(n: int = 8, channels: int = 3, size: int = 16) -> Tensor:
 
 
 def after(images: Tensor, *kinds: str, seed: int = 0) -> Tensor:
-    return augmented(images, kinds, torch.Generator().manual_seed(seed))
+    return augmented(images, kinds, Rows(torch.Generator().manual_seed(seed)))
 
 
 def test_the_configuration_offers_each_of_them(config: Config) -> None:
@@ -75,14 +76,14 @@ def test_an_image_is_changed_alike_in_any_company(kind: str) -> None:
 
 def test_without_any_the_input_comes_back() -> None:
     images = pictures()
-    assert augmented(images, [], torch.Generator()) is images
+    assert augmented(images, [], Rows(torch.Generator())) is images
 
 
 def test_they_are_applied_in_turn_on_one_stream_of_random_numbers() -> None:
-    images, generator = pictures(), torch.Generator().manual_seed(0)
+    images, rows = pictures(), Rows(torch.Generator().manual_seed(0))
     one_by_one = images
     for kind in KINDS:
-        one_by_one = augmented(one_by_one, [kind], generator)
+        one_by_one = augmented(one_by_one, [kind], rows)
     assert torch.equal(after(images, *KINDS), one_by_one)
 
 

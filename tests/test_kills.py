@@ -10,12 +10,12 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 
+from benchmarks.resume import left_behind
 from medgan.config import Config
 from medgan.data.prepare import prepare
 from medgan.data.store import Prepared
@@ -90,18 +90,6 @@ def finish(process: "subprocess.Popen[str]") -> str:
     return out
 
 
-def left_behind(directory: Path) -> tuple[Any, ...]:
-    """Newest checkpoint (tensors; rows without their times; best) and sample grids."""
-    from medgan.training.checkpoint import load_checkpoint
-
-    checkpoint = load_checkpoint(directory)
-    assert checkpoint is not None
-    tensors = {name: tensor.numpy().tobytes() for name, tensor in checkpoint.tensors.items()}
-    rows = [{key: value for key, value in row.items() if key != "time"} for row in checkpoint.meta.pop("rows")]
-    samples = {path.name: path.read_bytes() for path in (directory / "samples").iterdir()}
-    return checkpoint.step, tensors, rows, checkpoint.meta, samples
-
-
 @pytest.mark.slow
 def test_a_killed_training_ends_with_the_bits_of_an_unbroken_one(start: Start, tmp_path: Path) -> None:
     finish(start("whole"))
@@ -157,7 +145,7 @@ def test_a_killed_cyclegan_ends_with_the_bits_of_an_unbroken_one(config: Config,
     victim.communicate()
     assert int(finish(start("killed")).rsplit("resumed from ", 1)[1]) >= 12
     whole = left_behind(tmp_path / "whole")
-    assert {"gan.memory_image", "gan.remembered_source"} <= set(whole[1])
+    assert {"gan.memory_image", "gan.memory_source"} <= set(whole[1])
     assert left_behind(tmp_path / "killed") == whole
 
 

@@ -5,30 +5,33 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from test_kills import TRAINING
+from torch import Tensor
 
 from medgan.config import Config
 from medgan.data.loader import Batches
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.gans import build_gan
-from medgan.randomness import StepRandomness
+from medgan.randomness import Rows, StepRandomness
 from medgan.training.checkpoint import load_checkpoint
 from medgan.training.processes import check_shareable
 
 ROOT = Path(__file__).parents[1]
-# Without batch norm; penalties and instance noise are on.
+# Without batch norm; penalties, instance noise and augmentation are on.
 VALUES: dict[str, Any] = {
     "gan.model": {"name": "transformer", "latent_dim": 8, "width": 32, "blocks": 1, "embedding_dim": 4},
     "gan.batch": 8,
     "gan.lr": 0.001,
     "gan.penalty_every": 2,
     "gan.instance_noise": 0.1,
+    "gan.augment": ["brightness", "translation", "cutout"],
     "train.precision": "fp64",
     "train.steps": 20,
     "train.checkpoint_every": 10,
@@ -39,8 +42,26 @@ SHARED = TRAINING.replace("trained = fit(", "with joined():\n  trained = fit(").
 )
 
 
-def trained(folder: Path, name: str, prepared: Prepared, config: Config, processes: int) -> str:
-    """Train in a folder of this name with so many processes; returns what the first one printed."""
+# From the fifth step on the second process alone has a loss that is infinite, and no gradient that is.
+SPOILT = """
+import os, torch
+from medgan.gans.synthesis import Synthesis
+original, calls = Synthesis.generator_losses, [0]
+
+def spoilt(gan, *arguments):
+    calls[0] += 1
+    losses = original(gan, *arguments)
+    bad = os.environ["RANK"] == "1" and calls[0] >= 5
+    return losses | {"generator": losses["generator"] + (torch.inf if bad else 0.0)}
+
+Synthesis.generator_losses = spoilt
+"""
+
+
+def ended(
+    folder: Path, name: str, prepared: Prepared, config: Config, processes: int, *, script: str = SHARED
+) -> list[tuple[int, str, str]]:
+    """Train in a folder of this name with so many processes; exit status, stdout and stderr of each."""
     (folder / "config.json").write_text(json.dumps(config.model_dump(mode="json", by_alias=True)))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -49,7 +70,7 @@ def trained(folder: Path, name: str, prepared: Prepared, config: Config, process
     images = Path(prepared.images.filename).parent  # type: ignore[attr-defined]
     started = [
         subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", SHARED, str(images), name],
+            [sys.executable, "-W", "ignore", "-c", script, str(images), name],
             cwd=folder,
             env={**os.environ, **own, "WORLD_SIZE": str(processes), "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
@@ -58,9 +79,15 @@ def trained(folder: Path, name: str, prepared: Prepared, config: Config, process
         )
         for rank in range(processes)
     ]
-    ended = [process.communicate(timeout=200) for process in started]
-    assert all(process.returncode == 0 for process in started), "\n".join(err for _, err in ended)
-    return ended[0][0]
+    said = [process.communicate(timeout=200) for process in started]
+    return [(process.returncode, *printed) for process, printed in zip(started, said, strict=True)]
+
+
+def trained(folder: Path, name: str, prepared: Prepared, config: Config, processes: int) -> str:
+    """What the first one of so many processes printed, which all must end well."""
+    found = ended(folder, name, prepared, config, processes)
+    assert all(status == 0 for status, _, _ in found), "\n".join(err for _, _, err in found)
+    return found[0][1]
 
 
 def difference(one: Path, other: Path) -> float:
@@ -86,19 +113,34 @@ def test_two_processes_end_where_one_ends(config: Config, prepared: Prepared, tm
     assert difference(tmp_path / "one", tmp_path / "mixed") <= 1e-10
 
 
+@pytest.mark.slow
+def test_what_one_process_finds_not_finite_all_leave_out(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    found = ended(tmp_path, "two", prepared, config.override(VALUES), 2, script=SPOILT + SHARED)
+    assert all("step 5: loss/generator is not finite" in err for _, _, err in found), found
+    checkpoint = load_checkpoint(tmp_path / "two")
+    assert checkpoint is None or checkpoint.step < 5
+
+
 def test_processes_share_the_rows_of_a_batch(prepared: Prepared) -> None:
     whole = Batches(prepared, "train", batch=8, seed=1).at(3).image
     parts = [Batches(prepared, "train", batch=8, seed=1, rank=rank, size=2).at(3).image for rank in (0, 1)]
     assert torch.equal(torch.stack(parts, dim=1).flatten(0, 1), whole)
 
 
-def test_processes_share_the_rows_of_z_and_nothing_else() -> None:
-    whole = StepRandomness(1, 2).normal("z", 6, 3)
-    sharers = [StepRandomness(1, 2, rank, 2) for rank in (0, 1)]
-    parts = [randomness.normal("z", 3, 3) for randomness in sharers]
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda rows, n: rows.normal(n, 3),
+        lambda rows, n: rows.uniform(n),
+        lambda rows, n: rows.integers(-4, 5, 2, n).T,
+    ],
+    ids=["normal", "uniform", "integers"],
+)
+def test_processes_share_the_rows_of_what_one_would_draw(draw: Callable[[Rows, int], Tensor]) -> None:
+    whole = draw(StepRandomness(1, 2).rows("z"), 6)
+    parts = [draw(StepRandomness(1, 2, rank, 2).rows("z"), 3) for rank in (0, 1)]
     assert torch.equal(torch.stack(parts, dim=1).flatten(0, 1), whole)
-    own = [torch.rand(2, generator=randomness.generator("augment")) for randomness in sharers]
-    assert not torch.equal(*own)
+    assert not torch.equal(whole, draw(StepRandomness(1, 2).rows("noise"), 6))
 
 
 @pytest.mark.parametrize(

@@ -287,3 +287,20 @@ def test_the_mean_is_of_what_may_be_learnt_from(prepared: Prepared) -> None:
 def test_data_without_sources_have_no_way_back(prepared: Prepared) -> None:
     with pytest.raises(MedganError, match="no source images"):
         prepared.reversed()
+
+
+@pytest.mark.parametrize(
+    ("spec", "seen"),
+    [
+        (ImageSpec(16, 1), set()),
+        (ImageSpec(16, 1, classes=2), {"label"}),
+        (ImageSpec(16, 1, source_channels=1), {"source"}),
+        (ImageSpec(16, 1, classes=2, mask_channels=1), {"label", "mask"}),
+    ],
+)
+def test_networks_are_given_what_they_look_at(tmp_path: Path, spec: ImageSpec, seen: set[str]) -> None:
+    mask = np.zeros((16, 16, 1), np.uint8)
+    prepared = write(tmp_path, [sample(i, source=sample(100 + i).image, mask=mask) for i in range(24)])
+    batch = Batches(prepared.only(spec), "train", batch=4, seed=0).at(0)
+    assert batch.conditions().keys() == seen
+    assert batch.image.equal(Batches(prepared, "train", batch=4, seed=0).at(0).image)

@@ -48,11 +48,11 @@ class Batches:
             epoch, offset = divmod(position + len(chosen), len(self._indices))
             chosen.extend(self._shuffled(epoch)[offset : offset + self._batch - len(chosen)].tolist())
         images = np.array(chosen)
-        found = gather(self._prepared, images[self._rows])
         if self._paired:
-            return found
-        strangers = self._strangers(images, step)[self._rows]
-        return replace(found, source=conditions(self._prepared, strangers)["source"])
+            return gather(self._prepared, images[self._rows])
+        strangers, sources = self._strangers(images, step)[self._rows], self._prepared.sources
+        found = gather(replace(self._prepared, sources=None), images[self._rows])
+        return found if sources is None else replace(found, source=_normalised(self._prepared, sources, strangers))
 
     def _strangers(self, images: NDArray[np.int64], step: int) -> NDArray[np.int64]:
         """As many random images of the split, none of the patient beside whom it stands."""

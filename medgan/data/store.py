@@ -46,6 +46,15 @@ class Prepared:
         spec = replace(self.spec, channels=self.spec.source_channels, source_channels=self.spec.channels)
         return replace(self, spec=spec, images=self.sources, sources=self.images, direction=opposite(self.direction))
 
+    def only(self, spec: ImageSpec) -> "Prepared":
+        """Without the labels, masks and sources at which networks of this spec do not look."""
+        return replace(
+            self,
+            labels=self.labels if spec.classes else None,
+            masks=self.masks if spec.mask_channels else None,
+            sources=self.sources if spec.source_channels else None,
+        )
+
     def indices(self, split: str) -> NDArray[np.int64]:
         return np.flatnonzero(self.splits == split)
 

@@ -13,7 +13,7 @@ from medgan.augment import augmented
 from medgan.config import GanConfig
 from medgan.randomness import StepRandomness
 
-Judge = Callable[[Tensor], Tensor]  # images (B, C, H, W) to logits (B, ...), one or a map of them an image
+Discriminate = Callable[[Tensor], Tensor]  # images (B, C, H, W) to logits (B, ...), one or a map of them an image
 
 _GENERATOR_LOSSES = {
     "bce": losses.bce_generator,
@@ -41,7 +41,7 @@ class Game:
         self.noise = self.config.instance_noise * max(0.0, 1 - fraction / self.config.instance_noise_until)
 
     def discriminator_terms(
-        self, judge: Judge, real: Tensor, fake: Tensor, randomness: StepRandomness
+        self, discriminate: Discriminate, real: Tensor, fake: Tensor, randomness: StepRandomness
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Losses of the discriminator, and its mean logits, for real and generated images of one batch."""
         config = self.config
@@ -49,8 +49,8 @@ class Game:
         real, fake = (image.detach().requires_grad_(penalised) for image in (real, fake))
         # Fused attention has no second derivative, which penalties need.
         with sdpa_kernel(SDPBackend.MATH) if penalised else nullcontext():
-            real_logits = judge(self._seen(real, randomness, "real"))
-            fake_logits = judge(self._seen(fake, randomness, "fake"))
+            real_logits = discriminate(self._seen(real, randomness, "real"))
+            fake_logits = discriminate(self._seen(fake, randomness, "fake"))
         if config.loss == "relativistic":
             terms = {"discriminator": losses.relativistic_discriminator(real_logits, fake_logits)}
         elif config.loss == "hinge":
@@ -67,21 +67,23 @@ class Game:
                 terms["r2"] = weight * config.r2 * losses.gradient_penalty(fake_logits, fake)
         return terms, {"logits_real": real_logits.detach().mean(), "logits_fake": fake_logits.detach().mean()}
 
-    def generator_loss(self, judge: Judge, real: Tensor, fake: Tensor, randomness: StepRandomness) -> Tensor:
-        logits = judge(self._seen(fake, randomness, "fake"))
+    def generator_loss(
+        self, discriminate: Discriminate, real: Tensor, fake: Tensor, randomness: StepRandomness
+    ) -> Tensor:
+        logits = discriminate(self._seen(fake, randomness, "fake"))
         if self.config.loss == "relativistic":
             with torch.no_grad():
-                real_logits = judge(self._seen(real, randomness, "real"))
+                real_logits = discriminate(self._seen(real, randomness, "real"))
             return losses.relativistic_generator(real_logits, logits)
         return _GENERATOR_LOSSES[self.config.loss](logits)
 
     @torch.no_grad()
-    def held_out_figures(self, judge: Judge, real: Tensor, drawn: Tensor) -> dict[str, float]:
+    def held_out_figures(self, discriminate: Discriminate, real: Tensor, drawn: Tensor) -> dict[str, float]:
         """Mean logits, and the share of held-out real images that the discriminator takes for real.
 
         The relativistic loss fixes no zero: an image counts as real there if it beats the mean generated one.
         """
-        real_logits, drawn_logits = judge(real), judge(drawn)
+        real_logits, drawn_logits = discriminate(real), discriminate(drawn)
         threshold = drawn_logits.mean() if self.config.loss == "relativistic" else torch.zeros(())
         return {
             "held_out/logits_real": float(real_logits.mean()),
@@ -91,7 +93,9 @@ class Game:
 
     def _seen(self, image: Tensor, randomness: StepRandomness, stream: str) -> Tensor:
         """An image augmented, then noisy. Both phases of a step see the same."""
-        image = augmented(image, self.config.augment, randomness.generator(f"augment/{stream}"))
+        image = augmented(image, self.config.augment, randomness.rows(f"augment/{stream}"))
         if self.noise > 0:
-            image = image + self.noise * randomness.normal(f"noise/{stream}", *image.shape).to(image, non_blocking=True)
+            image = image + self.noise * randomness.rows(f"noise/{stream}").normal(*image.shape).to(
+                image, non_blocking=True
+            )
         return image

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from medgan.config import GanConfig
 from medgan.data.spec import Batch, ImageSpec
-from medgan.gans.adversarial import Game, Judge
+from medgan.gans.adversarial import Discriminate, Game
 from medgan.randomness import StepRandomness
 
 
@@ -20,6 +20,7 @@ class Gan(nn.Module, ABC):
     spec: what these networks take of the data; classes is 0 where labels are not looked at.
     inputs: what `draw` needs, in the order of the exported model: of z, label, mask and source.
     paired: False where the source of an image in a batch is to be somebody else's.
+    grows: True where some networks join in while the training is under way.
     """
 
     generators: nn.ModuleDict
@@ -29,6 +30,7 @@ class Gan(nn.Module, ABC):
     inputs: tuple[str, ...]
     latent_dim: int
     paired = True
+    grows = False
 
     @abstractmethod
     def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
@@ -49,7 +51,7 @@ class Gan(nn.Module, ABC):
         """Losses to sum."""
 
     @abstractmethod
-    def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Judge, Tensor, Tensor]:
+    def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Discriminate, Tensor, Tensor]:
         """A discriminator that knows the conditions of held-out images; the real and the drawn as it sees them."""
 
     def held_out_figures(self, batch: Batch, drawn: Tensor) -> dict[str, float]:

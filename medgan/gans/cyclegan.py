@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from medgan.config import GanConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.errors import MedganError
-from medgan.gans.adversarial import Game, Judge
+from medgan.gans.adversarial import Discriminate, Game
 from medgan.gans.base import Gan
 from medgan.gans.translation import translating
 from medgan.models.layers import widened
@@ -50,7 +50,6 @@ class CycleGan(Gan):
         for domain in DOMAINS:
             shape = (config.buffer, channels[domain], spec.size, spec.size)
             self.register_buffer(f"memory_{domain}", torch.zeros(shape))
-            self.register_buffer(f"remembered_{domain}", torch.zeros((), dtype=torch.int64))
 
     def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
         return {to: self._to(to, self._real(batch, _other(to))) for to in DOMAINS}
@@ -80,7 +79,7 @@ class CycleGan(Gan):
                 losses[f"identity-{to}"] = self._weights.identity * F.l1_loss(self._to(to, real), real)
         return losses
 
-    def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Judge, Tensor, Tensor]:
+    def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Discriminate, Tensor, Tensor]:
         return partial(self._logits, "image"), batch.image, drawn
 
     def reversed(self) -> Gan:
@@ -106,16 +105,14 @@ class CycleGan(Gan):
 
     def _recalled(self, domain: str, fresh: Tensor, randomness: StepRandomness) -> Tensor:
         memory: Tensor = self.get_buffer(f"memory_{domain}")
-        count: Tensor = self.get_buffer(f"remembered_{domain}")
         if not len(memory):
             return fresh
-        generator = randomness.generator(f"memory/{domain}")
+        generator = randomness.rows(f"memory/{domain}").generator
         shown = fresh.clone()
         for row, image in enumerate(fresh):
-            filled = int(count)
-            if filled < len(memory):
-                memory[filled] = image
-                count += 1
+            before = randomness.step * len(fresh) + row
+            if before < len(memory):
+                memory[before] = image
             elif torch.rand((), generator=generator) < 0.5:
                 place = int(torch.randint(len(memory), (), generator=generator))
                 shown[row] = memory[place]

@@ -11,7 +11,7 @@ from medgan.checking import build
 from medgan.config import GanConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.errors import MedganError
-from medgan.gans.adversarial import Game, Judge
+from medgan.gans.adversarial import Discriminate, Game
 from medgan.gans.base import Gan
 from medgan.models import MULTISCALE_MODELS
 from medgan.models.layers import widened
@@ -21,6 +21,8 @@ from medgan.randomness import StepRandomness
 
 class MultiScale(Gan):
     """Each scale after the first fades in over an equal share of the budget's first `grow_until`; then all are full."""
+
+    grows = True
 
     def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
         super().__init__(config, spec)
@@ -52,7 +54,7 @@ class MultiScale(Gan):
         self._alphas = [1.0, *(min(1.0, max(0.0, grown - k)) for k in range(len(self._scales) - 1))]
 
     def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
-        z = randomness.normal("z", len(batch.image), self.latent_dim).to(batch.image, non_blocking=True)
+        z = randomness.rows("z").normal(len(batch.image), self.latent_dim).to(batch.image, non_blocking=True)
         images = self._images(self.generators, {"z": z, **batch.conditions()})
         return {str(side): widened(image) for side, image in zip(self._scales, images, strict=False)}
 
@@ -63,7 +65,7 @@ class MultiScale(Gan):
         figures: dict[str, Tensor] = {}
         for side, fake in fakes.items():
             found, logits = self.game.discriminator_terms(
-                self._judge(batch, side), self._real(batch.image, int(side)), fake, randomness
+                self._discriminate(batch, side), self._real(batch.image, int(side)), fake, randomness
             )
             terms |= {f"{name}-{side}": self._weight(side) * value for name, value in found.items()}
             figures |= {f"{name}-{side}": value for name, value in logits.items()}
@@ -73,14 +75,14 @@ class MultiScale(Gan):
         losses = {}
         for side, fake in fakes.items():
             real = self._real(batch.image, int(side))
-            loss = self.game.generator_loss(self._judge(batch, side), real, fake, randomness)
+            loss = self.game.generator_loss(self._discriminate(batch, side), real, fake, randomness)
             losses[f"generator-{side}"] = self._weight(side) * loss
         return losses
 
-    def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Judge, Tensor, Tensor]:
+    def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Discriminate, Tensor, Tensor]:
         """Of the largest scale that has begun to grow."""
         side = max(side for side, alpha in zip(self._scales, self._alphas, strict=True) if alpha > 0)
-        return self._judge(batch, str(side)), self._real(batch.image, side), shrunk(drawn, side)
+        return self._discriminate(batch, str(side)), self._real(batch.image, side), shrunk(drawn, side)
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
         """The largest image there is yet, enlarged to the full size while scales are still to come."""
@@ -92,7 +94,7 @@ class MultiScale(Gan):
         label = inputs["label"] if self.spec.classes else None
         return cast(list[Tensor], generators["generator"](inputs["z"], inputs["mask"], label, self._alphas))
 
-    def _judge(self, batch: Batch, side: str) -> partial[Tensor]:
+    def _discriminate(self, batch: Batch, side: str) -> partial[Tensor]:
         assert batch.mask is not None
         return partial(self._logits, side, mask=shrunk(batch.mask, int(side)), label=batch.label)
 

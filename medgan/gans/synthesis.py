@@ -9,7 +9,7 @@ from medgan.checking import build
 from medgan.config import GanConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.errors import MedganError
-from medgan.gans.adversarial import Game, Judge
+from medgan.gans.adversarial import Discriminate, Game
 from medgan.gans.base import Gan
 from medgan.models import MODELS
 from medgan.models.layers import widened
@@ -30,20 +30,20 @@ class Synthesis(Gan):
         self.discriminators = nn.ModuleDict({"discriminator": model.discriminator(self.spec)})
 
     def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
-        z = randomness.normal("z", len(batch.image), self.latent_dim).to(batch.image, non_blocking=True)
+        z = randomness.rows("z").normal(len(batch.image), self.latent_dim).to(batch.image, non_blocking=True)
         return {"image": self.draw(self.generators, {"z": z, **batch.conditions()})}
 
     def discriminator_losses(
         self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        judge = partial(self._logits, label=batch.label)
-        return self.game.discriminator_terms(judge, batch.image, fakes["image"], randomness)
+        discriminate = partial(self._logits, label=batch.label)
+        return self.game.discriminator_terms(discriminate, batch.image, fakes["image"], randomness)
 
     def generator_losses(self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness) -> dict[str, Tensor]:
-        judge = partial(self._logits, label=batch.label)
-        return {"generator": self.game.generator_loss(judge, batch.image, fakes["image"], randomness)}
+        discriminate = partial(self._logits, label=batch.label)
+        return {"generator": self.game.generator_loss(discriminate, batch.image, fakes["image"], randomness)}
 
-    def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Judge, Tensor, Tensor]:
+    def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Discriminate, Tensor, Tensor]:
         return partial(self._logits, label=batch.label), batch.image, drawn
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:

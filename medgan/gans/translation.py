@@ -10,7 +10,7 @@ from medgan.checking import build
 from medgan.config import GanConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.errors import MedganError
-from medgan.gans.adversarial import Game, Judge
+from medgan.gans.adversarial import Discriminate, Game
 from medgan.gans.base import Gan
 from medgan.models import TRANSLATION_MODELS, TranslationModel
 from medgan.models.layers import widened
@@ -52,7 +52,7 @@ class Translation(Gan):
             losses["adversarial"] = self._weights.adversarial * loss
         return losses
 
-    def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Judge, Tensor, Tensor]:
+    def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Discriminate, Tensor, Tensor]:
         return self._logits, _pairs(batch.image, batch), _pairs(drawn, batch)
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:

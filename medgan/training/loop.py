@@ -106,7 +106,8 @@ def fit(
 def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, listener: Listener) -> None:
     config, steps, here = state.config, state.config.steps, world()
     batch, paired = state.gan_config.batch, state.gan.paired
-    batches = Batches(prepared, "train", batch=batch, seed=state.seed, paired=paired, rank=here.rank, size=here.size)
+    seen, share = prepared.only(state.gan.spec), {"rank": here.rank, "size": here.size}
+    batches = Batches(seen, "train", batch=batch, seed=state.seed, paired=paired, **share)
     evaluations = {math.ceil(steps * k / config.evaluations) for k in range(1, config.evaluations + 1)}
     log_every, unread = _log_every(state), _Unread(state, {}, logged=False)
     if state.step == 0 and here.first:

@@ -94,12 +94,12 @@ class _Losses(nn.Module):
         return self._losses(*arguments)
 
 
-def shared(networks: nn.Module, losses: Callable[..., Any]) -> Callable[..., Any]:
+def shared(networks: nn.Module, losses: Callable[..., Any], *, grows: bool) -> Callable[..., Any]:
     """`losses`, whose backward then gives `networks` the gradients of the whole batch.
 
     Penalties go through `torch.autograd.grad` on images, which touches no weight's gradient: DistributedDataParallel,
-    which counts those, sees the one backward at the end. Scales that have not begun to grow have none at all.
+    which counts those, sees the one backward at the end. grows: some networks may have no gradient yet.
     """
     if world().size == 1 or not any(True for _ in networks.parameters()):
         return losses
-    return DistributedDataParallel(_Losses(networks, losses), broadcast_buffers=False, find_unused_parameters=True)
+    return DistributedDataParallel(_Losses(networks, losses), broadcast_buffers=False, find_unused_parameters=grows)

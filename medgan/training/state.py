@@ -63,8 +63,8 @@ class State:
             for side, weights in self.weights.items()
             if weights
         }
-        self.discriminator_losses = shared(self.gan.discriminators, self.gan.discriminator_losses)
-        self.generator_losses = shared(self.gan.generators, self.gan.generator_losses)
+        self.discriminator_losses = shared(self.gan.discriminators, self.gan.discriminator_losses, grows=self.gan.grows)
+        self.generator_losses = shared(self.gan.generators, self.gan.generator_losses, grows=self.gan.grows)
         self.step, self.rows, self.best, self.finite = 0, list[Row](), Best(), Finite()
         self._identity, self._restarted = identity(config), config.restart
 
