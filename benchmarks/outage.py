@@ -32,7 +32,8 @@ from medgan.data.prepare import prepare
 from medgan.data.store import Prepared
 from medgan.device import use_threads
 from medgan.tracking.runs import Store, store_at
-from medgan.training.loop import Judge, Listener, fit
+from medgan.training.judge import Judge
+from medgan.training.loop import Listener, fit
 from medgan.training.state import Row as Logged
 from pipelines.recording import Recorder
 

@@ -30,7 +30,8 @@ from medgan.data.prepare import prepare
 from medgan.data.store import open_prepared
 from medgan.device import use_threads
 from medgan.training.checkpoint import load_checkpoint
-from medgan.training.loop import Judge, Listener, fit
+from medgan.training.judge import Judge
+from medgan.training.loop import Listener, fit
 
 PLACE = WORK / "resume"
 SMALL: dict[str, Any] = {

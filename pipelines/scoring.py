@@ -16,7 +16,7 @@ from medgan.gans.base import Gan
 from medgan.pictures import by_class, to_uint8
 from medgan.randomness import derive_seed
 from medgan.training.drawing import GRID_COLUMNS
-from medgan.training.loop import Judge
+from medgan.training.judge import Judge
 from pipelines import FEATURES
 
 # What changes how a training runs, not what it gives; what a checkpoint compares for itself, and says so; and a file,

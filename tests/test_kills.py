@@ -33,7 +33,8 @@ import numpy as np
 from medgan.config import parse_config
 from medgan.data.loader import conditions
 from medgan.data.store import open_prepared
-from medgan.training.loop import Judge, Listener, fit
+from medgan.training.judge import Judge
+from medgan.training.loop import Listener, fit
 
 config, prepared = parse_config(json.loads(Path("config.json").read_text())), open_prepared(Path(sys.argv[1]))
 given = conditions(prepared, np.arange(16))

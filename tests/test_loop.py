@@ -20,10 +20,12 @@ from medgan.config import Config
 from medgan.data.loader import Batches, conditions, gather
 from medgan.data.store import Prepared
 from medgan.errors import DivergedError, MedganError
+from medgan.training import judge as judging
 from medgan.training import loop, state
 from medgan.training.checkpoint import load_checkpoint, locked
 from medgan.training.drawing import generate
-from medgan.training.loop import Judge, Listener, Trained, fit
+from medgan.training.judge import Judge
+from medgan.training.loop import Listener, Trained, fit
 from medgan.training.state import State
 
 
@@ -257,7 +259,7 @@ def test_a_picture_that_cannot_be_written_is_a_sentence(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        listener = Listener(on_step=lambda step: patch.setattr(loop, "save_image", full))
+        listener = Listener(on_step=lambda step: patch.setattr(judging, "save_image", full))
         with pytest.raises(MedganError, match=r"step-000003.png cannot be written: No space left.*Make room"):
             train(config, prepared, tmp_path, listener=listener)
     assert train(config, prepared, tmp_path).resumed_from == 3

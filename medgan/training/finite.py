@@ -1,5 +1,6 @@
 """Losses and gradients that are not finite: found on the device and told later, so that no step waits for the host."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -53,6 +54,12 @@ class Finite:
         if found:
             earliest = min(step for step, _ in found)
             raise diverged(earliest, [name for step, name in found if step == earliest])
+
+
+def check_finite(step: int, figures: Mapping[str, float]) -> None:
+    """Raise DivergedError that names those that are not."""
+    if bad := [name for name, value in figures.items() if not math.isfinite(value)]:
+        raise diverged(step, bad)
 
 
 def diverged(step: int, names: Sequence[str]) -> DivergedError:

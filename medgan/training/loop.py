@@ -7,45 +7,23 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medgan.config import GanConfig, TrainConfig
 from medgan.data.loader import Batches
-from medgan.data.spec import Batch
 from medgan.data.store import Prepared
 from medgan.device import autocast, resolve_threads
-from medgan.errors import MedganError
 from medgan.gans.base import Gan
-from medgan.pictures import save_image
 from medgan.randomness import StepRandomness
 from medgan.training.checkpoint import locked
-from medgan.training.drawing import generate, sample_grid
-from medgan.training.finite import diverged
+from medgan.training.finite import check_finite, diverged
+from medgan.training.judge import Judge, save_samples, score
 from medgan.training.processes import world
 from medgan.training.state import Best, Row, State
 from medgan.training.stopping import Flag, StoppedError, stop_requested
 
 LOG_POINTS = 200
-
-
-@dataclass(frozen=True)
-class Judge:
-    """How generated images are scored: what to draw, and a callable, lower is better.
-
-    conditions: label, mask and source (n, ...) of n validation images, as far as the data has them.
-    score: (n, C, H, W) float32 in [-1, 1] -> float. It is given, so that training knows nothing of evaluation.
-    shown: conditions of the sample grid, GRID_COLUMNS a row.
-    held_out: the first real images, for what the discriminator says of images that it never saw.
-    """
-
-    n: int
-    conditions: Mapping[str, Tensor]
-    score: Callable[[NDArray[np.float32]], float]
-    shown: Mapping[str, Tensor]
-    held_out: Batch | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +90,7 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
     log_every, unread = _log_every(state), _Unread(state, {}, logged=False)
     if state.step == 0 and here.first:
         state.gan.set_progress(0.0)
-        _save_samples(state, judge, directory)
+        save_samples(state, judge, directory)
     stopped, due = False, state.step in evaluations and not state.evaluated
     with stop_requested() as stopping:
         while due or state.step < steps:
@@ -184,15 +162,10 @@ class _Unread:
         """Once: into the rows. Raises DivergedError."""
         self._state.finite.check()
         row = {name: float(value) for name, value in self._values.items()}
-        _check_finite(self._step, row)
+        check_finite(self._step, row)
         if self._logged:
             self._state.rows.append({"step": self._step, "time": self._time, **row})
         self._values, self._logged = {}, False
-
-
-def _check_finite(step: int, row: Row) -> None:
-    if bad := [name for name, value in row.items() if not math.isfinite(value)]:
-        raise diverged(step, bad)
 
 
 def _check_weights(state: State) -> None:
@@ -222,46 +195,13 @@ def _evaluate(state: State, judge: Judge, directory: Path, listener: Listener, s
         return
     try:
         with stopping.at_once():
-            _score(state, judge)
-            _save_samples(state, judge, directory)
+            score(state, judge)
+            save_samples(state, judge, directory)
     except StoppedError:
         return
     _save(state, directory, listener)
     if state.best.step:
         listener.on_evaluation(state.step, state.best.score)
-
-
-def _score(state: State, judge: Judge) -> None:
-    """Raw and averaged weights on the same z: in short runs the average lags behind."""
-    row: Row = {"step": state.step, "time": time.time()}
-    for weights, generators in (("raw", state.gan.generators), ("ema", state.ema.generators)):
-        drawn = generate(state.gan, generators, judge.n, judge.conditions, seed=state.seed)
-        score = judge.score(drawn)
-        row[f"validation/{weights}"] = score
-        if weights == "raw" and judge.held_out is not None:
-            # These are the weights that the discriminator plays against.
-            held_out = judge.held_out.to(state.device, state.dtype)
-            images = torch.from_numpy(drawn[: len(held_out.image)]).to(held_out.image)
-            row |= state.gan.held_out_figures(held_out, images)
-        _check_finite(state.step, row)
-        if score < state.best.score and state.gan.complete:
-            tensors = {name: tensor.detach().clone() for name, tensor in generators.state_dict().items()}
-            state.best = Best(score, state.step, weights, tensors)
-    if state.best.step:
-        row["validation/best"] = state.best.score
-    state.rows.append(row)
-
-
-def _save_samples(state: State, judge: Judge, directory: Path) -> None:
-    picture = sample_grid(state.gan, state.ema.generators, judge.shown)
-    path = directory / "samples" / f"step-{state.step:06d}.png"
-    try:
-        save_image(path, picture)
-    except OSError as error:
-        raise MedganError(
-            f"{path} cannot be written: {error.strerror}; checkpoints are whole. Make room, and the same command goes "
-            "on from there"
-        ) from None
 
 
 @contextmanager
