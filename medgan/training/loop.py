@@ -189,7 +189,7 @@ def _save(state: State, directory: Path, listener: Listener) -> None:
 
 
 def _evaluate(state: State, judge: Judge, directory: Path, listener: Listener, stopping: Flag) -> None:
-    """Of a step that is saved: it takes too long for who wants to stop, who breaks it off; it is made again then."""
+    """Score and show a step that is saved already: a request to stop breaks it off, and the resumed run repeats it."""
     state.gan.set_progress(state.step / state.config.steps)
     if not world().first:
         return
