@@ -19,6 +19,7 @@ from medgan.data.loader import conditions
 from medgan.data.prepare import prepare
 from medgan.data.store import Prepared, open_prepared
 from medgan.device import use_threads
+from medgan.evaluation.copying import copied_share
 from medgan.evaluation.features import Extractor
 from medgan.evaluation.fidelity import Fidelity, Reference, agreement, measure, reference
 from medgan.fingerprint import TRAINING_CODE, code_hash, file_digest, fingerprint
@@ -50,8 +51,9 @@ class Subject:
 
 @dataclass(frozen=True)
 class Judged:
-    """One row: what was trained, what it cost, what it reached. agreement: share drawn as asked, if it was asked.
+    """One row: what was trained, what it cost, what it reached.
 
+    copied: share of images nearer to a training image than real ones are. agreement: share drawn as asked, if it was.
     key: of everything that decides it, see `identity`.
     """
 
@@ -63,6 +65,7 @@ class Judged:
     images_per_second: float
     quality: Fidelity
     excess: float
+    copied: float
     agreement: float | None
 
     @property
@@ -125,6 +128,7 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
     images = generate(trained.gan, trained.generators, len(test), given, seed=derive_seed(config.seed, "test"))
     drawn = to_uint8(images)
     quality = measure(extractor, drawn, subject.real, bootstrap=config.evaluate.bootstrap, seed=config.seed)
+    learnt_from = extractor.features(prepared.pictures(prepared.indices("train")))
     labels = None if prepared.labels is None or not trained.gan.spec.classes else np.asarray(prepared.labels[test])
     judged = Judged(
         name=name,
@@ -135,6 +139,7 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
         images_per_second=config.train.steps * config.gan.batch / spent,
         quality=quality,
         excess=quality.fid - subject.floor.fid,
+        copied=copied_share(extractor.features(drawn), subject.real.features, learnt_from),
         agreement=None if labels is None else agreement(extractor, drawn, labels),
     )
     examples = conditions(prepared, shown(prepared, "test"))

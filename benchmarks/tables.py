@@ -55,8 +55,9 @@ def write_table(name: str, title: str, rows: Sequence[Judged], subject: Subject,
         f"{floor.split} images a side, one thread of a CPU, one seed. Real training images against these test images: "
         f"FID {floor.fid:.4f} (the floor), recall {floor.recall:.3f}.",
         "",
-        "| system | parameters | steps | CPU seconds | images/s | FID | FID - floor | precision | recall | agreement |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| system | parameters | steps | CPU seconds | images/s | FID | FID - floor | precision | recall | copied "
+        "| agreement |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
         quality = row.quality
@@ -64,7 +65,7 @@ def write_table(name: str, title: str, rows: Sequence[Judged], subject: Subject,
         lines.append(
             f"| {row.name} | {row.parameters:,} | {row.steps:,} | {row.cpu_seconds:.0f} | {row.images_per_second:.0f} "
             f"| {quality.fid:.4f} ± {quality.fid_high - quality.fid:.4f} | {row.excess:.4f} "
-            f"| {quality.precision:.3f} | {quality.recall:.3f} | {agreed} |"
+            f"| {quality.precision:.3f} | {quality.recall:.3f} | {row.copied:.3f} | {agreed} |"
         )
     for row in rows if pictures else ():
         picture = f"{name}-{row.name.replace(' ', '-')}.png"

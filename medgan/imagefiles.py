@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from medgan.errors import MedganError
 
@@ -26,9 +26,10 @@ def read_array(path: Path, channels: int) -> NDArray[Any]:
     try:
         if nibabel:
             volume = np.asanyarray(nibabel.load(path).dataobj)
-            if volume.ndim not in (2, 3):
+            rest = volume.shape[3:]
+            if volume.ndim < 2 or any(count != 1 for count in rest):
                 raise ValueError(f"its shape is {volume.shape} and (H, W) or (H, W, N) is needed")
-            return np.atleast_3d(volume).transpose(2, 0, 1)
+            return np.atleast_3d(volume.reshape(volume.shape[:3])).transpose(2, 0, 1)
         if is_kind(path, (".npy",)):
             return np.lib.format.open_memmap(path, mode="r")
         return _read_picture(path, channels)
@@ -78,7 +79,7 @@ def _read_picture(path: Path, channels: int) -> NDArray[Any]:
         if mode not in wanted:
             choices = " or ".join(wanted[:2]) or f".npy of {channels} channels"
             raise ValueError(f"its pixels are {mode} and this model takes {choices}")
-        pixels = np.asarray(file)
+        pixels = np.asarray(ImageOps.exif_transpose(file))  # upright, as viewers show it
     return pixels.astype(np.uint16 if mode.startswith("I") else np.uint8).reshape(*pixels.shape[:2], channels)
 
 

@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+# By which torch's score and onnxruntime's of the same weights may differ; their margin is 0.
+_ROUNDING = 1e-5
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -65,6 +68,6 @@ def decide(
         margin = math.hypot(challenger[f"{key}_high"] - challenger[key], champion[f"{key}_high"] - champion[key])
     figures = f"{challenger[key]:.4g} against the champion's {champion[key]:.4g}, interval {margin:.2g}"
     against = f"{key.upper()} {figures}"
-    if difference > margin:
+    if difference > max(margin, _ROUNDING):
         return Verdict(True, (f"{against}: better beyond the interval",))
     return Verdict(False, (f"{against}: not better beyond the interval",))

@@ -23,7 +23,7 @@ class Source:
 
     images: (N, C, H, W) float32 in [-1, 1], at the file's own size.
     shape, dtype: of the array to write; its values low and high mean -1 and 1.
-    clipped: share of the file's values that are outside low..high.
+    held: the least and the greatest of the file's values; clipped: the share of them outside low..high.
     """
 
     images: NDArray[np.float32]
@@ -31,6 +31,7 @@ class Source:
     dtype: np.dtype[Any]
     low: float
     high: float
+    held: tuple[float, float]
     clipped: float
 
     def restored(self, images: NDArray[np.float32]) -> NDArray[Any]:
@@ -69,6 +70,11 @@ def translate_files(
             line += f", resized to {size[0]}x{size[1]} and back"
         if value_range is None and is_kind(path, NIFTI):
             line += f", the file's minimum {source.low:g} and maximum {source.high:g} taken as -1 and 1"
+        elif value_range is None and 2 * (source.held[1] - source.held[0]) <= source.high - source.low:
+            line += (
+                f", {source.low:g} and {source.high:g} taken as -1 and 1 though it holds {source.held[0]:g} to "
+                f"{source.held[1]:g}: give --range LOW HIGH if that is not what its values mean"
+            )
         if source.clipped:
             line += f", {100 * source.clipped:.2g} % of the values clipped to {source.low:g}..{source.high:g}"
         yield line
@@ -77,10 +83,10 @@ def translate_files(
 def read_source(path: Path, channels: int, value_range: tuple[float, float] | None = None) -> Source:
     """A picture (grey of 8 or 16 bits, RGB of 8), .npy or NIfTI for a model that takes so many channels.
 
-    .npy: (H, W), (H, W, C), or for a model of one channel (N, H, W), where a last axis of length 1 is a C.
+    .npy: (H, W), (H, W, C) or (N, H, W, C), or for a model of one channel (N, H, W); a last axis of length 1 is C.
     NIfTI: (H, W) or (H, W, N), axes as they are stored: no orientation is applied.
     value_range: the raw values that mean -1 and 1; others are clipped. Without it these are 0 and the greatest of
-    integers of 8 and 16 bits, the minimum and maximum of a NIfTI file, and -1 and 1 of other floats.
+    unsigned integers of 8 and 16 bits, the minimum and maximum of a NIfTI file, and -1 and 1 of other floats.
     Raises MedganError for other files, images that are not square, and values that are not finite or not in range.
     """
     raw = read_array(path, channels)
@@ -96,16 +102,25 @@ def read_source(path: Path, channels: int, value_range: tuple[float, float] | No
         raise MedganError(f"--range {low:g} {high:g}: {path} takes two {dtype} values, the lower one first")
     values = (raw.reshape(shape).transpose(0, 3, 1, 2).astype(np.float64) - low) * (2 / (high - low)) - 1
     clipped = float((np.abs(values) > 1 + _ROUNDING).mean())
-    return Source(np.clip(values, -1, 1).astype(np.float32), raw.shape, dtype, low, high, clipped)
+    held = float(raw.min()), float(raw.max())
+    return Source(np.clip(values, -1, 1).astype(np.float32), raw.shape, dtype, low, high, held, clipped)
 
 
 def _four_axes(path: Path, shape: tuple[int, ...], channels: int) -> tuple[int, ...]:
     """(N, H, W, C) for an array that `read_source` takes."""
-    three = (*shape, 1) if len(shape) == 2 else shape
-    if len(three) != 3 or 0 in three or channels not in (1, three[-1]):
-        choices = "(H, W), (H, W, 1) or (N, H, W)" if channels == 1 else f"(H, W, {channels})"
-        raise MedganError(f"{path} has shape {shape}; this model takes {choices}")
-    four = (1, *three) if three[-1] == channels else (*three, 1)
+    if is_kind(path, NIFTI):  # (N, H, W), where W may be 1
+        four = (*shape, 1)
+    elif len(shape) == 2:
+        four = (1, *shape, 1)
+    elif len(shape) == 3:
+        four = (1, *shape) if shape[-1] == channels else (*shape, 1)
+    else:
+        four = shape
+    if is_kind(path, NIFTI) and channels != 1:
+        raise MedganError(f"{path} holds one channel and this model takes {channels}; give it .npy (H, W, {channels})")
+    if len(four) != 4 or 0 in four or four[-1] != channels:
+        choices = "(H, W), (H, W, 1), (N, H, W) or (N, H, W, 1)" if channels == 1 else "(H, W, {0}) or (N, H, W, {0})"
+        raise MedganError(f"{path} has shape {shape}; this model takes {choices.format(channels)}")
     if four[1] != four[2]:
         raise MedganError(f"{path}: {four[1]}x{four[2]} pixels are no square; crop or pad it to one")
     return four
@@ -119,7 +134,8 @@ def _own_range(path: Path, raw: NDArray[Any]) -> tuple[float, float]:
     elif raw.dtype.kind == "f":
         low, high, known = -1.0, 1.0, True
     else:
-        low, high, known = 0.0, float(np.iinfo(raw.dtype).max), raw.dtype.itemsize <= 2
+        # Signed ones of 16 bits hold MR or Hounsfield units, which use a small part of them.
+        low, high, known = 0.0, float(np.iinfo(raw.dtype).max), raw.dtype.kind == "u" and raw.dtype.itemsize <= 2
     if not (known and low - _ROUNDING <= least and most <= high + _ROUNDING):
         raise MedganError(
             f"{path} holds {raw.dtype} values from {least:g} to {most:g}, and nothing says which values mean -1 and 1; "

@@ -87,6 +87,8 @@ def _table() -> None:
             table.add_row(
                 "PSNR, SSIM", f"{standard['psnr']:.2f} dB, {standard['ssim'] or math.nan:.3f}  (piq, on [0, 1])"
             )
+            if quality["kid"] is not None:
+                table.add_row(f"KID ({quality['extractor']})", f"{quality['kid']:.3f}, floor {way['floor']['kid']:.3f}")
     if "agreement" in metrics:
         agreement = metrics["agreement"]
         table.add_row("class agreement", f"{agreement['generated']:.3f}  (real: {agreement['real']:.3f})")

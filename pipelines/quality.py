@@ -17,7 +17,7 @@ from medgan.evaluation.copying import copied_share
 from medgan.evaluation.features import Extractor
 from medgan.evaluation.fidelity import Fidelity, Reference, agreement, check_comparable, kid, measure, reference
 from medgan.evaluation.lesions import judge_lesions
-from medgan.evaluation.paired import Likeness, difference_margin, likeness, published
+from medgan.evaluation.paired import DIRECTIONS, Likeness, absolute_errors, difference_margin, likeness
 from medgan.gans.base import Gan
 from medgan.pictures import to_uint8
 from medgan.randomness import derive_seed
@@ -61,20 +61,22 @@ def synthesis_metrics(
 def translation_metrics(
     config: Config, prepared: Prepared, extractor: Extractor | None, gan: Gan, generators: nn.ModuleDict
 ) -> dict[str, Any]:
-    """quality, and the MAE of answers that look at nothing: the mean training image, and the source as it is.
+    """quality, which way each score gets better, and the MAE of answers that look at nothing.
 
+    baselines: the mean training image, and the source as it is.
     extractor: None where it knows other images than these; there is no KID then. floor: KID of real training images.
     """
     test = test_images(prepared, config)
     target, given = gather(prepared, test).image.numpy(), conditions(prepared, test)
     mean = np.broadcast_to(prepared.mean(), target.shape)
-    baselines = {"mean": published(mean, target).mae}
+    baselines = {"mean": float(absolute_errors(mean, target).mean())}
     if given["source"].shape == target.shape:
-        baselines["source"] = published(given["source"].numpy(), target).mae
+        baselines["source"] = float(absolute_errors(given["source"].numpy(), target).mean())
     drawn = generate(gan, generators, len(test), given, seed=0)
     metrics: dict[str, Any] = {
         "quality": asdict(_likeness(config, extractor, drawn, prepared, test)),
         "baselines": baselines,
+        "better": dict(DIRECTIONS),
     }
     if extractor is not None:
         real = reference(extractor, prepared.pictures(test), split="test")

@@ -11,9 +11,11 @@ from torch_fidelity import calculate_metrics
 
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
+from medgan.evaluation import fidelity
 from medgan.evaluation.copying import copied_share
 from medgan.evaluation.features import Extractor, train_extractor
 from medgan.evaluation.fidelity import agreement, check_comparable, measure, reference, score
+from medgan.randomness import derive_seed
 
 Images = NDArray[np.uint8]
 N = 120
@@ -59,7 +61,10 @@ def test_torch_fidelity_gives_the_same_numbers(
         fid=True,
         kid=True,
         prc=True,
+        # At most half of the images, so that the subsets differ; these are ours.
         kid_subset_size=N // 2,
+        kid_subsets=50,
+        rng_seed=derive_seed(0, "kid") % 2**32,
         feature_extractor="fid_domain",
         feature_extractor_weights_path=str(tmp_path / "extractor.safetensors"),
         cuda=False,
@@ -71,8 +76,24 @@ def test_torch_fidelity_gives_the_same_numbers(
     assert ours.fid == pytest.approx(whole["frechet_inception_distance"], rel=1e-3)
     assert ours.precision == pytest.approx(whole["precision"], abs=0.01)
     assert ours.recall == pytest.approx(whole["recall"], abs=0.01)
-    # Its subsets are drawn with another seed.
-    assert ours.kid == pytest.approx(whole["kernel_inception_distance_mean"], abs=0.01)
+    assert ours.kid == pytest.approx(whole["kernel_inception_distance_mean"], rel=1e-3)
+
+
+@pytest.mark.parametrize(("n", "size"), [(120, 60), (2400, 1000)])
+def test_kid_is_of_subsets_of_half_the_images_and_at_most_a_thousand(
+    extractor: Extractor, test: Images, monkeypatch: pytest.MonkeyPatch, n: int, size: int
+) -> None:
+    """Of all images each subset would be the same one."""
+    sizes: list[int] = []
+
+    def taken(*_: torch.Tensor, kid_subset_size: int, **__: object) -> dict[str, float]:
+        sizes.append(kid_subset_size)
+        return {"kernel_inception_distance_mean": 0.5}
+
+    monkeypatch.setattr(fidelity, "kid_features_to_metric", taken)
+    images = np.resize(test, (n, *test.shape[1:]))
+    assert fidelity.kid(extractor, images, reference(extractor, images, split="test"), seed=0) == 0.5
+    assert sizes == [size]
 
 
 def test_the_floor_is_far_below_the_score_of_bad_images(extractor: Extractor, train: Images, test: Images) -> None:

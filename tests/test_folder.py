@@ -181,6 +181,15 @@ def test_a_hidden_folder_above_the_data_does_not_hide_it(tmp_path: Path) -> None
     assert len(read(tmp_path / ".cache" / "data")[0]) == 1
 
 
+def test_a_photograph_lies_as_viewers_show_it(tmp_path: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a quarter turn clockwise
+    path = picture(tmp_path / "ill" / "a.png")
+    upright = read(tmp_path)[0][0].image
+    Image.open(path).save(path, exif=turned)
+    assert (read(tmp_path)[0][0].image == np.rot90(upright, -1)).all()
+
+
 @pytest.mark.parametrize("kind", ["missing", "file", "empty", "no image"])
 def test_a_folder_without_images_is_a_sentence_that_names_it_at_once(tmp_path: Path, kind: str) -> None:
     raw = tmp_path / "raw"

@@ -1,6 +1,7 @@
 """IXI: pairs of one subject, 16 bits kept, the published shares of subjects; on stand-ins and on the real files."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -50,6 +51,15 @@ def test_image_and_source_are_of_one_subject_and_keep_sixteen_bits(raw: Path, ta
         for stored, seed in ((t1, 2 * number), (t2, 2 * number + 1)):
             assert stored.shape == (64, 64, 1) and stored.dtype == np.uint16
             assert np.abs(stored[..., 0] / 65535 * 2 - 1 - tensor(seed).numpy()).max() <= 1 / 65535
+
+
+def test_only_subjects_with_both_images_alike_are_duplicates(raw: Path) -> None:
+    for name, subjects in {"T1": (1, 3), "T2": (2, 3)}.items():
+        for subject in subjects:
+            shutil.copy(raw / f"sub-IXI000 - {name}.pt", raw / f"sub-IXI{subject:03} - {name}.pt")
+    first, *others = (item.digest for item in Ixi().samples(raw, SPEC) if isinstance(item, Sample))
+    assert [number for number, digest in enumerate(others, 1) if digest == first] == [3]
+    assert len(set(others)) == 9
 
 
 def test_the_last_fifth_of_the_sorted_subjects_is_the_test(raw: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import piq
@@ -11,7 +11,9 @@ import torch
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from medgan.data.store import Prepared
 from medgan.errors import MedganError
+from medgan.evaluation.features import Extractor
 from medgan.evaluation.paired import (
     DIRECTIONS,
     PublishedScores,
@@ -22,6 +24,7 @@ from medgan.evaluation.paired import (
     published,
     standard,
 )
+from pipelines.scoring import validation_judge
 
 Images = NDArray[np.float32]
 
@@ -262,20 +265,35 @@ def test_images_that_are_not_pairs_get_a_reason() -> None:
         check_paired(False)
 
 
+@pytest.mark.parametrize("score", ["mae", "ssim"])
+def test_the_judge_of_training_takes_the_published_score_of_its_pairs(prepared: Prepared, score: str) -> None:
+    data = replace(prepared, sources=prepared.images)
+    judge = validation_judge(data, Extractor(1, 16, 0), 30, 0, score)
+    assert judge.held_out is not None
+    targets = judge.held_out.image.numpy()
+    generated = noisy(targets, 1.0)
+    found = published(generated, targets)
+    assert judge.score(generated) == (found.mae if score == "mae" else 1 - found.ssim)
+    assert abs(found.mae - (1 - found.ssim)) > 0.01
+
+
 def shifted(target: Images, offsets: NDArray[np.floating]) -> Images:
     return np.asarray(target + offsets[:, None, None, None], dtype=np.float32).clip(-1, 1)
 
 
 def test_the_interval_of_the_mae_is_over_patients() -> None:
     target = pictures(60, 1, 16)
-    generated = shifted(target, np.repeat(np.linspace(0, 0.3, 20), 3))
-    patients = np.repeat([f"p{i}" for i in range(20)], 3)
+    # Patients of one image and of five, and what is drawn of a patient is equally wrong.
+    counts = np.tile([1, 5], 10)
+    generated = shifted(target, np.repeat(np.linspace(0, 0.3, 20), counts))
+    patients = np.repeat([f"p{i}" for i in range(20)], counts)
     found = likeness(generated, target, patients, bootstrap=400, seed=0, split="test")
     errors = np.abs(generated - target).mean(axis=(1, 2, 3))
     assert found.mae == pytest.approx(errors.mean()) == pytest.approx((found.mae_low + found.mae_high) / 2)
-    of_patients = errors.reshape(20, 3).mean(axis=1)
-    assert (found.mae_high - found.mae_low) / 2 == pytest.approx(1.96 * of_patients.std() / np.sqrt(20), rel=0.15)
-    # Three slices of a patient say little more than one: taken for patients, they would shrink the interval.
+    # Images count alike, whoever's they are: of a ratio of two sums over patients, to first order.
+    above = np.add.reduceat(errors - errors.mean(), np.cumsum(counts) - counts)
+    assert (found.mae_high - found.mae_low) / 2 == pytest.approx(1.96 * np.sqrt((above**2).sum()) / 60, rel=0.1)
+    # Five slices of a patient say little more than one: taken for patients, they would shrink the interval.
     alone = likeness(generated, target, np.arange(60).astype(str), bootstrap=400, seed=0, split="test")
     assert alone.mae_high - alone.mae_low < 0.75 * (found.mae_high - found.mae_low)
     assert (found.standard, found.published) == (standard(generated, target), published(generated, target))

@@ -1,15 +1,20 @@
-"""Masks from files, and which images stand for a class."""
+"""Masks from files, which images stand for a class, and what a translated one is shown beside."""
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from medgan.config import Config
+from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
-from medgan.pictures import below, by_class, read_mask
+from medgan.gans import build_gan
+from medgan.pictures import below, by_class, grid, read_mask, to_uint8
+from medgan.training.drawing import GRID_COLUMNS, generate, sample_grid
 
 PLANE: NDArray[np.uint8] = np.array([[0, 1, 0], [0, 7, 255]], np.uint8)
 
@@ -114,3 +119,30 @@ def test_pictures_below_each_other_share_their_channels() -> None:
     both = below([grey, colour])
     assert both.shape == (5, 4, 3) and (both[:2] == 7).all() and np.array_equal(both[2:], colour)
     assert np.array_equal(below([grey]), grey)
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_translated_row_stands_between_its_sources_and_its_targets_and_errors(config: Config, channels: int) -> None:
+    """Of sources of several channels, the first; the error is black at none and white at a quarter of the range."""
+    model = {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4}
+    changed = config.override({"gan.name": "translation", "gan.conditional": False, "gan.model": model})
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        gan = build_gan(changed.gan, ImageSpec(16, channels, source_channels=2))
+        source = torch.rand(2 * GRID_COLUMNS, 2, 16, 16) * 2 - 1
+        noise = torch.rand(2 * GRID_COLUMNS, channels, 16, 16)
+    drawn = generate(gan, gan.generators, len(source), {"source": source}, seed=0)
+    # Near enough that most errors are neither black nor white.
+    target = (torch.from_numpy(drawn) + noise - 0.5).clamp(-1, 1)
+    sources = to_uint8(source[:, :1].expand(-1, channels, -1, -1).numpy())
+    errors = np.abs(drawn - target.numpy()).clip(0, 0.5).transpose(0, 2, 3, 1) / 0.5 * 255
+    sides = (sources, to_uint8(drawn), to_uint8(target.numpy()), np.rint(errors).astype(np.uint8))
+    rows = [side[start : start + GRID_COLUMNS] for start in (0, GRID_COLUMNS) for side in sides]
+    expected = grid(np.concatenate(rows), columns=GRID_COLUMNS)
+    picture = sample_grid(gan, gan.generators, {"source": source, "target": target})
+    assert picture.shape == expected.shape
+    # The errors were rounded in another order.
+    assert np.abs(picture.astype(int) - expected).max() <= 1
+    # Without targets there is no error to show.
+    alone = sample_grid(gan, gan.generators, {"source": source})
+    assert np.array_equal(alone, grid(np.concatenate([rows[i] for i in (0, 1, 4, 5)]), columns=GRID_COLUMNS))

@@ -12,14 +12,19 @@ import onnx
 import pytest
 import yaml
 from mlflow import MlflowClient
+from PIL import Image
 
 from medgan.config import Config, load_config
+from medgan.data.store import open_prepared
 from medgan.errors import MedganError
+from medgan.pictures import grid, to_uint8
 from medgan.runtime import OnnxGenerator, golden_difference
 from medgan.tracking.models import downloaded
 from medgan.tracking.runs import store_at
+from medgan.training.drawing import GRID_COLUMNS
 from pipelines.quality import against, score_onnx, translation_margin
 from pipelines.recording import find_run
+from pipelines.scoring import pictured
 
 pytestmark = [
     pytest.mark.slow,
@@ -229,6 +234,21 @@ def test_translation_is_measured_exported_and_registered_both_ways(both_ways: Pa
     assert metrics["quality"]["kid"] > metrics["floor"]["kid"] and metrics["reverse"]["quality"]["kid"] is None
 
 
+def test_the_picture_of_the_test_shows_both_ways(both_ways: Path) -> None:
+    """Each way is four times a row of sources, one of what its generator makes of them, targets and errors."""
+    prepared = open_prepared(both_ways / "data/prepared")
+    with Image.open(both_ways / "reports/samples.png") as image:
+        pictures = np.split(np.asarray(image)[..., None], 2)
+    ways = ((prepared, "artifacts/export"), (prepared.reversed(), "artifacts/export/reverse"))
+    for picture, (data, folder) in zip(pictures, ways, strict=True):
+        given = pictured(data, "test")
+        source, target = (given[name].numpy()[:GRID_COLUMNS] for name in ("source", "target"))
+        drawn = OnnxGenerator(both_ways / folder / "generator.onnx").translate(source)
+        first = grid(to_uint8(np.concatenate([source, drawn, target])), columns=GRID_COLUMNS)
+        # Rounding of ONNX Runtime's images may go the other way.
+        assert np.abs(picture[: len(first)].astype(int) - first).max() <= 1
+
+
 def test_a_champion_that_translates_is_scored_as_it_was(both_ways: Path) -> None:
     metrics, config = (
         json.loads((both_ways / "reports/metrics.json").read_text()),
@@ -266,18 +286,32 @@ def test_a_translator_stands_against_the_champion_by_the_margin_of_their_differe
 def test_another_file_of_the_same_training_is_another_version(both_ways: Path) -> None:
     """A corrected licence, say: what is registered is always what lies in artifacts/export."""
     path, original = both_ways / "params.yaml", (both_ways / "params.yaml").read_text()
+    store, figures = client(both_ways), both_ways / "reports/metrics.json"
+    measured = figures.read_text()
     tree = yaml.safe_load(original)
     tree["data"]["licence"] = "CC-BY-4.0"
     path.write_text(yaml.safe_dump(tree))
     stage("export")
+    # As if both had been better than any image that looks at nothing, and reigned since: each meets its own champion.
+    ungated = json.loads(measured)
+    ungated["baselines"] = ungated["reverse"]["baselines"] = {}
+    figures.write_text(json.dumps(ungated))
+    names = ("medgan-phantom-cyclegan", "medgan-phantom-cyclegan-reverse")
+    for name in names:
+        store.set_registered_model_alias(name, "champion", "1")
     stage("register")
     registry = json.loads((both_ways / "artifacts/registry.json").read_text())
+    for way, registered in ((ungated, registry), (ungated["reverse"], registry["reverse"])):
+        figure = f"{way['quality']['mae']:.4g}"
+        assert registered["reasons"][0].startswith(f"MAE {figure} against the champion's {figure}")
     assert registry["version"] == registry["reverse"]["version"] == 2
-    store = client(both_ways)
     (version,) = [v for v in store.search_model_versions() if (v.name, v.version) == (registry["name"], 2)]
     with downloaded(version) as model:
         assert OnnxGenerator(model).metadata["licence"] == "CC-BY-4.0"
+    for name in names:
+        store.delete_registered_model_alias(name, "champion")
     path.write_text(original)
+    figures.write_text(measured)
     stage("export")
     stage("register")
     assert json.loads((both_ways / "artifacts/registry.json").read_text())["version"] == 1
@@ -286,7 +320,8 @@ def test_another_file_of_the_same_training_is_another_version(both_ways: Path) -
 
 def test_registering_both_ways_again_adds_nothing(both_ways: Path) -> None:
     before, written = runs(both_ways), (both_ways / "artifacts/registry.json").read_text()
+    versions = len(client(both_ways).search_model_versions())
     stage("register")
     assert runs(both_ways) == before
     assert (both_ways / "artifacts/registry.json").read_text() == written
-    assert len(client(both_ways).search_model_versions()) == 4
+    assert len(client(both_ways).search_model_versions()) == versions

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -121,10 +122,15 @@ def test_what_one_process_finds_not_finite_all_leave_out(config: Config, prepare
     assert checkpoint is None or checkpoint.step < 5
 
 
-def test_processes_share_the_rows_of_a_batch(prepared: Prepared) -> None:
-    whole = Batches(prepared, "train", batch=8, seed=1).at(3).image
-    parts = [Batches(prepared, "train", batch=8, seed=1, rank=rank, size=2).at(3).image for rank in (0, 1)]
-    assert torch.equal(torch.stack(parts, dim=1).flatten(0, 1), whole)
+@pytest.mark.parametrize("paired", [True, False])
+@pytest.mark.parametrize("size", [2, 4])
+def test_processes_share_the_rows_of_a_batch(prepared: Prepared, size: int, paired: bool) -> None:
+    data = replace(prepared, sources=prepared.images)
+    whole = Batches(data, "train", batch=8, seed=1, paired=paired).at(3)
+    parts = [Batches(data, "train", batch=8, seed=1, paired=paired, rank=rank, size=size).at(3) for rank in range(size)]
+    for name in ("image", "source", "label"):
+        shares = [getattr(part, name) for part in parts]
+        assert torch.equal(torch.stack(shares, dim=1).flatten(0, 1), getattr(whole, name))
 
 
 @pytest.mark.parametrize(

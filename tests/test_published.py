@@ -22,7 +22,8 @@ def recipe(name: str) -> Config:
 
 def state(name: str) -> State:
     config = recipe(name)
-    spec = ImageSpec(config.data.size, config.data.channels, classes=CLASSES)
+    # A source is of the kind of its image; what draws from noise looks at none.
+    spec = ImageSpec(config.data.size, config.data.channels, classes=CLASSES, source_channels=config.data.channels)
     return State(config.gan, config.train, spec, seed=0)
 
 
@@ -123,6 +124,9 @@ def test_gan_and_cgan_at_32_pixels_have_a_linear_stem_and_three_transposed_convo
         ("sngan-published", 64, 0.9),
         ("gan-published", 128, 1.0),
         ("cgan-published", 128, 1.0),
+        ("unet-published", 40, 1.0),
+        ("pix2pix-published", 40, 1.0),
+        ("cyclegan-published", 40, 1.0),
     ],
 )
 def test_the_published_training(name: str, batch: int, smoothing: float) -> None:
@@ -131,9 +135,33 @@ def test_the_published_training(name: str, batch: int, smoothing: float) -> None
         (group,) = optimizer.param_groups
         assert isinstance(optimizer, torch.optim.Adam)
         assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (2e-4, (0.5, 0.999), 1e-8, 0)
-    trained.step = recipe(name).train.steps - 1
-    trained.set_learning_rates()
-    assert trained.optimizers["generator"].param_groups[0]["lr"] == 2e-4  # constant to the end
+    for step in (0, recipe(name).train.steps - 1):
+        trained.step = step
+        trained.set_learning_rates()
+        assert all(optimizer.param_groups[0]["lr"] == 2e-4 for optimizer in trained.optimizers.values())
     assert (gan.batch, gan.loss, gan.label_smoothing, gan.discriminator_steps) == (batch, "bce", smoothing, 1)
     assert (gan.r1, gan.r2, gan.instance_noise, gan.augment, gan.ema) == (0, 0, 0, (), 0)
     assert recipe(name).search.trials == 0
+
+
+UNET = 13_611_073
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "generators", "discriminators"),
+    [
+        ("unet-published", {"adversarial": 0, "pixel": 1}, [UNET], []),
+        # Its discriminator sees pairs and ends in 1x1; those of cyclegan see images and end in 4x4.
+        ("pix2pix-published", {"adversarial": 1, "pixel": 1}, [UNET], [1_550_913]),
+        ("cyclegan-published", {"adversarial": 1, "cycle": 1, "identity": 0}, [UNET] * 2, [1_558_017] * 2),
+    ],
+)
+def test_the_published_translators(
+    name: str, weights: dict[str, float], generators: list[int], discriminators: list[int]
+) -> None:
+    config, gan = recipe(name), state(name).gan
+    assert [parameters(network) for network in gan.generators.values()] == generators
+    assert [parameters(network) for network in gan.discriminators.values()] == discriminators
+    assert weights.items() <= config.gan.weights.model_dump().items() and config.gan.buffer == 0
+    # 20 epochs of 12 batches.
+    assert (config.train.steps, config.train.evaluations, config.train.precision) == (240, 1, "fp32")

@@ -42,6 +42,20 @@ def test_each_recipe_builds_its_networks_and_its_source(clone: Path, name: str) 
 
 
 @every_recipe
+def test_each_recipe_can_be_searched_around_its_own_values(clone: Path, name: str) -> None:
+    config = used(clone, name)
+    if name.endswith("-published") or name in ("cifar10", "sngan-colour"):
+        return  # there to be compared with
+    tree = config.model_dump(mode="json", by_alias=True)
+    for path, distribution in config.search.space.items():
+        node = tree
+        for key in path.split("."):
+            node = node[key]
+        assert min(distribution.examples()) <= node <= max(distribution.examples()), path  # type: ignore[type-var]
+    assert config.search.n <= config.train.n  # which is as many as the data has
+
+
+@every_recipe
 def test_each_recipe_says_in_its_first_line_what_it_is(name: str) -> None:
     first = (ROOT / "recipes" / f"{name}.yaml").read_text(encoding="utf-8").splitlines()[0]
     assert first.startswith("# ")

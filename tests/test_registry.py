@@ -107,6 +107,8 @@ def test_a_margin_of_the_difference_replaces_that_of_two_intervals() -> None:
     assert not decide([], figures(10, 3), figures(14, 4)).crowned
     assert decide([], figures(10, 3), figures(14, 4), margin=3.9).crowned
     assert not decide([], figures(10, 3), figures(14, 4), margin=4.0).crowned
+    # The same weights again, as torch and as onnxruntime see them.
+    assert not decide([], figures(10, 0), figures(10 + 1e-6, 0), margin=0.0).crowned
 
 
 @pytest.mark.parametrize(("mae", "crowned"), [(0.0349, True), (0.0351, False)])

@@ -137,7 +137,8 @@ def translated(model: Path, *arguments: str | Path, out: Path) -> list[str]:
             ("big-endian.tif", integers("u2", SIZE, SIZE).astype(">u2")),
             ("a.npy", integers("u1", SIZE, SIZE)),
             ("a.npy", integers("u2", SIZE, SIZE, 1)),
-            ("a.npy", integers("i2", 3, SIZE, SIZE)),
+            ("a.npy", integers("u2", 3, SIZE, SIZE)),
+            ("a.npy", integers("u1", 3, SIZE, SIZE, 1)),
             ("a.npy", integers(">u2", SIZE, SIZE)),
         )
     ],
@@ -180,18 +181,20 @@ def test_jpeg_becomes_png(grey: Path, tmp_path: Path, out: Path, name: str) -> N
     assert (load(made) == 255 - load(source)).all()
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.npy", "a.jpg"])
-def test_colour(colour: Path, tmp_path: Path, out: Path, name: str) -> None:
-    source = save(tmp_path / name, integers("u1", SIZE, SIZE, 3))
+@pytest.mark.parametrize(
+    ("name", "stack"), [("a.png", ()), ("a.tif", ()), ("a.npy", ()), ("a.npy", (2,)), ("a.jpg", ())]
+)
+def test_colour(colour: Path, tmp_path: Path, out: Path, name: str, stack: tuple[int, ...]) -> None:
+    source = save(tmp_path / name, integers("u1", *stack, SIZE, SIZE, 3))
     translated(colour, source, out=out)
     (made,) = out.iterdir()
-    assert load(made).shape == (SIZE, SIZE, 3)
+    assert load(made).shape == (*stack, SIZE, SIZE, 3)
     assert (load(made) == 255 - load(source)).all()
 
 
 @pytest.mark.parametrize("kind", [nibabel.Nifti1Image, nibabel.Nifti2Image])
 @pytest.mark.parametrize("name", ["v.nii", "v.nii.gz", "V.NII.GZ"])
-@pytest.mark.parametrize("shape", [(SIZE, SIZE), (SIZE, SIZE, 5), (SIZE, SIZE, 1)])
+@pytest.mark.parametrize("shape", [(SIZE, SIZE), (SIZE, SIZE, 5), (SIZE, SIZE, 1), (SIZE, SIZE, 2, 1)])
 def test_nifti_keeps_its_place_and_range(
     grey: Path, tmp_path: Path, shape: tuple[int, ...], name: str, kind: type[nibabel.Nifti1Image]
 ) -> None:
@@ -200,13 +203,13 @@ def test_nifti_keeps_its_place_and_range(
     raw = before.get_fdata()
     line = translated(grey, tmp_path / name, out=out)[0]
     assert line.endswith(f"the file's minimum {raw.min():g} and maximum {raw.max():g} taken as -1 and 1")
-    assert f"{shape[2] if len(shape) == 3 else 1} image" in line
+    assert f"{shape[2] if len(shape) > 2 else 1} image" in line
     after = nibabel.load(out / name)
     assert type(after) is kind and after.shape == shape
     assert after.get_data_dtype() == np.float32
     assert np.abs(after.get_fdata() - (raw.min() + raw.max() - raw)).max() < 1e-3
     assert (after.affine == before.affine).all()
-    assert after.header.get_zooms() == before.header.get_zooms() == (1.5, 2, 3)[: len(shape)]
+    assert after.header.get_zooms() == before.header.get_zooms() == (1.5, 2, 3, 1)[: len(shape)]
     for field in ("qform_code", "sform_code", "xyzt_units"):
         assert after.header[field] == before.header[field]
     assert after.header["descrip"].item() == b"synthetic; not for diagnosis"
@@ -314,6 +317,33 @@ def test_a_volume_with_a_range_says_nothing_of_its_own(grey: Path, tmp_path: Pat
     assert np.abs(made - (300 - nibabel.load(source).get_fdata())).max() < 1e-3
 
 
+@pytest.mark.parametrize(
+    ("array", "says"),
+    [
+        (RNG.integers(0, 4095, (SIZE, SIZE)).astype(np.uint16), "0 and 65535 taken as -1 and 1 though it holds "),
+        (RNG.uniform(0, 1, (SIZE, SIZE)).astype(np.float32), "-1 and 1 taken as -1 and 1 though it holds "),
+        (RNG.integers(0, 200, (SIZE, SIZE)).astype(np.uint8), ""),
+        (RNG.uniform(-1, 0.2, (SIZE, SIZE)), ""),
+    ],
+)
+def test_values_that_use_little_of_their_range_are_told(
+    grey: Path, tmp_path: Path, out: Path, array: NDArray[Any], says: str
+) -> None:
+    line = translated(grey, save(tmp_path / "a.npy", array), out=out)[0]
+    _, _, rest = line.partition(f": 1 image of {SIZE}x{SIZE}")
+    told = f", {says}{array.min():g} to {array.max():g}: give --range LOW HIGH if that is not what its values mean"
+    assert rest == (told if says else "")
+
+
+def test_a_photograph_lies_as_viewers_show_it(grey: Path, tmp_path: Path, out: Path) -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a quarter turn clockwise
+    array = integers("u1", SIZE, SIZE)
+    Image.fromarray(array).save(tmp_path / "a.png", exif=turned)
+    translated(grey, tmp_path / "a.png", out=out)
+    assert (load(out / "a.png") == 255 - np.rot90(array, -1)).all()
+
+
 def test_rounding_beyond_one_is_forgiven(grey: Path, tmp_path: Path, out: Path) -> None:
     array = np.full((SIZE, SIZE), 1 + 1e-6)
     assert "clipped" not in translated(grey, save(tmp_path / "a.npy", array), out=out)[0]
@@ -334,6 +364,7 @@ def spoilt(value: float) -> NDArray[Any]:
     [
         (spoilt(255), r"a\.npy holds float32 values from -0\.\d+ to 255, and nothing says .*; give --range LOW HIGH$"),
         (np.full((SIZE, SIZE), -1, np.int16), r"a\.npy holds int16 values from -1 to -1, .*--range LOW HIGH$"),
+        (integers("i2", SIZE, SIZE), r"a\.npy holds int16 values from 0 to 32767, .*--range LOW HIGH$"),
         (integers("i4", SIZE, SIZE), r"a\.npy holds int32 values from 0 to 2\.14748e\+09, .*--range LOW HIGH$"),
         (spoilt(np.nan), r"a\.npy holds 2 values that are NaN or infinite; replace them, as numpy\.nan_to_num does$"),
         (spoilt(-np.inf), r"a\.npy holds 2 values that are NaN or infinite; replace them"),
@@ -342,8 +373,11 @@ def spoilt(value: float) -> NDArray[Any]:
         (floats("f4", 16, 20), r"a\.npy: 16x20 pixels are no square; crop or pad it to one$"),
         (floats("f4", 16, 16, 3), r"a\.npy: 16x3 pixels are no square"),
         (floats("f4", 2, 16, 20), r"a\.npy: 16x20 pixels are no square"),
-        (floats("f4", 16), r"a\.npy has shape \(16,\); this model takes \(H, W\), \(H, W, 1\) or \(N, H, W\)$"),
-        (floats("f4", 2, 16, 16, 1), r"a\.npy has shape \(2, 16, 16, 1\); this model takes"),
+        (
+            floats("f4", 16),
+            r"a\.npy has shape \(16,\); this model takes \(H, W\), \(H, W, 1\), \(N, H, W\) or \(N, H, W, 1\)$",
+        ),
+        (floats("f4", 2, 16, 16, 3), r"a\.npy has shape \(2, 16, 16, 3\); this model takes"),
         (floats("f4", 0, 16, 16), r"a\.npy (has shape \(0, 16, 16\)|cannot be read)"),
         (np.array([{}], object), r"a\.npy cannot be read \(.*\); convert it or save it again$"),
     ],
@@ -383,7 +417,7 @@ def test_pixels_that_a_colour_model_does_not_take(colour: Path, tmp_path: Path, 
         assert said.endswith(f"{name} cannot be read (its pixels are {mode} and this model takes RGB); {AGAIN}")
     for shape in ((SIZE, SIZE), (3, SIZE, SIZE), (SIZE, SIZE, 1)):
         said = complaint("translate", colour, save(tmp_path / "a.npy", floats("f4", *shape)), "--out", out)
-        assert said.endswith(f"a.npy has shape {shape}; this model takes (H, W, 3)")
+        assert said.endswith(f"a.npy has shape {shape}; this model takes (H, W, 3) or (N, H, W, 3)")
     assert not out.parent.exists()
 
 
@@ -419,6 +453,9 @@ def test_a_damaged_file_is_a_sentence(grey: Path, tmp_path: Path, out: Path, nam
         ),
         (spoilt(np.nan), r"holds 2 values that are NaN or infinite"),
         (floats("f4", SIZE, 20, 2), r"v\.nii: 16x20 pixels are no square"),
+        # One coronal and one sagittal slice: taken for axial ones they would lie on their side.
+        (floats("f4", SIZE, 1, SIZE), r"v\.nii: 16x1 pixels are no square"),
+        (floats("f4", 1, SIZE, SIZE), r"v\.nii: 1x16 pixels are no square"),
         (floats("f4", SIZE, SIZE, 2, 2), r"cannot be read \(its shape is \(16, 16, 2, 2\) and \(H, W\) or \(H, W, N\)"),
         (floats("f4", SIZE, SIZE).astype(np.complex64), r"holds complex64 values"),
     ],

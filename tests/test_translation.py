@@ -410,6 +410,21 @@ def test_identity_is_what_a_generator_makes_of_an_image_of_its_own_kind(config: 
     assert kept["identity-image"] == kept["identity-source"] == 0
 
 
+def test_drawing_remembers_the_statistics_of_real_images_alone(config: Config) -> None:
+    """Of batch norm: what comes back in a cycle, or is a generator's own kind, is not what it will be given."""
+    spec = ImageSpec(32, 1, source_channels=1)
+    gan, batch = made(config, spec, name="cyclegan", weights__identity=1), batch_of(spec)
+    gan.train()
+    before = {name: tensor.clone() for name, tensor in gan.named_buffers() if "running" in name}
+    fakes = gan.fakes(batch, RANDOMNESS)
+    learnt = {name: tensor.clone() for name, tensor in gan.named_buffers() if "running" in name}
+    assert before and all(not torch.equal(before[name], tensor) for name, tensor in learnt.items() if "gener" in name)
+    gan.generator_losses(batch, fakes, RANDOMNESS)
+    assert not unequal(learnt, {name: tensor for name, tensor in gan.named_buffers() if "running" in name})
+    norms = [module for module in gan.generators.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert {norm.momentum for norm in norms} == {0.1}
+
+
 def test_weights_of_a_cyclegan_scale_their_terms(config: Config) -> None:
     spec = ImageSpec(32, 1, source_channels=1)
 
@@ -742,6 +757,11 @@ def test_augmentation_keeps_pairs_together(config: Config, kind: str) -> None:
         ("cyclegan", {"conditional": True}, "translation looks at no label"),
         ("translation", {"weights__adversarial": 0, "weights__pixel": 0}, "both 0: nothing would be learnt"),
         ("cyclegan", {"weights__adversarial": 0}, "gan.weights.adversarial is 0"),
+        (
+            "cyclegan",
+            {"weights__identity": 1},
+            "a generator of 1-channel images what it draws, and it takes sources of 3",
+        ),
     ],
 )
 def test_what_would_learn_nothing_is_a_sentence(config: Config, name: str, values: dict[str, Any], says: str) -> None:

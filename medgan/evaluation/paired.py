@@ -88,7 +88,7 @@ def likeness(
 ) -> Likeness:
     """Every paired score of images (N, C, H, W) in [-1, 1]; patients (N,). Raises MedganError as `published` does."""
     near = published(generated, target)
-    mae, margin = _over_patients(_errors(generated, target), patients, bootstrap, seed)
+    mae, margin = _over_patients(absolute_errors(generated, target), patients, bootstrap, seed)
     return Likeness(
         mae=mae,
         mae_low=mae - margin,
@@ -107,7 +107,14 @@ def difference_margin(
 
     It is far below that of either MAE: what is hard for one model is hard for the other.
     """
-    return _over_patients(_errors(one, target) - _errors(other, target), patients, bootstrap, seed)[1]
+    return _over_patients(absolute_errors(one, target) - absolute_errors(other, target), patients, bootstrap, seed)[1]
+
+
+def absolute_errors(generated: Images, target: Images) -> NDArray[np.float64]:
+    """(N,): of each of the images (N, C, H, W), on [-1, 1]. Raises MedganError as `published` does."""
+    _check(generated, target)
+    errors: NDArray[np.float64] = np.abs(generated - target).mean(axis=(1, 2, 3), dtype=np.float64)
+    return errors
 
 
 def published(generated: Images, target: Images) -> PublishedScores:
@@ -172,13 +179,6 @@ def check_paired(paired: bool) -> None:
             "from noise do not have; set train.score: fid, which compares sets of images, or translate "
             "(gan.name: translation or cyclegan)"
         )
-
-
-def _errors(generated: Images, target: Images) -> NDArray[np.float64]:
-    """(N,): the absolute error of each image."""
-    _check(generated, target)
-    errors: NDArray[np.float64] = np.abs(generated - target).mean(axis=(1, 2, 3), dtype=np.float64)
-    return errors
 
 
 def _over_patients(

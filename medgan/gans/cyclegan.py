@@ -15,7 +15,7 @@ from medgan.errors import MedganError
 from medgan.gans.adversarial import Discriminate, Game
 from medgan.gans.base import Gan
 from medgan.gans.translation import translating
-from medgan.models.layers import widened
+from medgan.models.layers import statistics_kept, widened
 from medgan.randomness import StepRandomness
 
 DOMAINS = ("image", "source")
@@ -42,6 +42,11 @@ class CycleGan(Gan):
             raise MedganError(
                 f"cyclegan draws sources too, and these have {spec.source_channels} channels, neither grey nor colour; "
                 "give 1 or 3 (data.options), or set gan.name: translation"
+            )
+        if config.weights.identity > 0 and spec.channels != spec.source_channels:
+            raise MedganError(
+                f"gan.weights.identity gives a generator of {spec.channels}-channel images what it draws, and it takes "
+                f"sources of {spec.source_channels}; set it to 0, or give both as many channels (data)"
             )
         self.game, self._weights = Game(config), config.weights
         channels = {"image": spec.channels, "source": spec.source_channels}
@@ -74,9 +79,9 @@ class CycleGan(Gan):
             real, start = self._real(batch, to), self._real(batch, _other(to))
             adversarial = self.game.generator_loss(partial(self._logits, to), real, fakes[to], randomness)
             losses[f"adversarial-{to}"] = self._weights.adversarial * adversarial
-            losses[f"cycle-{_other(to)}"] = self._weights.cycle * F.l1_loss(self._to(_other(to), fakes[to]), start)
+            losses[f"cycle-{_other(to)}"] = self._weights.cycle * F.l1_loss(self._again(_other(to), fakes[to]), start)
             if self._weights.identity > 0:
-                losses[f"identity-{to}"] = self._weights.identity * F.l1_loss(self._to(to, real), real)
+                losses[f"identity-{to}"] = self._weights.identity * F.l1_loss(self._again(to, real), real)
         return losses
 
     def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Discriminate, Tensor, Tensor]:
@@ -94,6 +99,11 @@ class CycleGan(Gan):
 
     def _to(self, domain: str, start: Tensor) -> Tensor:
         return widened(self.generators[domain](start))
+
+    def _again(self, domain: str, start: Tensor) -> Tensor:
+        """Of images that it is given in training alone, drawn ones or its own kind: they are not to be remembered."""
+        with statistics_kept(self.generators[domain]):
+            return self._to(domain, start)
 
     def _logits(self, domain: str, image: Tensor) -> Tensor:
         return widened(self.discriminators[domain](image))

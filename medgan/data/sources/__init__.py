@@ -8,6 +8,7 @@ from medgan.data.sources.cifar10 import Cifar10
 from medgan.data.sources.folder import Folder
 from medgan.data.sources.ixi import Ixi
 from medgan.data.sources.medmnist import MedMnist
+from medgan.data.sources.pairs import Pairs
 from medgan.data.sources.phantom import Phantom
 from medgan.data.spec import ImageSpec, Rejected, Sample
 
@@ -28,5 +29,6 @@ SOURCES: dict[str, type[Source]] = {
     "folder": Folder,
     "ixi": Ixi,
     "medmnist": MedMnist,
+    "pairs": Pairs,
     "phantom": Phantom,
 }

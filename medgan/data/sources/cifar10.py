@@ -11,7 +11,7 @@ from PIL import Image
 from pydantic.dataclasses import dataclass
 
 from medgan.checking import STRICT
-from medgan.data.sources.fitting import fitted
+from medgan.data.sources.files import fitted
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 

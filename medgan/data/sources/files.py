@@ -1,0 +1,72 @@
+"""Pictures as people have them, at the size and with the channels that a data set asks for."""
+
+import hashlib
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from medgan.data.spec import ImageSpec
+from medgan.errors import MedganError
+
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
+
+
+def fitted(picture: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
+    """(size, size, channels) of 8-bit pixels; the shorter side is fitted and the longer one cropped at the centre."""
+    image = picture.convert("L" if spec.channels == 1 else "RGB")
+    if image.size != (spec.size, spec.size):
+        side = min(image.size)
+        left, top = (image.width - side) // 2, (image.height - side) // 2
+        box = (left, top, left + side, top + side)
+        image = image.resize((spec.size, spec.size), Image.Resampling.LANCZOS, box=box)
+    return np.asarray(image, dtype=np.uint8).reshape(spec.size, spec.size, spec.channels)
+
+
+def files_under(folder: Path) -> list[Path]:
+    """Sorted, without those that other programs keep for themselves, such as .ipynb_checkpoints."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
+def read_picture(path: Path, spec: ImageSpec) -> tuple[NDArray[np.uint8], str]:
+    """A file as `fitted` gives it, and the sha256 of its content. Raises ValueError with the reason if it is none."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"suffix {path.suffix or '(none)'} is not an image's")
+    try:
+        content = path.read_bytes()
+        with Image.open(io.BytesIO(content)) as file:
+            if file.mode.startswith(("I", "F")):
+                raise ValueError(f"{file.mode} pixels: more than 8 bits are not supported by this source")
+            image = fitted(ImageOps.exif_transpose(file), spec)  # upright, as viewers show it
+    except UnidentifiedImageError:
+        raise ValueError(f"its content is not an image's, whatever {path.suffix} says") from None
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    return image, hashlib.sha256(content).hexdigest()
+
+
+def patient_pattern(expression: str) -> re.Pattern[str] | None:
+    """Of `data.options.patient`; None where it is empty. Raises MedganError where it is none or has no group."""
+    if not expression:
+        return None
+    try:
+        pattern = re.compile(expression)
+    except re.error as error:
+        raise MedganError(f"data.options.patient = {expression!r} is not a regular expression: {error}") from None
+    if pattern.groups < 1:
+        raise MedganError(f"data.options.patient = {expression!r} needs a group, such as '^(\\w+)_'")
+    return pattern
+
+
+def patient_of(name: str, pattern: re.Pattern[str] | None) -> str | None:
+    """The patient in a file's name, None without a pattern. Raises ValueError where the pattern does not match."""
+    if pattern is None:
+        return None
+    match = pattern.search(name)
+    if not match or not match.group(1):
+        raise ValueError(f"data.options.patient = {pattern.pattern!r} does not match the name")
+    return match.group(1)

@@ -1,0 +1,110 @@
+"""Folders of pairs: files of one name belong together, and every file that has no mate is told."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from conftest import ROOT
+from PIL import Image
+from test_folder import picture
+
+from medgan.config import Config
+from medgan.data.prepare import prepare
+from medgan.data.sources.pairs import Pairs
+from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.errors import MedganError
+
+GREY = ImageSpec(16, 1)
+T1_T2 = Pairs(source="T1", image="T2")
+
+
+def read(raw: Path, source: Pairs = T1_T2) -> tuple[list[Sample], list[Rejected]]:
+    items = list(source.samples(raw, GREY))
+    return [i for i in items if isinstance(i, Sample)], [i for i in items if isinstance(i, Rejected)]
+
+
+def pair(raw: Path, name: str, shade: int = 0, *, suffixes: tuple[str, str] = (".png", ".png")) -> None:
+    picture(raw / "T1" / f"{name}{suffixes[0]}", shade=shade)
+    picture(raw / "T2" / f"{name}{suffixes[1]}", shade=255 - shade)
+
+
+def test_files_of_one_name_are_a_pair_whatever_their_suffix(tmp_path: Path) -> None:
+    pair(tmp_path, "a", 10)
+    pair(tmp_path, "site/b", 20, suffixes=(".tif", ".PNG"))
+    samples, rejected = read(tmp_path)
+    assert not rejected and T1_T2.direction == "T1 to T2"
+    assert [sample.origin for sample in samples] == ["T2/a.png", "T2/site/b.PNG"]
+    for sample, (drawn, given) in zip(samples, (("a.png", "a.png"), ("site/b.PNG", "site/b.tif")), strict=True):
+        assert (sample.image[..., 0] == np.asarray(Image.open(tmp_path / "T2" / drawn))).all()
+        assert sample.source is not None
+        assert (sample.source[..., 0] == np.asarray(Image.open(tmp_path / "T1" / given))).all()
+    assert samples[0].digest != samples[1].digest
+
+
+def test_either_file_counts_in_the_digest(tmp_path: Path) -> None:
+    pair(tmp_path, "a")
+    before = read(tmp_path)[0][0].digest
+    picture(tmp_path / "T1" / "a.png", shade=7)
+    between = read(tmp_path)[0][0].digest
+    picture(tmp_path / "T2" / "a.png", shade=7)
+    assert len({before, between, read(tmp_path)[0][0].digest}) == 3
+
+
+def test_what_is_no_pair_is_listed_with_the_reason(tmp_path: Path) -> None:
+    pair(tmp_path, "good")
+    picture(tmp_path / "T1" / "alone.png")
+    picture(tmp_path / "T2" / "bare.png")
+    pair(tmp_path, "twice")
+    picture(tmp_path / "T2" / "twice.jpg")
+    pair(tmp_path, "torn")
+    (tmp_path / "T1" / "torn.png").write_bytes(b"mine")
+    picture(tmp_path / "T1" / ".hidden.png")
+    samples, rejected = read(tmp_path)
+    assert [sample.origin for sample in samples] == ["T2/good.png"]
+    assert {(item.origin, item.reason) for item in rejected} == {
+        ("T1/alone.png", "no pair: alone is there as T1/alone.png"),
+        ("T2/bare.png", "no pair: bare is there as T2/bare.png"),
+        ("T2/twice.jpg", "no pair: twice is there as T2/twice.jpg, T2/twice.png, T1/twice.png"),
+        ("T2/torn.png", "its content is not an image's, whatever .png says"),
+    }
+
+
+def test_no_patient_is_in_two_splits(config: Config, tmp_path: Path) -> None:
+    for number in range(24):
+        pair(tmp_path / "raw", f"p{number // 3}_{number % 3}", number)
+    options = {"source": "T1", "image": "T2", "patient": "^(p\\d+)_"}
+    values = {"data.source": "pairs", "data.raw": str(tmp_path / "raw"), "data.options": options, "data.labels": False}
+    prepared = prepare(config.override(values).data, tmp_path / "prepared", seed=0)
+    assert prepared.direction == "T1 to T2" and prepared.sources is not None and len(prepared.images) == 24
+    splits = {(patient, split) for patient, split in zip(prepared.patients, prepared.splits, strict=True)}
+    assert len(splits) == 8 and len({split for _, split in splits}) == 3
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        ((), r"data\.options\.source: .*T1 is not a folder"),
+        (("T1/a.png",), r"data\.options\.image: .*T2 is not a folder"),
+        (("T1/a.png", "t2/a.png"), r"T2 is not a folder.*t2"),
+        (("T1/a.png", "T2/b.png"), r"no file of .*T2 has the name of one in .*T1; put the two of a pair there under"),
+    ],
+)
+def test_folders_without_pairs_are_a_sentence(tmp_path: Path, made: tuple[str, ...], says: str) -> None:
+    for name in made:
+        picture(tmp_path / name)
+    with pytest.raises(MedganError, match=says):
+        read(tmp_path)
+
+
+def test_a_name_without_a_patient_is_listed(tmp_path: Path) -> None:
+    pair(tmp_path, "a_1")
+    pair(tmp_path, "b")
+    samples, rejected = read(tmp_path, Pairs(source="T1", image="T2", patient="^(\\w+)_"))
+    assert [(sample.patient, sample.origin) for sample in samples] == [("a", "T2/a_1.png")]
+    assert [item.reason for item in rejected] == ["data.options.patient = '^(\\\\w+)_' does not match the name"]
+
+
+def test_the_readme_names_options_that_there_are() -> None:
+    (line,) = (line for line in (ROOT / "README.md").read_text().splitlines() if "source: pairs" in line)
+    assert Pairs(**yaml.safe_load(line)["data"]["options"]) == Pairs("T1", "T2", "^(\\w+)_")
