@@ -3,15 +3,13 @@
 Not medical: a data set that many published GANs give scores for.
 """
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from PIL import Image
 from pydantic.dataclasses import dataclass
 
 from medgan.checking import STRICT
-from medgan.data.sources.files import fitted
+from medgan.data.sources.files import numbered
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 
@@ -36,12 +34,4 @@ class Cifar10:
                     f"{folder} is damaged (a file is missing or has another md5 than torchvision knows); remove it and "
                     "run `medgan data cifar10`"
                 ) from None
-            for index, (pixels, code) in enumerate(zip(pictures.data, pictures.targets, strict=True)):
-                origin = f"{part}/{index:05d}"
-                yield Sample(
-                    image=fitted(Image.fromarray(pixels), spec),
-                    patient=origin,
-                    origin=origin,
-                    digest=hashlib.sha256(pixels.tobytes()).hexdigest(),
-                    label=pictures.classes[code],
-                )
+            yield from numbered(part, pictures.data, (pictures.classes[code] for code in pictures.targets), spec)

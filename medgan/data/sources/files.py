@@ -3,13 +3,14 @@
 import hashlib
 import io
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from medgan.data.spec import ImageSpec
+from medgan.data.spec import ImageSpec, Sample
 from medgan.errors import MedganError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
@@ -24,6 +25,21 @@ def fitted(picture: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
         box = (left, top, left + side, top + side)
         image = image.resize((spec.size, spec.size), Image.Resampling.LANCZOS, box=box)
     return np.asarray(image, dtype=np.uint8).reshape(spec.size, spec.size, spec.channels)
+
+
+def numbered(
+    part: str, images: Iterable[NDArray[np.uint8]], labels: Iterable[str], spec: ImageSpec
+) -> Iterator[Sample]:
+    """Images (H, W) or (H, W, 3) that have no names and no patients: each counts as one."""
+    for index, (pixels, label) in enumerate(zip(images, labels, strict=True)):
+        origin = f"{part}/{index:05d}"
+        yield Sample(
+            image=fitted(Image.fromarray(pixels), spec),
+            patient=origin,
+            origin=origin,
+            digest=hashlib.sha256(pixels.tobytes()).hexdigest(),
+            label=label,
+        )
 
 
 def files_under(folder: Path) -> list[Path]:

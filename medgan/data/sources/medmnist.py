@@ -1,7 +1,6 @@
 """Source `medmnist`: pictures of MedMNIST v2 (Yang et al. 2023) with one label each, as its package stores them."""
 
 import ast
-import hashlib
 import zlib
 from collections.abc import Iterator
 from importlib.metadata import distribution
@@ -11,11 +10,10 @@ from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 from pydantic.dataclasses import dataclass
 
 from medgan.checking import STRICT, nearest
-from medgan.data.sources.files import fitted
+from medgan.data.sources.files import numbered
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 
@@ -47,15 +45,7 @@ class MedMnist:
                 raise MedganError(
                     f"{path} is damaged ({reason}); remove it and run `medgan data {self.flag}`"
                 ) from None
-            for index, (pixels, code) in enumerate(zip(images, labels, strict=True)):
-                origin = f"{part}/{index:05d}"
-                yield Sample(
-                    image=fitted(Image.fromarray(pixels), spec),
-                    patient=origin,
-                    origin=origin,
-                    digest=hashlib.sha256(pixels.tobytes()).hexdigest(),
-                    label=names[str(code)],
-                )
+            yield from numbered(part, images, (names[str(code)] for code in labels), spec)
 
 
 def table() -> dict[str, dict[str, Any]]:
