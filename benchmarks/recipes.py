@@ -92,7 +92,7 @@ def on_phantoms(name: str) -> dict[str, Any]:
 def _run(name: str, folder: Path) -> bool:
     """`python -m pipelines` in a copy of this clone, with its stores."""
     folder.mkdir(parents=True, exist_ok=True)
-    for item in ("medgan", "pipelines", "data", "dvc.yaml", ".dvcignore"):
+    for item in ("medgan", "pipelines", "recipes", "data", "dvc.yaml", ".dvcignore"):
         source, target = ROOT / item, folder / item
         if source.is_dir():
             left = shutil.ignore_patterns("__pycache__", "raw", "prepared", "*.dvc")
@@ -101,7 +101,7 @@ def _run(name: str, folder: Path) -> bool:
             shutil.copy(source, target)
     tree = on_phantoms(name)
     if not (folder / "params.yaml").exists() or read_yaml(folder / "params.yaml") != tree:
-        (folder / "params.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+        (folder / "params.yaml").write_text(f"# medgan use {name}\n{yaml.safe_dump(tree, sort_keys=False)}")
     environment = {
         **os.environ,
         "PYTHONPATH": str(folder),
@@ -201,7 +201,7 @@ def _write(rows: list[Row]) -> None:
         "",
         f"`make recipes`: {steps} steps each, FID of n = {n} test images, one thread of a CPU. So few steps say what a "
         "system costs and that it runs from raw files to the registry, not how good it is. Scores compare within one "
-        "image size only.",
+        "image size only. Recipes that differ in their data alone are one configuration here: one run, one version.",
         "",
         f"| {' | '.join(columns)} |",
         f"|{' --- |' * len(columns)}",

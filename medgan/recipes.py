@@ -13,6 +13,7 @@ from medgan.config import parse_config
 from medgan.errors import MedganError
 
 DEFAULT = "default"
+_MADE_BY = "# medgan use "  # begins a params.yaml, before the name of its recipe
 _REPLACED_WHOLE = (("gan", "model"), ("data", "options"), ("search", "space"))
 
 
@@ -70,7 +71,16 @@ def read_recipe(root: Path, name: str) -> tuple[dict[str, Any], str]:
         return tree, path.read_text(encoding="utf-8")
     overlay = read_yaml(root / "recipes" / f"{name}.yaml")
     merged = _merge(tree, overlay, ())
-    return merged, f"# medgan use {name}\n" + yaml.safe_dump(merged, sort_keys=False)
+    return merged, f"{_MADE_BY}{name}\n" + yaml.safe_dump(merged, sort_keys=False)
+
+
+def recipe_of(root: Path, params: Path) -> str:
+    """The recipe that a params.yaml was made from, with ", edited" where it holds other values; "unknown" without."""
+    first = params.read_text(encoding="utf-8").partition("\n")[0]
+    name = first.removeprefix(_MADE_BY) if first.startswith(_MADE_BY) else DEFAULT
+    if not (root / "recipes" / f"{name}.yaml").is_file():
+        return "unknown"
+    return name if read_yaml(params) == read_recipe(root, name)[0] else f"{name}, edited"
 
 
 def _merge(base: Mapping[str, Any], overlay: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:

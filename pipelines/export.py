@@ -43,6 +43,7 @@ def _metadata(config: Config, gan: Gan, description: Description, quality: dict[
         "fingerprint": description.fingerprint,
         "data_md5": description.data_md5,
         "commit": description.commit,
+        "recipe": description.recipe,
         "modality": config.data.modality,
         "licence": config.data.licence,
         "notice": "synthetic; not for diagnosis",

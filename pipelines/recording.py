@@ -16,10 +16,14 @@ from pipelines import store_root
 _COMPLETE = "medgan.complete"
 
 
-def open_run(store: Store, name: str, identity: str, sections: Mapping[str, Any], *, data_md5: str, commit: str) -> str:
+def open_run(
+    store: Store, name: str, identity: str, sections: Mapping[str, Any], *, data_md5: str, commit: str, recipe: str
+) -> str:
     """The run of a training, with its params (dotted paths of `sections`) and where it comes from."""
-    tags = {"medgan.kind": "training", "medgan.data_md5": data_md5, "mlflow.source.git.commit": commit}
-    run_id = store.run(identity, f"train {name} {identity[:6]}", params=dict(flat(sections)), tags=tags)
+    tags = {"medgan.kind": "training", "medgan.data_md5": data_md5, "medgan.recipe": recipe}
+    tags["mlflow.source.git.commit"] = commit
+    title = f"{recipe.partition(',')[0]} on {name} {identity[:6]}"
+    run_id = store.run(identity, title, params=dict(flat(sections)), tags=tags)
     store.reopen(run_id)
     store.log_data(run_id, name=name, md5=data_md5)
     return run_id
@@ -38,9 +42,8 @@ def find_run(store: Store, name: str, trained: Path) -> tuple[str, Description]:
     found = store.find_run(description.fingerprint)
     if found is None or _COMPLETE not in found.data.tags:
         sections = {"gan": description.gan, "train": description.train, "seed": description.seed}
-        run_id = open_run(
-            store, name, description.fingerprint, sections, data_md5=description.data_md5, commit=description.commit
-        )
+        origin = {"commit": description.commit, "recipe": description.recipe}
+        run_id = open_run(store, name, description.fingerprint, sections, data_md5=description.data_md5, **origin)
         finish(store, run_id, read_rows(trained), trained / "samples")
         return run_id, description
     return found.info.run_id, description

@@ -13,6 +13,7 @@ from medgan.data.store import open_prepared
 from medgan.device import use_threads
 from medgan.errors import DivergedError
 from medgan.fingerprint import fingerprint, git_commit
+from medgan.recipes import recipe_of
 from medgan.tracking.runs import Store
 from medgan.training.checkpoint import prune_folders
 from medgan.training.loop import Listener, fit
@@ -43,11 +44,11 @@ def main() -> None:
             print(f"best.yaml sets {path} = {value}")
         key = fingerprint({"training": folder.name, **identity(train)})
         sections = {"gan": gan.model_dump(mode="json"), "train": train.model_dump(mode="json"), "seed": seed}
-        commit = git_commit(Path.cwd())
+        origin = {"commit": git_commit(Path.cwd()), "recipe": recipe_of(Path.cwd(), PARAMS)}
 
         def opened() -> tuple[Store, str]:
             store = open_store(config.data.name)
-            return store, open_run(store, config.data.name, key, sections, data_md5=prepared.md5, commit=commit)
+            return store, open_run(store, config.data.name, key, sections, data_md5=prepared.md5, **origin)
 
         recorder = Recorder(opened)
         try:
@@ -57,7 +58,7 @@ def main() -> None:
             recorder.fail(str(error))
             raise
     shutil.rmtree(TRAIN, ignore_errors=True)
-    description = describe(key, sections, prepared, trained, commit=commit)
+    description = describe(key, sections, prepared, trained, **origin)
     write_trained(TRAIN, trained, description, folder / "samples")
     recorder.complete(trained.rows, TRAIN / "samples")
     prune_folders(CHECKPOINTS, keep=folder)

@@ -492,7 +492,7 @@ def test_what_is_written_can_be_read(config: Config, prepared: Prepared, tmp_pat
 
     trained = train(config, prepared, tmp_path / "run")
     sections = {"gan": config.gan.model_dump(mode="json"), "train": config.train.model_dump(mode="json"), "seed": 1}
-    description = describe("f00", sections, prepared, trained, commit="c0")
+    description = describe("f00", sections, prepared, trained, commit="c0", recipe="mine")
     write_trained(tmp_path / "out", trained, description, tmp_path / "run" / "samples")
     gan, generators, description = load_generators(tmp_path / "out")
     assert (description.fingerprint, description.data_md5) == ("f00", prepared.md5)

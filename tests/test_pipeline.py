@@ -53,6 +53,7 @@ def place(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Iterator[
 @contextmanager
 def after_all_stages(folder: Path, config: Config) -> Iterator[Path]:
     shutil.copytree(ROOT / "data", folder / "data", ignore=shutil.ignore_patterns("prepared", "raw"))
+    shutil.copytree(ROOT / "recipes", folder / "recipes")
     tree = config.model_dump(mode="json", by_alias=True)
     tree["data"]["raw"] = "data/phantom.yaml"
     (folder / "params.yaml").write_text(yaml.safe_dump(tree))
@@ -108,7 +109,7 @@ def test_the_results_belong_together(place: Path) -> None:
     assert registered["crowned"] and registered["champion"] == registered["version"]
     assert generator.label_names == tuple(description["label_names"])
     assert json.loads(generator.metadata["scores"])["fid"] == metrics["quality"]["fid"]
-    contract = {"value_range", "scores", "data_md5", "commit", "modality", "licence", "notice"}
+    contract = {"value_range", "scores", "data_md5", "commit", "recipe", "modality", "licence", "notice"}
     assert contract <= generator.metadata.keys()
     assert golden_difference(generator, place / "artifacts/export/golden.npz") < 1e-4
     assert str(place).encode() not in (place / "artifacts/export/generator.onnx").read_bytes()
@@ -144,6 +145,7 @@ def test_stages_that_run_again_add_nothing(place: Path) -> None:
     store = client(place)
     assert len(store.search_model_versions()) == 1
     (run,) = [r for r in map(store.get_run, before) if r.data.tags["medgan.kind"] == "training"]
+    assert run.data.tags["medgan.recipe"] == "default, edited" and run.info.run_name.startswith("default on phantom ")
     assert len(store.get_metric_history(run.info.run_id, "validation/raw")) == 2
     assert pictures(store, run.info.run_id) == 4
 

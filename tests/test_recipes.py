@@ -13,7 +13,7 @@ from medgan.data.sources import SOURCES
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans import check_gan
-from medgan.recipes import clone_root, list_recipes, use_recipe
+from medgan.recipes import clone_root, list_recipes, recipe_of, use_recipe
 from medgan.search import check_space
 
 ROOT = Path(__file__).parents[1]
@@ -84,6 +84,17 @@ def test_params_yaml_is_shipped_at_the_default() -> None:
     if "params.yaml" in changed and "default.yaml" not in changed:
         pytest.skip("params.yaml is edited in this clone")
     assert shipped.read_bytes() == default.read_bytes()
+
+
+@every_recipe
+def test_a_params_yaml_tells_its_recipe(clone: Path, name: str) -> None:
+    params = clone / "params.yaml"
+    use_recipe(clone, name, force=True)
+    assert recipe_of(clone, params) == name
+    params.write_text(params.read_text().replace("seed: 0", "seed: 5"))
+    assert recipe_of(clone, params) == f"{name}, edited"
+    params.write_text(params.read_text().replace(f"use {name}", "use nothing-of-ours"))
+    assert recipe_of(clone, params) == ("default, edited" if name == "default" else "unknown")
 
 
 def test_recipes_are_listed_with_their_first_line(clone: Path) -> None:

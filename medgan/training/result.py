@@ -25,7 +25,8 @@ from medgan.training.state import Row
 class Description:
     """fingerprint: of params, data and code. weights: raw or ema. step, score: where validation was best.
 
-    commit: of the code that trained it; not in the fingerprint, since most commits change no training.
+    commit, recipe: of the code and params.yaml that trained it; not in the fingerprint, since most commits change no
+    training and two recipes may be one configuration.
     """
 
     fingerprint: str
@@ -37,13 +38,14 @@ class Description:
     direction: str
     data_md5: str
     commit: str
+    recipe: str
     weights: str
     step: int
     score: float
 
 
 def describe(
-    fingerprint: str, sections: Mapping[str, Any], prepared: Prepared, trained: Trained, *, commit: str
+    fingerprint: str, sections: Mapping[str, Any], prepared: Prepared, trained: Trained, *, commit: str, recipe: str
 ) -> Description:
     """sections: the effective "gan" and "train" of the configuration, and "seed"."""
     return Description(
@@ -54,6 +56,7 @@ def describe(
         direction=prepared.direction,
         data_md5=prepared.md5,
         commit=commit,
+        recipe=recipe,
         weights=trained.best.weights,
         step=trained.best.step,
         score=trained.best.score,
