@@ -137,7 +137,7 @@ class OnnxGenerator:
             return None
         shape = self.inputs["mask"]
         if masks is None or masks.shape not in (shape[1:], (count, *shape)):
-            given = "none was given" if masks is None else f"it has shape {masks.shape}"
+            given = "none was given; name one with --mask (masks=)" if masks is None else f"it has shape {masks.shape}"
             raise MedganError(f"this generator needs a mask of {shape[1]}x{shape[2]} pixels; {given}")
         return np.ascontiguousarray(np.broadcast_to(masks != 0, (count, *shape)), dtype=np.float32)
 

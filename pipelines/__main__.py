@@ -111,6 +111,7 @@ def _table() -> None:
     console.print(table)
     console.print("\nnext:  make ui")
     command = f"generate {onnx} --count 16 --seed 1" if "fid" in metrics["quality"] else f"translate {onnx} IMAGE..."
+    command += " --mask MASK.png" if "lesion" in metrics else ""
     console.print(f"       .venv/bin/medgan {command} --out drawn")
     console.print("       .venv/bin/medgan recipes")
 
