@@ -109,6 +109,10 @@ def read_source(path: Path, channels: int, value_range: tuple[float, float] | No
 def _four_axes(path: Path, shape: tuple[int, ...], channels: int) -> tuple[int, ...]:
     """(N, H, W, C) for an array that `read_source` takes."""
     if is_kind(path, NIFTI):  # (N, H, W), where W may be 1
+        if channels != 1:
+            raise MedganError(
+                f"{path} holds one channel and this model takes {channels}; give it .npy (H, W, {channels})"
+            )
         four = (*shape, 1)
     elif len(shape) == 2:
         four = (1, *shape, 1)
@@ -116,8 +120,6 @@ def _four_axes(path: Path, shape: tuple[int, ...], channels: int) -> tuple[int, 
         four = (1, *shape) if shape[-1] == channels else (*shape, 1)
     else:
         four = shape
-    if is_kind(path, NIFTI) and channels != 1:
-        raise MedganError(f"{path} holds one channel and this model takes {channels}; give it .npy (H, W, {channels})")
     if len(four) != 4 or 0 in four or four[-1] != channels:
         choices = "(H, W), (H, W, 1), (N, H, W) or (N, H, W, 1)" if channels == 1 else "(H, W, {0}) or (N, H, W, {0})"
         raise MedganError(f"{path} has shape {shape}; this model takes {choices.format(channels)}")

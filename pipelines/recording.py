@@ -20,8 +20,12 @@ def open_run(
     store: Store, name: str, identity: str, sections: Mapping[str, Any], *, data_md5: str, commit: str, recipe: str
 ) -> str:
     """The run of a training, with its params (dotted paths of `sections`) and where it comes from."""
-    tags = {"medgan.kind": "training", "medgan.data_md5": data_md5, "medgan.recipe": recipe}
-    tags["mlflow.source.git.commit"] = commit
+    tags = {
+        "medgan.kind": "training",
+        "medgan.data_md5": data_md5,
+        "medgan.recipe": recipe,
+        "mlflow.source.git.commit": commit,
+    }
     title = f"{recipe.partition(',')[0]} on {name} {identity[:6]}"
     run_id = store.run(identity, title, params=dict(flat(sections)), tags=tags)
     store.reopen(run_id)
