@@ -1,16 +1,35 @@
-"""Differentiable augmentation of what the discriminator sees (Zhao 2020, "Differentiable Augmentation").
+"""Augmentation: of what the discriminator sees (Zhao 2020, "Differentiable Augmentation"), and of whole batches.
 
-Real and generated images go through the same random changes, so that a small data set is not learnt by heart while the
-generator still learns the unchanged images. Nothing here mirrors unless asked: anatomy has sides.
+Under the former real and generated images go through the same random changes, so that a small data set is not learnt by
+heart while the generator still learns the unchanged images. Under the latter the generator learns changed images too:
+right for pairs, which change together. Nothing here mirrors unless asked: anatomy has sides.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from medgan.data.spec import Batch
 from medgan.randomness import Rows
+
+
+def moved(batch: Batch, reach: int, rows: Rows) -> Batch:
+    """Each image moved by up to `reach` pixels down and across, its source and mask alike (Isola 2017 calls it jitter).
+
+    What comes in is the lowest value.
+    """
+    if not reach:
+        return batch
+    shift = rows.integers(-reach, reach + 1, 2, len(batch.image))
+    return replace(
+        batch,
+        image=_shifted(batch.image, shift, reach, fill=-1.0),
+        source=None if batch.source is None else _shifted(batch.source, shift, reach, fill=-1.0),
+        mask=None if batch.mask is None else _shifted(batch.mask, shift, reach, fill=0.0),
+    )
 
 
 def augmented(images: Tensor, kinds: Sequence[str], rows: Rows) -> Tensor:
@@ -45,11 +64,16 @@ def _mirror(images: Tensor, rows: Rows) -> Tensor:
 
 def _translation(images: Tensor, rows: Rows) -> Tensor:
     """By up to an eighth of the side; what comes in is the lowest value, as around most medical images."""
+    reach = max(1, images.shape[-1] // 8)
+    return _shifted(images, rows.integers(-reach, reach + 1, 2, len(images)), reach, fill=-1.0)
+
+
+def _shifted(images: Tensor, shift: Tensor, reach: int, *, fill: float) -> Tensor:
+    """shift: (2, B), rows down and columns across, at most `reach` of either."""
     n, size = len(images), images.shape[-1]
-    reach = max(1, size // 8)
-    shift = rows.integers(-reach, reach + 1, 2, n)[:, :, None].to(images.device)
-    down, across = (torch.arange(size, device=images.device) + shift + reach).unbind(0)
-    padded = F.pad(images, (reach,) * 4, value=-1.0)
+    places = torch.arange(size, device=images.device) + shift[:, :, None].to(images.device) + reach
+    down, across = places.unbind(0)
+    padded = F.pad(images, (reach,) * 4, value=fill)
     batch = torch.arange(n, device=images.device)[:, None, None]
     return padded.permute(0, 2, 3, 1)[batch, down[:, :, None], across[:, None, :]].permute(0, 3, 1, 2)
 

@@ -103,7 +103,8 @@ class GanConfig(Section):
     augmentations of what the discriminator sees. discriminator_steps: updates of it, each on a batch of its own, to
     one of the generator. betas: of Adam and AdamW; for sgd the first is the momentum, for rmsprop the second the
     smoothing. grow_until: share of the budget after which all scales of a multiscale GAN have faded in. buffer: drawn
-    images that the discriminators of a cyclegan remember (Shrivastava 2017), 0 for none.
+    images that the discriminators of a cyclegan remember (Shrivastava 2017), 0 for none. jitter: pixels by which
+    images, their sources and masks are moved together at random, for the generator too.
     """
 
     name: str
@@ -131,6 +132,7 @@ class GanConfig(Section):
     grow_until: float = Field(ge=0, le=0.9)
     weights: WeightsConfig
     buffer: int = Field(ge=0)
+    jitter: int = Field(ge=0)
 
     @model_validator(mode="after")
     def _smoothing_has_a_target(self) -> Self:

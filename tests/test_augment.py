@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from medgan.augment import AUGMENTATIONS, augmented
+from medgan.augment import AUGMENTATIONS, augmented, moved
 from medgan.config import Config
+from medgan.data.spec import Batch
 from medgan.randomness import Rows
 
 KINDS = sorted(AUGMENTATIONS)
@@ -20,6 +21,28 @@ def pictures(n: int = 8, channels: int = 3, size: int = 16) -> Tensor:
 
 def after(images: Tensor, *kinds: str, seed: int = 0) -> Tensor:
     return augmented(images, kinds, Rows(torch.Generator().manual_seed(seed)))
+
+
+@pytest.mark.parametrize("reach", [1, 3])
+def test_what_belongs_together_moves_together(reach: int) -> None:
+    """Within reach, each image on its own, and what comes in is black or no lesion."""
+    images = pictures(64, 1)
+    mask = (images > 0).float()
+    batch = Batch(images, label=torch.arange(64), source=images.expand(-1, 2, -1, -1), mask=mask)
+    after = moved(batch, reach, Rows(torch.Generator().manual_seed(0)))
+    assert after.source is not None and after.mask is not None and after.label is batch.label
+    assert torch.equal(after.source, after.image.expand(-1, 2, -1, -1))
+    padded, seen = torch.nn.functional.pad(images, (reach,) * 4, value=-1.0), set()
+    for row, image in enumerate(after.image):
+        (place,) = (
+            (down, across)
+            for down, across in product(range(2 * reach + 1), repeat=2)
+            if torch.equal(padded[row, :, down : down + 16, across : across + 16], image)
+        )
+        seen.add(place)
+    assert len(seen) > 4 * reach and {part for place in seen for part in place} == set(range(2 * reach + 1))
+    assert torch.equal(after.mask, (after.image > 0).float())
+    assert moved(batch, 0, Rows(torch.Generator())) is batch
 
 
 def test_the_configuration_offers_each_of_them(config: Config) -> None:
@@ -123,7 +146,7 @@ def test_saturation_leaves_grey_images_as_they_are() -> None:
     assert torch.allclose(after(grey, "saturation"), grey, atol=1e-6)
 
 
-def moved(image: Tensor, rows: int, columns: int) -> Tensor:
+def shifted(image: Tensor, rows: int, columns: int) -> Tensor:
     """np.roll, and -1 where the other border came in."""
     rolled = image.roll((rows, columns), dims=(1, 2))
     size = image.shape[-1]
@@ -138,7 +161,7 @@ def test_translation_moves_the_whole_content_by_up_to_an_eighth(size: int) -> No
     within = list(product(range(-reach, reach + 1), repeat=2))
     shifts = []
     for before, now in zip(images, after(images, "translation"), strict=True):
-        found = [shift for shift in within if torch.equal(moved(before, *shift), now)]
+        found = [shift for shift in within if torch.equal(shifted(before, *shift), now)]
         assert len(found) == 1
         shifts += found
     for direction in zip(*shifts, strict=True):

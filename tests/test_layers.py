@@ -11,7 +11,7 @@ from import_graph import ROOT, Import, closure, imports, modules
 MAY_IMPORT: dict[str, set[str]] = {
     "medgan.errors": set(),
     "medgan.losses": {"medgan.errors"},
-    "medgan.augment": {"medgan.errors", "medgan.randomness"},
+    "medgan.augment": {"medgan.data.spec", "medgan.errors", "medgan.randomness"},
     "medgan.randomness": {"medgan.errors"},
     "medgan.checking": {"medgan.errors"},
     "medgan.config": {"medgan.checking", "medgan.errors"},

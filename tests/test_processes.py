@@ -25,7 +25,7 @@ from medgan.training.checkpoint import load_checkpoint
 from medgan.training.processes import check_shareable
 
 ROOT = Path(__file__).parents[1]
-# Without batch norm; penalties, instance noise and augmentation are on.
+# Without batch norm; penalties, instance noise, augmentation and jitter are on.
 VALUES: dict[str, Any] = {
     "gan.model": {"name": "transformer", "latent_dim": 8, "width": 32, "blocks": 1, "embedding_dim": 4},
     "gan.batch": 8,
@@ -33,6 +33,7 @@ VALUES: dict[str, Any] = {
     "gan.penalty_every": 2,
     "gan.instance_noise": 0.1,
     "gan.augment": ["brightness", "translation", "cutout"],
+    "gan.jitter": 2,
     "train.precision": "fp64",
     "train.steps": 20,
     "train.checkpoint_every": 10,

@@ -23,6 +23,7 @@ from medgan.evaluation.features import Extractor
 from medgan.gans import build_gan, check_gan
 from medgan.gans.base import Gan
 from medgan.gans.cyclegan import DOMAINS, CycleGan
+from medgan.gans.translation import Translation
 from medgan.models import TRANSLATION_MODELS
 from medgan.randomness import StepRandomness
 from medgan.training.checkpoint import load_checkpoint
@@ -165,7 +166,27 @@ def test_plain_regression_logs_and_scores_like_any_training(config: Config, prep
 def test_translation_resumed_after_any_checkpoint_is_bit_identical(
     config: Config, prepared: Prepared, tmp_path: Path, adversarial: float, stopped: int
 ) -> None:
-    resumes_bit_identically(config, prepared, tmp_path, stopped, gan__weights__adversarial=adversarial)
+    values = {"gan__weights__adversarial": adversarial, "gan__jitter": 2}
+    resumes_bit_identically(config, prepared, tmp_path, stopped, **values)
+
+
+def test_jitter_moves_what_is_learnt_and_pairs_stay_pairs(
+    config: Config, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Batch] = []
+    fakes = Translation.fakes
+
+    def watched(gan: Translation, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
+        seen.append(batch)
+        return fakes(gan, batch, randomness)
+
+    monkeypatch.setattr(Translation, "fakes", watched)
+    alike = replace(prepared, sources=prepared.images)
+    for jitter in (0, 2):
+        stepped(config, alike, 1, jitter=jitter)
+    still, jittered = seen
+    assert jittered.source is not None and torch.equal(jittered.image, jittered.source)
+    assert still.image.shape == jittered.image.shape and not torch.equal(still.image, jittered.image)
 
 
 @pytest.mark.parametrize("adversarial", [0, 1])

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from medgan.augment import moved
 from medgan.config import GanConfig, TrainConfig
 from medgan.data.loader import Batches
 from medgan.data.store import Prepared
@@ -134,6 +135,7 @@ def step(state: State, batches: Batches) -> dict[str, Tensor]:
     for turn in range(state.step * count, (state.step + 1) * count):
         batch = batches.at(turn).to(state.device, state.dtype)
         randomness = StepRandomness(state.seed, turn, here.rank, here.size)
+        batch = moved(batch, state.gan_config.jitter, randomness.rows("jitter"))
         shared = turn == (state.step + 1) * count - 1
         with autocast(state.precision):
             with torch.set_grad_enabled(shared):
