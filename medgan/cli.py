@@ -90,7 +90,7 @@ def translate(
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the files, made where it is missing.")] = Path("translated"),
 ) -> None:
-    """Translate images with an exported model: a file of the same name and kind for each."""
+    """Translate images with an exported model: a file of the same name for each; JPEG becomes PNG, NIfTI float32."""
     from medgan.runtime import OnnxGenerator
     from medgan.translate import translate_files
 

@@ -88,7 +88,7 @@ def _table() -> None:
                 "PSNR, SSIM", f"{standard['psnr']:.2f} dB, {standard['ssim'] or math.nan:.3f}  (piq, on [0, 1])"
             )
             if quality["kid"] is not None:
-                table.add_row(f"KID ({quality['extractor']})", f"{quality['kid']:.3f}, floor {way['floor']['kid']:.3f}")
+                table.add_row(f"KID ({quality['extractor']})", f"{quality['kid']:.4f}, floor {way['floor']['kid']:.4f}")
     if "agreement" in metrics:
         agreement = metrics["agreement"]
         table.add_row("class agreement", f"{agreement['generated']:.3f}  (real: {agreement['real']:.3f})")

@@ -97,6 +97,12 @@ def test_folders_without_pairs_are_a_sentence(tmp_path: Path, made: tuple[str, .
         read(tmp_path)
 
 
+def test_a_folder_is_no_pair_with_itself(tmp_path: Path) -> None:
+    pair(tmp_path, "a")
+    with pytest.raises(MedganError, match=r"source and image are both .*T1; name two folders"):
+        read(tmp_path, Pairs(source="T1", image="./T1"))
+
+
 def test_a_name_without_a_patient_is_listed(tmp_path: Path) -> None:
     pair(tmp_path, "a_1")
     pair(tmp_path, "b")

@@ -60,7 +60,7 @@ def read_picture(path: Path, spec: ImageSpec) -> tuple[NDArray[np.uint8], str]:
             image = fitted(ImageOps.exif_transpose(file), spec)  # upright, as viewers show it
     except UnidentifiedImageError:
         raise ValueError(f"its content is not an image's, whatever {path.suffix} says") from None
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(" ".join(str(error).split())) from None
     return image, hashlib.sha256(content).hexdigest()
 

@@ -33,6 +33,8 @@ class Pairs:
             if not (raw / name).is_dir():
                 known = [path.name for path in raw.iterdir() if path.is_dir()] if raw.is_dir() else []
                 raise MedganError(f"data.options.{key}: {raw / name} is not a folder{nearest(name, known)}")
+        if (raw / self.source).samefile(raw / self.image):
+            raise MedganError(f"data.options: source and image are both {raw / self.image}; name two folders")
         sources, images = (_by_name(raw / name) for name in (self.source, self.image))
         if not sources.keys() & images.keys():
             raise MedganError(
