@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from medgan.cli import app
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "CONTRIBUTING.md")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
 
 
 def code(document: str) -> str:
@@ -20,34 +20,52 @@ def code(document: str) -> str:
     return "\n".join([*blocks, *re.findall(r"`([^`]+)`", text)])
 
 
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_every_make_target_exists(document: str) -> None:
+def named(pattern: str) -> set[str]:
+    """What the code of all documents matches."""
+    return {found for document in DOCUMENTS for found in re.findall(pattern, code(document))}
+
+
+def test_every_make_target_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), flags=re.M))
-    named = set(re.findall(r"\bmake ([a-z-]+)", code(document)))
-    assert named and named <= targets
+    assert {"repro", "test", "recipes"} <= named(r"\bmake ([a-z-]+)") <= targets
 
 
 def test_every_medgan_command_exists() -> None:
-    named = set(re.findall(r"bin/medgan ([a-z]+)", code("README.md")))
-    assert named
-    for command in named:
+    commands = named(r"bin/medgan ([a-z]+)")
+    assert {"generate", "translate"} <= commands
+    for command in commands:
         assert CliRunner().invoke(app, [command, "--help"]).exit_code == 0, command
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
 def test_every_linked_file_and_source_path_exists(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
-    linked = [path for path in re.findall(r"\]\(([^)]+)\)", text) if "://" not in path]
-    sources = re.findall(r"`((?:medgan|pipelines|tests|recipes)/[\w./-]*)`", text)
-    assert linked or sources
+    folder = (ROOT / document).parent
+    linked = [folder / path.split("#")[0] for path in re.findall(r"\]\(([^)]+)\)", text) if "://" not in path]
+    sources = [ROOT / path for path in re.findall(r"`((?:medgan|pipelines|tests|recipes)/[\w./-]*)`", text)]
     for path in (*linked, *sources):
-        assert (ROOT / path).exists(), path
+        assert path.exists(), path
 
 
-def test_the_readme_s_figures_name_the_recipes_that_exist() -> None:
+def test_every_page_and_picture_is_linked() -> None:
+    pages = [ROOT / document for document in DOCUMENTS] + list((ROOT / "benchmarks/results").glob("*.md"))
+    linked = {
+        (page.parent / path.split("#")[0]).resolve()
+        for page in pages
+        for path in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8"))
+    }
+    assert {*pages, *(ROOT / "docs").glob("*.png")} - {ROOT / "README.md"} <= linked
+
+
+def test_every_recipe_that_is_used_exists() -> None:
     recipes = {path.stem for path in (ROOT / "recipes").glob("*.yaml")}
-    used = set(re.findall(r"medgan use ([a-z0-9-]+)", code("README.md")))
-    assert used and used <= recipes
+    assert {"unet", "mscgan"} <= named(r"medgan use ([a-z0-9-]+)") <= recipes
+
+
+def test_every_recipe_is_in_the_table_of_systems() -> None:
+    recipes = {path.stem for path in (ROOT / "recipes").glob("*.yaml")}
+    table = [line for line in (ROOT / "docs/systems.md").read_text().splitlines() if line.startswith("|")]
+    assert recipes == recipes & set(re.findall(r"`([a-z0-9-]+)`", "\n".join(table)))
 
 
 def test_the_workflow_runs_the_same_targets_with_pinned_actions() -> None:

@@ -111,6 +111,6 @@ def test_a_name_without_a_patient_is_listed(tmp_path: Path) -> None:
     assert [item.reason for item in rejected] == ["data.options.patient = '^(\\\\w+)_' does not match the name"]
 
 
-def test_the_readme_names_options_that_there_are() -> None:
-    (line,) = (line for line in (ROOT / "README.md").read_text().splitlines() if "source: pairs" in line)
+def test_the_page_names_options_that_there_are() -> None:
+    (line,) = (line for line in (ROOT / "docs/translation.md").read_text().splitlines() if "source: pairs" in line)
     assert Pairs(**yaml.safe_load(line)["data"]["options"]) == Pairs("T1", "T2", "^(\\w+)_")
