@@ -60,10 +60,13 @@ class Batch:
     mask: Tensor | None = None
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Batch":
-        """Labels keep their type."""
-        moved = {name: tensor.to(device, dtype, non_blocking=True) for name, tensor in self._planes().items()}
-        label = None if self.label is None else self.label.to(device, non_blocking=True)
-        return replace(self, label=label, **moved)
+        """Labels keep their type. A GPU takes them from pinned memory, while it still works on the step before."""
+
+        def moved(tensor: Tensor, kind: torch.dtype) -> Tensor:
+            return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, kind, non_blocking=True)
+
+        planes = {name: moved(tensor, dtype) for name, tensor in self._planes().items()}
+        return replace(self, label=None if self.label is None else moved(self.label, self.label.dtype), **planes)
 
     def _planes(self) -> dict[str, Tensor]:
         named = (("image", self.image), ("source", self.source), ("mask", self.mask))
