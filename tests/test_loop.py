@@ -20,6 +20,7 @@ from medgan.config import Config
 from medgan.data.loader import Batches, conditions, gather
 from medgan.data.store import Prepared
 from medgan.errors import DivergedError, MedganError
+from medgan.randomness import StepRandomness
 from medgan.training import judge as judging
 from medgan.training import loop, state
 from medgan.training.checkpoint import load_checkpoint, locked
@@ -431,6 +432,20 @@ def test_held_out_figures_leave_the_training_alone(
     assert weights(one) == weights(other)
     trimmed = [{k: v for k, v in row.items() if not k.startswith("held_out/")} for row in timeless(other)]
     assert trimmed == timeless(one) != timeless(other)
+
+
+@pytest.mark.parametrize("norm", ["batch", "none"])
+def test_held_out_figures_are_what_training_would_log(
+    config: Config, prepared: Prepared, tmp_path: Path, norm: str
+) -> None:
+    """With batch norm too, whose running statistics mix real images and drawn ones."""
+    gan = train(config, prepared, tmp_path, gan__model__discriminator_norm=norm).gan
+    batch, randomness = gather(prepared, np.arange(16)), StepRandomness(0, 0)
+    fakes = gan.fakes(batch, randomness)
+    _, logged = gan.discriminator_losses(batch, fakes, randomness)
+    figures = gan.held_out_figures(batch, fakes["image"].detach())
+    for name in ("logits_real", "logits_fake"):
+        assert figures[f"held_out/{name}"] == pytest.approx(float(logged[name]), rel=1e-5)
 
 
 def test_learning_rates_are_constant_then_half_a_cosine(config: Config, prepared: Prepared) -> None:

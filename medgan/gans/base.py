@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from medgan.config import GanConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.gans.adversarial import Discriminate, Game
+from medgan.models.layers import statistics_kept
 from medgan.randomness import StepRandomness
 
 
@@ -55,11 +56,15 @@ class Gan(nn.Module, ABC):
         """A discriminator that knows the conditions of held-out images; the real and the drawn as it sees them."""
 
     def held_out_figures(self, batch: Batch, drawn: Tensor) -> dict[str, float]:
-        """Figures to log at an evaluation: of held-out real images, and of as many drawn ones."""
+        """Figures to log at an evaluation: of held-out real images, and of as many drawn ones.
+
+        A discriminator with batch norm has only ever seen real and drawn images apart, each normalised by their own.
+        """
         if not self.discriminators:
             return {}
-        self.discriminators.eval()
-        figures = self.game.held_out_figures(*self.held_out(batch, drawn))
+        self.discriminators.eval()  # spectral norm stands still
+        with statistics_kept(self.discriminators):
+            figures = self.game.held_out_figures(*self.held_out(batch, drawn))
         self.discriminators.train()
         return figures
 

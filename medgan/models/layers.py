@@ -64,16 +64,16 @@ def spectrally_normalise(network: nn.Module) -> None:
 
 @contextmanager
 def statistics_kept(network: nn.Module) -> Iterator[None]:
-    """Batch norm normalises by the batch as ever, and leaves the statistics that drawing will use as they are."""
+    """Batch norm normalises by the batch, in eval mode too, and leaves the statistics that drawing uses as they are."""
     norms = [module for module in network.modules() if isinstance(module, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
+    before = [(norm, norm.training, norm.track_running_stats) for norm in norms]
     for norm in norms:
-        norm.momentum = 0.0
+        norm.training, norm.track_running_stats = True, False
     try:
         yield
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
+        for norm, training, tracks in before:
+            norm.training, norm.track_running_stats = training, tracks
 
 
 def widened(tensor: Tensor) -> Tensor:
