@@ -63,7 +63,7 @@ def sentence(error: ValidationError, root: type, prefix: str = "") -> str:
         elif item["type"] in ("missing", "missing_argument"):
             parts.append(f"parameter '{path}' is missing")
         elif item["type"] == "value_error":  # of a whole section: its sentence says which values do not go together
-            parts.append(f"{path}: {item['msg'].removeprefix('Value error, ')}")
+            parts.append(f"{path}: ".removeprefix(": ") + item["msg"].removeprefix("Value error, "))
         else:
             value = item["input"] if isinstance(item["input"], Scalar) else type(item["input"]).__name__
             parts.append(f"'{path}' = {value!r}: {item['msg'][0].lower()}{item['msg'][1:]}")

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from medgan.checking import Options, Scalar, nearest, read_yaml, sentence
 from medgan.errors import MedganError
 
+# Behind a FID: with fewer, floor and interval are too wide to tell generators apart.
+LEAST_IMAGES = 30
+
 
 class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -43,22 +46,23 @@ class FeaturesConfig(Section):
 
 
 class Distribution(Section):
-    """Either `choices`, or `low` and `high` with an optional `log`; whole-numbered bounds give whole numbers."""
+    """Either `choices`, or `low` and `high` with an optional `step` or `log`; whole ones give whole numbers."""
 
     choices: tuple[Scalar, ...] | None = None
     low: int | float | None = None
     high: int | float | None = None
+    step: Annotated[int | float, Field(gt=0)] | None = None
     log: bool = False
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
         if self.choices is not None:
-            if not self.choices or self.low is not None or self.high is not None:
+            if not self.choices or self.low is not None or self.high is not None or self.step is not None:
                 raise ValueError("give either non-empty choices, or low and high")
         elif self.low is None or self.high is None or self.low >= self.high:
             raise ValueError("give choices, or low < high")
-        elif self.log and self.low <= 0:
-            raise ValueError("a log scale needs low > 0")
+        elif self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError("a log scale needs low > 0, and takes no step")
         return self
 
     def examples(self) -> tuple[Scalar, ...]:
@@ -163,7 +167,7 @@ class TrainConfig(Section):
 class EvaluateConfig(Section):
     """n: images a side. bootstrap: resamples behind each interval. segmenter_steps: training of the judge of masks."""
 
-    n: int = Field(ge=100)
+    n: int = Field(ge=LEAST_IMAGES)
     bootstrap: int = Field(ge=2)
     segmenter_steps: int = Field(ge=1)
 
@@ -197,8 +201,8 @@ class Config(Section):
     @model_validator(mode="after")
     def _fid_has_enough_images(self) -> Self:
         for name in ("search", "train") if self.train.score == "fid" else ():
-            if (n := getattr(self, name).n) < 100:
-                raise ValueError(f"{name}.n is {n} and train.score is fid, which needs at least 100 images")
+            if (n := getattr(self, name).n) < LEAST_IMAGES:
+                raise ValueError(f"{name}.n is {n} and train.score is fid, which needs at least {LEAST_IMAGES} images")
         return self
 
     def override(self, values: Mapping[str, Any]) -> "Config":
@@ -213,18 +217,37 @@ class Config(Section):
 
 
 def set_path(tree: dict[str, Any], path: str, value: Any) -> None:
-    """Replace one dotted path in place; a missing parent or leaf is an error that names the nearest key."""
+    """Replace one dotted path in place, such as gan.lr or gan.betas.0.
+
+    A missing parent or leaf is an error that names the nearest key.
+    """
     *parents, leaf = path.split(".")
     node: Any = tree
     for depth, key in enumerate([*parents, leaf]):
         # Options are checked by the model or source that they are for.
         open_ended = depth == len(parents) and parents in (["gan", "model"], ["data", "options"])
-        if not isinstance(node, dict) or (key not in node and not open_ended):
-            choices = list(node) if isinstance(node, dict) else []
-            raise MedganError(f"unknown parameter '{path}'{nearest(key, choices)}")
+        known = _places(node)
+        if key not in known and not open_ended:
+            raise MedganError(f"unknown parameter '{path}'{nearest(key, list(known))}")
         if depth < len(parents):
-            node = node[key]
-    node[leaf] = value
+            node = node[known[key]]
+        else:
+            node[known.get(key, key)] = value
+
+
+def get_path(tree: dict[str, Any], path: str) -> Any:
+    """The value at a dotted path; None for an option that is left at its default."""
+    node: Any = tree
+    for key in path.split("."):
+        node = node[_places(node)[key]] if key in _places(node) else None
+    return node
+
+
+def _places(node: Any) -> dict[str, str | int]:
+    """What a part of a path may be at this node, and the key or index that it stands for."""
+    if isinstance(node, list):
+        return {str(index): index for index in range(len(node))}
+    return {key: key for key in node} if isinstance(node, dict) else {}
 
 
 def load_config(path: Path) -> Config:

@@ -12,7 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from medgan.checking import Scalar
-from medgan.config import Config, Distribution, SearchConfig
+from medgan.config import Config, Distribution, SearchConfig, get_path
 from medgan.data.spec import ImageSpec
 from medgan.errors import DivergedError, MedganError
 from medgan.gans import check_gan
@@ -72,9 +72,17 @@ def sweep(study: Study) -> list[int]:
 
 
 def run_trials(
-    study: Study, config: Config, objective: Objective, *, on_trial: Callable[[TrialRecord], None] = lambda record: None
+    study: Study,
+    config: Config,
+    spec: ImageSpec,
+    objective: Objective,
+    *,
+    on_trial: Callable[[TrialRecord], None] = lambda record: None,
 ) -> None:
-    """Run until `search.trials` trials have ended. The first one is the unchanged configuration."""
+    """Run until `search.trials` trials have ended. The first one is the unchanged configuration.
+
+    Values that are fine one by one and cannot be trained together end their trial as pruned, and the next one begins.
+    """
     if not study.get_trials(deepcopy=False) and config.search.space:
         study.enqueue_trial(_current_values(config))
     while len(study.get_trials(deepcopy=False, states=ENDED)) < config.search.trials:
@@ -83,7 +91,7 @@ def run_trials(
         number = sum(RETRY_OF not in trial.user_attrs for trial in study.get_trials(deepcopy=False))
         study.sampler = optuna.samplers.TPESampler(seed=derive_seed(config.seed, "sampler", number) % 2**32)
         study.optimize(
-            lambda trial: _run(trial, config, objective),
+            lambda trial: _run(trial, config, spec, objective),
             n_trials=1,
             callbacks=[lambda _, trial: on_trial(_record(trial))],
         )
@@ -94,7 +102,7 @@ def choose(study: Study, config: Config, objective: Objective) -> dict[str, Scal
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     ranked = sorted(complete, key=lambda trial: (trial.value, trial.number))[: config.search.finalists]
     if not ranked:
-        raise MedganError("no trial ended with a score; lower gan.lr or widen search.space, then run again")
+        raise MedganError("no trial ended with a score; lower gan.lr or change search.space, then run again")
     if len(ranked) > 1:
         for trial in ranked:
             key = f"finalist/{trial.number}"
@@ -127,8 +135,14 @@ def write_trials(path: Path, trials: list[TrialRecord], space: SearchConfig) -> 
             )
 
 
-def _run(trial: Trial, config: Config, objective: Objective) -> float:
+def _run(trial: Trial, config: Config, spec: ImageSpec, objective: Objective) -> float:
     values = {path: _suggest(trial, path, distribution) for path, distribution in config.search.space.items()}
+    try:
+        candidate = config.override(values)
+        check_gan(candidate.gan, spec)
+    except MedganError as error:
+        print(f"trial {trial.number} cannot be trained: {error}")
+        raise optuna.TrialPruned from None
 
     def report(step: int, score: float) -> None:
         trial.report(score, step)
@@ -136,7 +150,7 @@ def _run(trial: Trial, config: Config, objective: Objective) -> float:
             raise optuna.TrialPruned
 
     try:
-        score = objective(config.override(values), config.seed, report)
+        score = objective(candidate, config.seed, report)
     except DivergedError as error:
         print(f"trial {trial.number}: {error}")
         raise optuna.TrialPruned from None
@@ -151,20 +165,18 @@ def _run(trial: Trial, config: Config, objective: Objective) -> float:
 def _suggest(trial: Trial, path: str, distribution: Distribution) -> Any:
     if distribution.choices is not None:
         return trial.suggest_categorical(path, distribution.choices)
-    low, high = distribution.low, distribution.high
+    low, high, step, log = distribution.low, distribution.high, distribution.step, distribution.log
     assert low is not None and high is not None  # checked by Distribution
-    if isinstance(low, int) and isinstance(high, int):
-        return trial.suggest_int(path, low, high, log=distribution.log)
-    return trial.suggest_float(path, low, high, log=distribution.log)
+    if isinstance(low, int) and isinstance(high, int) and (step is None or isinstance(step, int)):
+        return trial.suggest_int(path, low, high, step=step or 1, log=log)
+    return trial.suggest_float(path, low, high, step=step, log=log)
 
 
 def _current_values(config: Config) -> dict[str, Any]:
     """What params.yaml says for each searched parameter, where the space contains it."""
-    values = {}
+    values, tree = {}, config.model_dump(mode="json", by_alias=True)
     for path, distribution in config.search.space.items():
-        node: Any = config.model_dump(mode="json", by_alias=True)
-        for key in path.split("."):
-            node = node.get(key)  # None: an option of gan.model that is left at its default
+        node = get_path(tree, path)
         inside = (
             node in distribution.choices
             if distribution.choices is not None

@@ -38,7 +38,7 @@ def main() -> None:
 
 def _search(config: Config) -> tuple[dict[str, Scalar], list[search.TrialRecord]]:
     prepared, extractor = open_prepared(PREPARED), load_extractor()
-    training = trial_training(config)
+    training, spec = trial_training(config), prepared.spec
     judge = validation_judge(prepared, extractor, config.search.n, config.seed, config.train.score)
     space = config.search.model_dump(mode="json", exclude={"trials", "finalists"})
     base = training_fingerprint(config.gan, training, config.seed, prepared, extractor)
@@ -60,7 +60,7 @@ def _search(config: Config) -> tuple[dict[str, Scalar], list[search.TrialRecord]
         mirror = search_mirror(config, name, prepared.md5)
         mirror(search.records(study), "RUNNING")
         try:
-            search.run_trials(study, config, objective, on_trial=lambda record: mirror([record], "RUNNING"))
+            search.run_trials(study, config, spec, objective, on_trial=lambda trial: mirror([trial], "RUNNING"))
             best = search.choose(study, config, objective)
         except MedganError:
             mirror(search.records(study), "FAILED")

@@ -54,7 +54,7 @@ def told(study: optuna.Study) -> list[tuple[dict[str, Any], float | None, dict[i
 
 def test_the_first_trial_is_the_unchanged_configuration(wide: Config, storage: str) -> None:
     study = open_study("s", storage)
-    run_trials(study, wide, quality)
+    run_trials(study, wide, SPEC, quality)
     assert study.trials[0].params == {
         "gan.lr": wide.gan.lr,
         "gan.batch": wide.gan.batch,
@@ -65,7 +65,7 @@ def test_the_first_trial_is_the_unchanged_configuration(wide: Config, storage: s
 
 def test_a_value_outside_its_range_is_drawn_in_the_first_trial(wide: Config, storage: str) -> None:
     study = open_study("s", storage)
-    run_trials(study, wide.override({"gan.batch": 64, "search.trials": 1}), quality)
+    run_trials(study, wide.override({"gan.batch": 64, "search.trials": 1}), SPEC, quality)
     assert study.trials[0].params["gan.lr"] == wide.gan.lr
     assert 4 <= study.trials[0].params["gan.batch"] <= 12
 
@@ -76,15 +76,15 @@ def test_an_option_left_at_its_default_can_be_searched(wide: Config, storage: st
     assert "upsample" not in changed.gan.model
     check_space(changed, SPEC)
     study = open_study("s", storage)
-    run_trials(study, changed, quality)
+    run_trials(study, changed, SPEC, quality)
     assert study.trials[0].params["gan.model.width"] == changed.gan.model["width"]
 
 
 def test_two_studies_suggest_the_same_and_another_seed_does_not(wide: Config, storage: str) -> None:
     studies = {name: open_study(name, storage) for name in ("a", "b", "c")}
-    run_trials(studies["a"], wide, quality)
-    run_trials(studies["b"], wide, quality)
-    run_trials(studies["c"], wide.override({"seed": 9}), quality)
+    run_trials(studies["a"], wide, SPEC, quality)
+    run_trials(studies["b"], wide, SPEC, quality)
+    run_trials(studies["c"], wide.override({"seed": 9}), SPEC, quality)
     assert told(studies["a"]) == told(studies["b"])
     assert told(studies["a"])[1:] != told(studies["c"])[1:]
 
@@ -92,7 +92,7 @@ def test_two_studies_suggest_the_same_and_another_seed_does_not(wide: Config, st
 @pytest.mark.parametrize("victim", [0, 1, 3, 5])
 def test_an_interrupted_study_tries_what_the_unbroken_one_does(wide: Config, storage: str, victim: int) -> None:
     whole = open_study("whole", storage)
-    run_trials(whole, wide, quality)
+    run_trials(whole, wide, SPEC, quality)
 
     calls = iter(range(100))
 
@@ -103,13 +103,13 @@ def test_an_interrupted_study_tries_what_the_unbroken_one_does(wide: Config, sto
         return quality(candidate, seed, report)
 
     with pytest.raises(Killed):
-        run_trials(open_study("broken", storage), wide, killed)
+        run_trials(open_study("broken", storage), wide, SPEC, killed)
     broken = open_study("broken", storage)
     assert [trial.number for trial in broken.trials if trial.state == TrialState.RUNNING] == [victim]
     assert sweep(broken) == [victim]
     assert sweep(broken) == []
     assert len(broken.trials) == victim + 2
-    run_trials(broken, wide, quality)
+    run_trials(broken, wide, SPEC, quality)
     assert told(broken) == told(whole)
     assert broken.trials[victim].state == TrialState.FAIL
     assert [trial.user_attrs.get("retry_of") for trial in broken.trials].count(victim) == 1
@@ -121,7 +121,7 @@ def test_a_trial_killed_before_its_first_suggestion_keeps_its_queued_values(wide
     study.enqueue_trial({"gan.lr": 0.005, "gan.batch": 5, "gan.loss": "bce"})
     study.ask()
     assert sweep(study) == [0]
-    run_trials(study, wide.override({"search.trials": 1}), quality)
+    run_trials(study, wide.override({"search.trials": 1}), SPEC, quality)
     assert study.trials[1].params == {"gan.lr": 0.005, "gan.batch": 5, "gan.loss": "bce"}
     assert study.trials[1].user_attrs["retry_of"] == 0
 
@@ -134,9 +134,9 @@ def test_a_retry_that_is_killed_as_well_is_not_retried(wide: Config, storage: st
 
     for swept in ([0], [], [2]):
         with pytest.raises(Killed):
-            run_trials(study, wide, killed)
+            run_trials(study, wide, SPEC, killed)
         assert sweep(study) == swept
-    run_trials(study, wide, quality)
+    run_trials(study, wide, SPEC, quality)
     assert [trial.user_attrs.get("retry_of") for trial in study.trials[:4]] == [None, 0, None, 2]
     assert study.trials[2].params != study.trials[0].params  # the third attempt moves on
     assert sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials) == 6
@@ -144,23 +144,23 @@ def test_a_retry_that_is_killed_as_well_is_not_retried(wide: Config, storage: st
 
 def test_a_trial_that_is_told_to_stop_again_and_again_goes_on(wide: Config, storage: str) -> None:
     whole, study = open_study("whole", storage), open_study("s", storage)
-    run_trials(whole, wide, quality)
+    run_trials(whole, wide, SPEC, quality)
 
     def stopped(candidate: Config, seed: int, report: Report) -> float:
         raise SystemExit("stopped and saved")
 
     for swept in ([0], [1], [2]):
         with pytest.raises(SystemExit):
-            run_trials(study, wide, stopped)
+            run_trials(study, wide, SPEC, stopped)
         assert sweep(study) == swept
-    run_trials(study, wide, quality)
+    run_trials(study, wide, SPEC, quality)
     assert [trial.user_attrs.get("retry_of") for trial in study.trials[:4]] == [None, 0, 1, 2]
     assert told(study) == told(whole)
 
 
 def test_a_finalist_that_diverges_loses(wide: Config, storage: str) -> None:
     study = open_study("s", storage)
-    run_trials(study, wide, quality)
+    run_trials(study, wide, SPEC, quality)
     first = min(study.trials, key=lambda trial: (trial.value is None, trial.value or 0.0))
 
     def diverging(candidate: Config, seed: int, report: Report) -> float:
@@ -185,11 +185,11 @@ def test_a_kill_between_failing_a_trial_and_queueing_its_retry_is_mended(wide: C
 
 def test_a_finished_study_does_nothing_more_and_a_larger_one_goes_on(wide: Config, storage: str) -> None:
     study = open_study("s", storage)
-    run_trials(study, wide, quality)
+    run_trials(study, wide, SPEC, quality)
     before = told(study)
-    run_trials(open_study("s", storage), wide, quality)
+    run_trials(open_study("s", storage), wide, SPEC, quality)
     assert told(study) == before
-    run_trials(open_study("s", storage), wide.override({"search.trials": 7}), quality)
+    run_trials(open_study("s", storage), wide.override({"search.trials": 7}), SPEC, quality)
     assert len(told(study)) == 7 and told(study)[:6] == before
 
 
@@ -202,7 +202,7 @@ def test_a_diverged_trial_is_pruned_and_the_search_goes_on(
         return quality(candidate, seed, report)
 
     study = open_study("s", storage)
-    run_trials(study, wide, diverges_once)
+    run_trials(study, wide, SPEC, diverges_once)
     assert study.trials[0].state == TrialState.PRUNED
     assert "trial 0: step 3: loss is not finite" in capsys.readouterr().out
     assert choose(study, wide, quality) in [trial.params for trial in study.trials[1:]]
@@ -213,7 +213,7 @@ def test_nothing_to_choose_from_is_a_sentence(wide: Config, storage: str) -> Non
         raise DivergedError("diverged")
 
     study = open_study("s", storage)
-    run_trials(study, wide, diverges)
+    run_trials(study, wide, SPEC, diverges)
     with pytest.raises(MedganError, match="no trial ended with a score"):
         choose(study, wide, quality)
 
@@ -230,7 +230,7 @@ def test_hopeless_trials_are_pruned_by_the_median(wide: Config, storage: str) ->
         return score
 
     study = open_study("s", storage)
-    run_trials(study, wide, worse_and_worse)
+    run_trials(study, wide, SPEC, worse_and_worse)
     # Two trials set the median; each later one is above it at its first step.
     assert seen == [2, 2, 1, 1, 1, 1]
     assert [record.state for record in records(study)] == ["COMPLETE"] * 2 + ["PRUNED"] * 4
@@ -239,7 +239,7 @@ def test_hopeless_trials_are_pruned_by_the_median(wide: Config, storage: str) ->
 
 def test_finalists_are_ranked_on_fresh_seeds_which_are_remembered(wide: Config, storage: str) -> None:
     study = open_study("s", storage)
-    run_trials(study, wide, quality)
+    run_trials(study, wide, SPEC, quality)
     ranked = sorted((t for t in study.trials if t.state == TrialState.COMPLETE), key=lambda trial: trial.value or 0)
     lucky, honest = ranked[:2]
     asked: list[tuple[dict[str, Any], int]] = []
@@ -263,7 +263,7 @@ def test_finalists_are_ranked_on_fresh_seeds_which_are_remembered(wide: Config, 
 
 def test_one_finalist_is_not_trained_again(wide: Config, storage: str) -> None:
     study = open_study("s", storage)
-    run_trials(study, wide, quality)
+    run_trials(study, wide, SPEC, quality)
 
     def never(candidate: Config, seed: int, report: Report) -> float:
         raise AssertionError
@@ -297,6 +297,38 @@ def test_conditional_trials_need_labels(config: Config) -> None:
         check_space(config.override({"search.space": space, "gan.conditional": False}), ImageSpec(16, 1))
 
 
+def test_values_that_do_not_go_together_cost_one_trial(
+    config: Config, storage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each value alone is fine, so nothing can be said before."""
+    space = {"gan.loss": {"choices": ["bce", "hinge"]}, "gan.label_smoothing": {"low": 0.8, "high": 1.0}}
+    changed = config.override({"search.space": space, "search.trials": 12, "gan.loss": "bce"})
+    check_space(changed, SPEC)
+    study = open_study("s", storage)
+    run_trials(study, changed, SPEC, quality)
+    states = {(trial.params["gan.loss"], trial.state) for trial in study.trials}
+    assert states == {("bce", TrialState.COMPLETE), ("hinge", TrialState.PRUNED)}
+    assert "cannot be trained: params.yaml: gan: label_smoothing needs loss" in capsys.readouterr().out
+
+
+def test_a_stepped_range_and_a_place_in_a_list_can_be_searched(config: Config, storage: str) -> None:
+    """gan.betas.0 is the momentum of sgd; some models take multiples only."""
+    space = {
+        "gan.model.width": {"low": 4, "high": 16, "step": 4},
+        "gan.betas.0": {"low": 0.0, "high": 0.9, "step": 0.1},
+    }
+    changed = config.override({"search.space": space, "search.trials": 8})
+    check_space(changed, SPEC)
+    study = open_study("s", storage)
+    run_trials(study, changed, SPEC, quality)
+    assert study.trials[0].params["gan.betas.0"] == changed.gan.betas[0]
+    assert len({trial.params["gan.model.width"] for trial in study.trials}) > 1
+    for trial in study.trials:
+        assert type(trial.params["gan.model.width"]) is int and trial.params["gan.model.width"] % 4 == 0
+        momentum = changed.override(trial.params).gan.betas[0]
+        assert momentum == trial.params["gan.betas.0"] == pytest.approx(round(momentum, 1))
+
+
 def test_the_shipped_space_is_accepted(config: Config) -> None:
     assert config.search.space
     check_space(config, SPEC)
@@ -304,7 +336,7 @@ def test_the_shipped_space_is_accepted(config: Config) -> None:
 
 def test_trials_are_told_and_written_as_they_were(wide: Config, storage: str, tmp_path: Path) -> None:
     study, heard = open_study("s", storage), []
-    run_trials(study, wide.override({"search.trials": 2}), quality, on_trial=heard.append)
+    run_trials(study, wide.override({"search.trials": 2}), SPEC, quality, on_trial=heard.append)
     assert heard == records(study) and len(heard) == 2
     write_trials(tmp_path / "trials.csv", heard, wide.search)
     with (tmp_path / "trials.csv").open(newline="") as file:
