@@ -47,6 +47,8 @@ def generate(  # noqa: PLR0917 (options, by name on the command line)
         save_image(out / f"{seed}-{index:05d}{suffix}.png", image)
     columns = max(1, len(generator.label_names)) if codes is not None and label is None else math.ceil(math.sqrt(count))
     save_image(out / "grid.png", grid(images, columns=columns))
+    if masks is not None:
+        typer.echo(f"{mask}: lesion in {int(masks.sum())} of {masks.size} pixels")
     typer.echo(f"{count} images in {out}, all of them in {out / 'grid.png'} (synthetic; not for diagnosis)")
 
 
@@ -65,10 +67,11 @@ def grid(  # noqa: PLR0917 (options, by name on the command line)
     out: Annotated[Path, typer.Option(help="The picture.")] = Path("grid.png"),
 ) -> None:
     """Draw one picture of a model: samples, a sweep over its classes, or interpolations."""
-    from medgan.pictures import grid, read_mask, save_image, to_uint8
+    from medgan.pictures import check_suffix, grid, read_mask, save_image, to_uint8
     from medgan.runtime import OnnxGenerator
     from medgan.sheets import SHEETS
 
+    check_suffix(out)
     if show not in SHEETS:
         raise MedganError(f"--show {show} is unknown; choices: {', '.join(SHEETS)}")
     generator = OnnxGenerator(model)

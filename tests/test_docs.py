@@ -8,6 +8,10 @@ import yaml
 from typer.testing import CliRunner
 
 from medgan.cli import app
+from medgan.config import parse_config
+from medgan.data.spec import ImageSpec
+from medgan.recipes import read_recipe
+from medgan.search import check_space
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))
@@ -74,3 +78,14 @@ def test_the_workflow_runs_the_same_targets_with_pinned_actions() -> None:
     assert {step["run"] for step in steps if "run" in step} == {"make test", "make repro"}
     assert all(re.search(r"@[0-9a-f]{40}$", step["uses"]) for step in steps if "uses" in step)
     assert workflow["permissions"] == {"contents": "read"}
+
+
+def test_the_space_of_the_documents_is_accepted() -> None:
+    """By the default, whose model is the one that has such options."""
+    text = (ROOT / "docs/systems.md").read_text()
+    block = "\n".join(line[4:] for line in text[text.index("    search:\n") :].split("\n\n")[0].splitlines())
+    tree, _ = read_recipe(ROOT, "default")
+    tree["search"] |= yaml.safe_load(block)["search"]
+    config = parse_config(tree)
+    assert len(config.search.space) == 10
+    check_space(config, ImageSpec(32, 1, classes=2))

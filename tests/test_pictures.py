@@ -13,7 +13,7 @@ from medgan.config import Config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans import build_gan
-from medgan.pictures import below, by_class, grid, read_mask, to_uint8
+from medgan.pictures import below, by_class, check_suffix, grid, read_mask, to_uint8
 from medgan.training.drawing import GRID_COLUMNS, generate, sample_grid
 
 PLANE: NDArray[np.uint8] = np.array([[0, 1, 0], [0, 7, 255]], np.uint8)
@@ -30,6 +30,40 @@ def test_a_picture_is_lesion_where_it_is_not_black(tmp_path: Path, suffix: str, 
     expected = np.asarray(picture) if mode == "1" else PLANE
     assert mask.shape == (2, 3) and mask.dtype == np.uint8
     assert mask.tolist() == (expected != 0).astype(int).tolist()
+
+
+def test_a_drawing_on_a_transparent_ground_is_lesion_where_it_is_opaque(tmp_path: Path) -> None:
+    """Whatever its colour, and whatever lies below the ground."""
+    for colour in (0, 255):
+        picture = np.dstack([np.full((2, 3, 3), colour, np.uint8), PLANE])
+        Image.fromarray(picture).save(tmp_path / "mask.png")
+        assert read_mask(tmp_path / "mask.png").tolist() == [[0, 1, 0], [0, 1, 1]]
+
+
+def test_a_picture_of_fractions_and_a_palette_keep_what_is_not_black(tmp_path: Path) -> None:
+    Image.fromarray((PLANE > 0) * np.float32(0.25)).save(tmp_path / "mask.tiff")
+    assert read_mask(tmp_path / "mask.tiff").tolist() == [[0, 1, 0], [0, 1, 1]]
+    codes = Image.fromarray((PLANE > 0).astype(np.uint8), mode="P")
+    codes.putpalette([0, 0, 0, 0, 0, 40])
+    codes.save(tmp_path / "mask.png")
+    assert read_mask(tmp_path / "mask.png").tolist() == [[0, 1, 0], [0, 1, 1]]
+
+
+def test_a_mask_is_no_jpeg_and_finite(tmp_path: Path) -> None:
+    Image.fromarray(PLANE).save(tmp_path / "mask.jpg")
+    with pytest.raises(MedganError, match=r"mask.jpg is a JPEG, which blurs the edge of a mask; save it as PNG"):
+        read_mask(tmp_path / "mask.jpg")
+    np.save(tmp_path / "mask.npy", np.array([[0.0, np.nan]]))
+    with pytest.raises(MedganError, match=r"mask.npy holds values that are not finite"):
+        read_mask(tmp_path / "mask.npy")
+
+
+@pytest.mark.parametrize("name", ["grid", "grid.xyz", "folder.png"])
+def test_a_name_that_is_no_picture_s_is_a_sentence(tmp_path: Path, name: str) -> None:
+    (tmp_path / "folder.png").mkdir()
+    with pytest.raises(MedganError, match=rf"{name} is no name for a picture; give one that ends in \.png"):
+        check_suffix(tmp_path / name)
+    check_suffix(tmp_path / "GRID.PNG")
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.bool_, np.int64, np.float32])
