@@ -42,8 +42,9 @@ def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
 def gradient_penalty(logits: Tensor, images: Tensor) -> Tensor:
     """Zero-centred penalty, half the mean squared gradient norm: R1 on real, R2 on fake images (Mescheder 2018).
 
-    logits (B, ...) computed from images (B, C, H, W), which must require a gradient.
+    logits (B, ...) computed from images (B, C, H, W), which must require a gradient. A map of logits an image counts as
+    their mean, as it does in the losses: the gradient of a sum would grow with the number of patches.
     """
-    (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
+    (gradient,) = torch.autograd.grad(logits.reshape(len(logits), -1).mean(dim=1).sum(), images, create_graph=True)
     wide = gradient.to(torch.promote_types(gradient.dtype, torch.float32))
     return 0.5 * wide.square().sum(dim=(1, 2, 3)).mean()
