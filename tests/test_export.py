@@ -3,6 +3,7 @@
 import getpass
 import json
 import socket
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from torch import nn
 
 from medgan.config import Config
 from medgan.data.spec import ImageSpec
@@ -19,6 +21,9 @@ from medgan.gans import build_gan
 from medgan.gans.base import Gan
 from medgan.models import MODELS
 from medgan.runtime import CONTRACT, OnnxGenerator, golden_difference
+from medgan.training.loop import Trained
+from medgan.training.result import Description, load_generators, write_trained
+from medgan.training.state import Best
 
 METADATA = {
     "name": "tiny",
@@ -31,12 +36,30 @@ METADATA = {
 }
 TINY: dict[str, dict[str, Any]] = {
     "dcgan": {"latent_dim": 8, "width": 4, "max_width": 16, "embedding_dim": 4},
+    "residual": {"latent_dim": 8, "width": 4, "max_width": 16, "embedding_dim": 4},
     "transformer": {"latent_dim": 8, "width": 64, "blocks": 2, "embedding_dim": 4},
 }
 MULTISCALE = {
     "gan.name": "multiscale",
     "gan.model": {"name": "mscgan", "latent_dim": 8, "width": 4, "max_width": 16, "region_width": 4},
 }
+OUR_UNET = {"name": "unet", "width": 4, "max_width": 8, "levels": 2, "discriminator_width": 4}
+NOISE, MASKED = ImageSpec(32, 3, classes=3), ImageSpec(32, 3, classes=3, mask_channels=1)
+PAIRED = ImageSpec(64, 1, source_channels=1)
+SYSTEMS = [
+    *(
+        pytest.param(
+            NOISE, {"gan.conditional": conditional, "gan.model": {"name": name, **TINY.get(name, {})}}, id=case
+        )
+        for name in MODELS
+        for case, conditional in ((name, False), (f"{name}-conditional", True))
+    ),
+    pytest.param(MASKED, MULTISCALE, id="mscgan"),
+    *(
+        pytest.param(PAIRED, {"gan.name": gan, "gan.conditional": False, "gan.model": OUR_UNET}, id=f"unet-{gan}")
+        for gan in ("translation", "cyclegan")
+    ),
+]
 
 
 def made(config: Config, *, conditional: bool = True, upsample: str = "nearest") -> Gan:
@@ -89,16 +112,47 @@ def test_onnxruntime_draws_what_torch_draws(config: Config, tmp_path: Path, cond
         assert expected.std() > 0.003
 
 
-@pytest.mark.parametrize("conditional", [True, False])
-@pytest.mark.parametrize("model", MODELS)
-def test_every_model_is_drawn_alike(config: Config, tmp_path: Path, model: str, conditional: bool) -> None:
-    values = {"gan.conditional": conditional, "gan.model": {"name": model, **TINY.get(model, {})}}
-    gan = trained(config, ImageSpec(32, 3, classes=3), values)
-    exported = export(gan, gan.generators, tmp_path, metadata(gan))
-    assert exported.worst <= 1e-4
+def written_and_read(gan: Gan, config: Config, spec: ImageSpec, folder: Path) -> tuple[Gan, nn.ModuleDict]:
+    """Through the files of a training; networks that had only been built anew would be others."""
+    description = Description(
+        fingerprint="f00",
+        gan=config.gan.model_dump(mode="json"),
+        train={},
+        seed=0,
+        spec=asdict(spec),
+        label_names=(),
+        direction="",
+        data_md5="",
+        commit="",
+        recipe="",
+        weights="raw",
+        step=0,
+        score=0.0,
+    )
+    (folder / "samples").mkdir()
+    write_trained(folder / "out", Trained(gan.generators, gan, Best(), [], 0), description, folder / "samples")
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(1)
+        read, generators, _ = load_generators(folder / "out")
+    return read, generators
+
+
+@pytest.mark.parametrize(("spec", "values"), SYSTEMS)
+def test_a_generator_that_was_written_and_read_draws_the_same_in_torch_and_in_onnxruntime(
+    config: Config, tmp_path: Path, spec: ImageSpec, values: dict[str, Any]
+) -> None:
+    gan = trained(config, spec, values)
     given = inputs(gan, 5)
+    with torch.no_grad():
+        wanted = gan.eval().draw(gan.generators, given).numpy()
+    read, generators = written_and_read(gan, config.override(values), spec, tmp_path)
+    with torch.no_grad():
+        again = read.draw(generators, given).numpy()
+    exported = export(read, generators, tmp_path, metadata(read))
     drawn = OnnxGenerator(exported.path).run(**{name: tensor.numpy() for name, tensor in given.items()})
-    assert drawn.shape == (5, 3, 32, 32) and len({image.tobytes() for image in drawn}) == 5
+    assert drawn.shape == (5, spec.channels, spec.size, spec.size) == wanted.shape
+    assert exported.worst <= 1e-4 and wanted.std() > 0.003 and len({image.tobytes() for image in drawn}) == 5
+    assert np.abs(again - wanted).max() <= 1e-5 and np.abs(drawn - wanted).max() <= 1e-5
 
 
 @pytest.mark.parametrize("conditional", [True, False])
@@ -187,9 +241,6 @@ def test_exporting_leaves_the_generator_usable(config: Config, tmp_path: Path) -
         assert torch.allclose(gan.draw(gan.generators, given), before, atol=1e-6)
 
 
-OUR_UNET = {"name": "unet", "width": 4, "max_width": 8, "levels": 2, "discriminator_width": 4}
-
-
 @pytest.mark.parametrize(
     ("name", "model"),
     [
@@ -201,8 +252,7 @@ OUR_UNET = {"name": "unet", "width": 4, "max_width": 8, "levels": 2, "discrimina
 def test_a_translating_generator_takes_its_source(
     config: Config, tmp_path: Path, name: str, model: dict[str, Any]
 ) -> None:
-    spec = ImageSpec(64, 1, source_channels=1)
-    gan = trained(config, spec, {"gan.name": name, "gan.conditional": False, "gan.model": model})
+    gan = trained(config, PAIRED, {"gan.name": name, "gan.conditional": False, "gan.model": model})
     exported = export(gan, gan.generators, tmp_path, metadata(gan))
     assert exported.worst <= 1e-4
     runtime = OnnxGenerator(exported.path)

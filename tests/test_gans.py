@@ -13,6 +13,7 @@ from medgan.data.spec import Batch, ImageSpec
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.gans import GANS, build_gan, check_gan
+from medgan.gans.adversarial import Game
 from medgan.gans.base import Gan
 from medgan.randomness import StepRandomness
 
@@ -52,6 +53,31 @@ def test_fakes_bear_the_labels_of_the_batch(config: Config, batch: Batch) -> Non
     assert batch.label is not None
     other = Batch(batch.image, (batch.label + 1) % 3)
     assert not torch.equal(gan.fakes(batch, randomness)["image"], gan.fakes(other, randomness)["image"])
+
+
+@pytest.mark.parametrize(
+    ("loss", "discriminator", "generator"),
+    [
+        ("bce", 1.863765, 0.393669),
+        ("saturating", 1.863765, -1.143669),
+        ("hinge", 2.75, -0.75),
+        ("relativistic", 1.164170, 0.914170),
+    ],
+)
+def test_each_side_plays_the_loss_of_the_configuration(
+    config: Config, loss: str, discriminator: float, generator: float
+) -> None:
+    """Worked out by hand, of the logits that these images of one pixel are."""
+    game = Game(config.override({"gan.loss": loss, "gan.r1": 0, "gan.r2": 0}).gan)
+    real, fake = (torch.tensor(logits).reshape(2, 1, 1, 1) for logits in ([2.0, -1.0], [0.5, 1.0]))
+    terms, figures = game.discriminator_terms(torch.flatten, real, fake, StepRandomness(0, 0))
+    assert {name: float(value) for name, value in terms.items()} == pytest.approx(
+        {"discriminator": discriminator}, abs=1e-5
+    )
+    assert (float(figures["logits_real"]), float(figures["logits_fake"])) == (0.5, 0.75)
+    assert float(game.generator_loss(torch.flatten, real, fake, StepRandomness(0, 0))) == pytest.approx(
+        generator, abs=1e-5
+    )
 
 
 @pytest.mark.parametrize("conditional", [True, False])

@@ -116,6 +116,14 @@ def test_penalty_of_a_quadratic_discriminator() -> None:
     assert penalty.item() == pytest.approx(0.5 * (2**2 + 4**2) / 2)
 
 
+def test_penalty_of_a_map_is_that_of_its_mean() -> None:
+    images = torch.randn(2, 1, 4, 4, requires_grad=True)
+    logits = images.square()
+    mean = losses.gradient_penalty(logits.mean(dim=(1, 2, 3)), images)
+    assert torch.allclose(losses.gradient_penalty(logits, images), mean)
+    assert torch.allclose(losses.gradient_penalty(logits.repeat(1, 3, 1, 1), images), mean)
+
+
 def test_penalty_takes_bf16_logits_in_float32() -> None:
     images = torch.ones(2, 1, 4, 4, dtype=torch.bfloat16, requires_grad=True)
     assert losses.gradient_penalty(images.sum(dim=(1, 2, 3)), images).dtype == torch.float32

@@ -1,6 +1,7 @@
-"""Every network of MODELS at every shape that data can dictate."""
+"""Every network of MODELS at every shape that data can dictate; every option of every model."""
 
 import math
+from dataclasses import fields
 from itertools import product
 from typing import Any
 
@@ -13,7 +14,7 @@ from medgan.checking import STRICT, build
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.losses import gradient_penalty
-from medgan.models import MODELS
+from medgan.models import MODELS, MULTISCALE_MODELS, TRANSLATION_MODELS
 from medgan.models.transformer import Transformer
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
@@ -103,6 +104,205 @@ def test_without_batch_norm_an_image_has_its_own_gradient() -> None:
     images = torch.randn(3, 1, 16, 16, generator=torch.Generator().manual_seed(0)).requires_grad_()
     (gradient,) = torch.autograd.grad(discriminator(images)[0], images)
     assert gradient[0].abs().max() > 0 and gradient[1:].abs().max() == 0
+
+
+EVERY_MODEL: dict[str, Any] = {**MODELS, **MULTISCALE_MODELS, **TRANSLATION_MODELS}
+SMALL: dict[str, dict[str, Any]] = {
+    "dcgan": {"latent_dim": 6, "width": 4, "max_width": 8, "embedding_dim": 3},
+    "residual": {"latent_dim": 6, "width": 4, "max_width": 8, "embedding_dim": 3},
+    "transformer": {"latent_dim": 6, "width": 64, "blocks": 1, "embedding_dim": 3},
+    "mscgan": {"latent_dim": 6, "width": 4, "max_width": 8, "smallest": 16, "region_width": 4, "embedding_dim": 3},
+    "published-unet": {"ending": "4x4"},
+    "unet": {"width": 4, "max_width": 8, "levels": 2, "discriminator_width": 4},
+}
+LABELLED_SPEC = ImageSpec(32, 1, classes=3, mask_channels=1)
+
+
+def uniform(*shape: int) -> Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(1)) * 2 - 1
+
+
+def fresh(make: Any, *given: Any) -> Any:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return make(*given)
+
+
+def drawing(name: str, options: dict[str, Any]) -> tuple[nn.Module, tuple[Any, ...]]:
+    """A fresh generator, and what it draws two images from."""
+    model: Any = build(EVERY_MODEL, name, {**SMALL[name], **options}, "gan.model")
+    if name in TRANSLATION_MODELS:
+        return fresh(model.generator, 1, 1), (uniform(2, 1, 64, 64),)
+    generator, z, label = fresh(model.generator, LABELLED_SPEC), uniform(2, model.latent_dim), torch.tensor([0, 1])
+    if name not in MULTISCALE_MODELS:
+        return generator, (z, label)
+    return generator, (z, (uniform(2, 1, 32, 32) > 0).float(), label, [1.0] * len(model.scales(LABELLED_SPEC)))
+
+
+def drawn(name: str, options: dict[str, Any]) -> list[Tensor]:
+    generator, given = drawing(name, options)
+    images = generator(*given)
+    return images if isinstance(images, list) else [images]
+
+
+def judged(name: str, options: dict[str, Any]) -> list[Tensor]:
+    """Logits of a fresh discriminator, or of that of each scale."""
+    model: Any = build(EVERY_MODEL, name, {**SMALL[name], **options}, "gan.model")
+    if name in TRANSLATION_MODELS:
+        return [fresh(model.discriminator, 1)(uniform(2, 1, 64, 64))]
+    image, label = uniform(2, 1, 32, 32), torch.tensor([0, 1])
+    if name not in MULTISCALE_MODELS:
+        return [fresh(model.discriminator, LABELLED_SPEC)(image, label)]
+    return [
+        fresh(model.discriminator, LABELLED_SPEC, side)(uniform(2, 1, side, side), uniform(2, 1, side, side), label)
+        for side in model.scales(LABELLED_SPEC)
+    ]
+
+
+def same(some: list[Tensor], others: list[Tensor]) -> bool:
+    return len(some) == len(others) and all(torch.equal(one, other) for one, other in zip(some, others, strict=True))
+
+
+EMBEDDED = {"conditioning": "embedding"}
+# Of each option: a value other than that of SMALL or the default, and the networks that it is for.
+EFFECTS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
+    ("dcgan", {}, {"latent_dim": 7}, "generator"),
+    ("dcgan", {}, {"width": 6}, "both"),
+    ("dcgan", {}, {"max_width": 16}, "both"),
+    ("dcgan", {}, {"depth": 1}, "both"),
+    ("dcgan", {"depth": 1}, {"depth": 2}, "both"),
+    ("dcgan", {}, {"conditioning": "onehot"}, "both"),
+    ("dcgan", {}, EMBEDDED, "discriminator"),
+    ("dcgan", {}, {"embedding_dim": 4}, "generator"),
+    ("dcgan", EMBEDDED, {"embedding_dim": 4}, "both"),
+    ("dcgan", {}, {"stem": "linear"}, "generator"),
+    ("dcgan", {}, {"upsample": "nearest"}, "generator"),
+    ("dcgan", {}, {"activation": "leaky_relu"}, "generator"),
+    ("dcgan", {}, {"output": "sigmoid"}, "generator"),
+    ("dcgan", {}, {"discriminator_norm": "spectral"}, "discriminator"),
+    ("dcgan", {}, {"discriminator_norm": "none"}, "discriminator"),
+    ("dcgan", {"discriminator_norm": "none"}, {"discriminator_norm": "spectral"}, "discriminator"),
+    ("dcgan", {}, {"first_norm": False}, "discriminator"),
+    ("residual", {}, {"latent_dim": 7}, "generator"),
+    ("residual", {}, {"width": 6}, "both"),
+    ("residual", {}, {"max_width": 16}, "both"),
+    ("residual", {}, {"embedding_dim": 4}, "generator"),
+    ("transformer", {}, {"latent_dim": 7}, "generator"),
+    ("transformer", {}, {"width": 96}, "both"),
+    ("transformer", {}, {"blocks": 2}, "both"),
+    ("transformer", {}, {"embedding_dim": 4}, "generator"),
+    ("mscgan", {}, {"latent_dim": 7}, "generator"),
+    ("mscgan", {}, {"width": 6}, "both"),
+    ("mscgan", {}, {"max_width": 16}, "both"),
+    ("mscgan", {}, {"smallest": 8}, "both"),
+    ("mscgan", {}, {"region_width": 6}, "generator"),
+    ("mscgan", {}, {"embedding_dim": 4}, "generator"),
+    ("published-unet", {}, {"ending": "1x1"}, "discriminator"),
+    ("unet", {}, {"width": 6}, "generator"),
+    ("unet", {}, {"max_width": 16}, "generator"),
+    ("unet", {}, {"levels": 1}, "generator"),
+    ("unet", {}, {"discriminator_width": 6}, "discriminator"),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "change", "networks"),
+    EFFECTS,
+    ids=lambda given: " ".join(f"{key}={value}" for key, value in given.items()) if isinstance(given, dict) else None,
+)
+def test_every_option_changes_the_networks_that_it_is_for_and_no_other(
+    name: str, options: dict[str, Any], change: dict[str, Any], networks: str
+) -> None:
+    changed = {**options, **change}
+    assert same(drawn(name, options), drawn(name, changed)) == (networks == "discriminator")
+    assert same(judged(name, options), judged(name, changed)) == (networks == "generator")
+
+
+def test_no_option_of_any_model_is_left_out_above() -> None:
+    told = {(name, option) for name, _, change, _ in EFFECTS for option in change}
+    assert told == {(name, field.name) for name, model in EVERY_MODEL.items() for field in fields(model)}
+
+
+@pytest.mark.parametrize(
+    ("activation", "kind"),
+    [("relu", nn.ReLU), ("leaky_relu", nn.LeakyReLU), ("elu", nn.ELU), ("gelu", nn.GELU), ("silu", nn.SiLU)],
+)
+def test_dcgan_has_the_activation_that_it_is_told_after_every_norm_of_the_generator(
+    activation: str, kind: type[nn.Module]
+) -> None:
+    options = {**SMALL["dcgan"], "activation": activation, "depth": 1}
+    generator, discriminator, _ = networks("dcgan", options, ImageSpec(32, 1))
+    for network, expected in (
+        (generator, [nn.BatchNorm2d, kind] * 5),
+        (discriminator, [nn.BatchNorm2d, nn.LeakyReLU] * 6),
+    ):
+        leaves = [type(module) for module in network.modules() if not list(module.children())]
+        shaping = (nn.Conv2d, nn.ConvTranspose2d, nn.Unflatten)
+        assert [leaf for leaf in leaves if leaf not in shaping] == expected
+    assert all(module.negative_slope == 0.2 for module in generator.modules() if isinstance(module, nn.LeakyReLU))
+
+
+@pytest.mark.parametrize(
+    ("conditioning", "joined", "planes"), [("onehot", 3, 3), ("embedding", 5, 1), ("projection", 5, 0)]
+)
+def test_dcgan_joins_the_label_to_noise_and_image_as_its_conditioning_says(
+    conditioning: str, joined: int, planes: int
+) -> None:
+    options = {**SMALL["dcgan"], "conditioning": conditioning, "embedding_dim": 5, "stem": "linear"}
+    generator, discriminator, latent_dim = networks("dcgan", options, ImageSpec(32, 1, classes=3))
+    stem = next(module for module in generator.modules() if isinstance(module, nn.Linear))
+    first = next(module for module in discriminator.modules() if isinstance(module, nn.Conv2d))
+    assert (stem.in_features, first.in_channels) == (latent_dim + joined, 1 + planes)
+
+
+@pytest.mark.parametrize(
+    ("upsample", "layer", "enlarged"),
+    [("transposed", (nn.ConvTranspose2d, 4, 2, False), 0), ("nearest", (nn.Conv2d, 3, 1, True), 3)],
+)
+def test_dcgan_enlarges_everywhere_as_it_is_told(upsample: str, layer: tuple[Any, ...], enlarged: int) -> None:
+    generator, _, _ = networks("dcgan", {**SMALL["dcgan"], "upsample": upsample, "stem": "linear"}, ImageSpec(32, 1))
+    kind, kernel, stride, last_has_bias = layer
+    convolutions = [m for m in generator.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    assert [type(m) for m in convolutions] == [kind] * 3
+    assert {(m.kernel_size, m.stride, m.padding) for m in convolutions} == {((kernel,) * 2, (stride,) * 2, (1, 1))}
+    assert [m.bias is not None for m in convolutions] == [False, False, last_has_bias]
+    assert sum(isinstance(m, nn.Upsample) for m in generator.modules()) == enlarged
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_dcgan_has_as_many_further_convolutions_a_level_as_its_depth(depth: int) -> None:
+    generator, discriminator, _ = networks("dcgan", {**SMALL["dcgan"], "depth": depth}, ImageSpec(32, 1))
+
+    def kernels(network: nn.Module) -> list[int]:
+        return [m.kernel_size[0] for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+
+    further = [3] * depth
+    assert kernels(generator) == [4, 4, *further, 4, *further, 4]
+    assert kernels(discriminator) == [4, *further, 4, *further, 4, *further, 4]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "steepness"),
+    [
+        ("dcgan", {"output": "tanh"}, 2),
+        ("dcgan", {"output": "sigmoid"}, 1),
+        ("residual", {}, 2),
+        ("transformer", {}, 2),
+        ("mscgan", {"smallest": 32}, 2),
+        ("published-unet", {}, 2),
+        ("unet", {}, 2),
+    ],
+)
+def test_what_the_last_layer_says_becomes_an_image_by_tanh_or_a_stretched_sigmoid(
+    name: str, options: dict[str, Any], steepness: float
+) -> None:
+    generator, given = drawing(name, options)
+    *_, last = (module for module in generator.modules() if isinstance(module, nn.Conv2d | nn.ConvTranspose2d))
+    said = torch.linspace(-4, 4, 2 * (64 if name in TRANSLATION_MODELS else 32) ** 2)
+    last.register_forward_hook(lambda module, values, output: said.view_as(output))
+    images = generator(*given)
+    values = (images[-1] if isinstance(images, list) else images).flatten().sort().values
+    assert torch.allclose(values, 2 / (1 + (-steepness * said).exp()) - 1, atol=1e-6)
 
 
 def published(channels: int = 1) -> tuple[nn.Module, nn.Module]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
@@ -88,6 +89,7 @@ def read_rows(directory: Path) -> list[Row]:
 def load_generators(directory: Path) -> tuple[Gan, nn.ModuleDict, Description]:
     """The GAN with its trained generators in evaluation mode; the discriminators are fresh."""
     description = read_description(directory)
-    gan = build_gan(GanConfig(**description.gan), ImageSpec(**description.spec))
+    with torch.random.fork_rng(devices=[]):
+        gan = build_gan(GanConfig(**description.gan), ImageSpec(**description.spec))
     gan.generators.load_state_dict(load_file(directory / "generator.safetensors"))
     return gan, gan.generators.eval(), description
