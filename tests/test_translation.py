@@ -244,10 +244,10 @@ def test_relativistic_loss_and_penalties_of_maps_of_logits(config: Config, batch
     network, source = gan.discriminators["discriminator"], batch.source
 
     def judged(image: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits, and half the squared gradient."""
+        """Logits, and half the squared gradient of their mean."""
         pair = torch.cat([image, source], dim=1).detach().requires_grad_()
         logits = network(pair)
-        (gradient,) = torch.autograd.grad(logits.sum(), pair)
+        (gradient,) = torch.autograd.grad(logits.mean(dim=(1, 2, 3)).sum(), pair)
         return logits.detach(), 0.5 * gradient.square().sum(dim=(1, 2, 3)).mean()
 
     (real_logits, r1), (fake_logits, r2) = judged(batch.image), judged(fake)
