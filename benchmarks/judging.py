@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.config import Config, parse_config, set_path
+from medgan.checking import set_path
+from medgan.config import Config, parse_config
 from medgan.console import progress
 from medgan.data.loader import conditions
 from medgan.data.prepare import prepare

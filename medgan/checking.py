@@ -70,6 +70,33 @@ def sentence(error: ValidationError, root: type, prefix: str = "") -> str:
     return "; ".join(dict.fromkeys(parts))
 
 
+def set_path(tree: dict[str, Any], path: str, value: Any) -> None:
+    """Replace one dotted path in place, such as gan.lr or gan.betas.0.
+
+    A missing parent or leaf is an error that names the nearest key.
+    """
+    *parents, leaf = path.split(".")
+    node: Any = tree
+    for depth, key in enumerate([*parents, leaf]):
+        # Options are checked by the model or source that they are for.
+        open_ended = depth == len(parents) and parents in (["gan", "model"], ["data", "options"])
+        known = _places(node)
+        if key not in known and not open_ended:
+            raise MedganError(f"unknown parameter '{path}'{nearest(key, list(known))}")
+        if depth < len(parents):
+            node = node[known[key]]
+        else:
+            node[known.get(key, key)] = value
+
+
+def get_path(tree: dict[str, Any], path: str) -> Any:
+    """The value at a dotted path; None for an option that is left at its default."""
+    node: Any = tree
+    for key in path.split("."):
+        node = node[_places(node)[key]] if key in _places(node) else None
+    return node
+
+
 def _keys_at(root: type, location: tuple[int | str, ...]) -> list[str]:
     """Field names of the (nested) pydantic class at a location."""
     cls: Any = root
@@ -91,3 +118,10 @@ def _classes(annotation: Any) -> Iterator[type]:
             yield from _classes(inner)
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
+
+
+def _places(node: Any) -> dict[str, str | int]:
+    """What a part of a path may be at this node, and the key or index that it stands for."""
+    if isinstance(node, list):
+        return {str(index): index for index in range(len(node))}
+    return {key: key for key in node} if isinstance(node, dict) else {}

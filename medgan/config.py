@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from medgan.checking import Options, Scalar, nearest, read_yaml, sentence
+from medgan.checking import Options, Scalar, read_yaml, sentence, set_path
 from medgan.errors import MedganError
 
 # Behind a FID: with fewer, floor and interval are too wide to tell generators apart.
@@ -214,40 +214,6 @@ class Config(Section):
         for path, value in values.items():
             set_path(tree, path, value)
         return parse_config(tree)
-
-
-def set_path(tree: dict[str, Any], path: str, value: Any) -> None:
-    """Replace one dotted path in place, such as gan.lr or gan.betas.0.
-
-    A missing parent or leaf is an error that names the nearest key.
-    """
-    *parents, leaf = path.split(".")
-    node: Any = tree
-    for depth, key in enumerate([*parents, leaf]):
-        # Options are checked by the model or source that they are for.
-        open_ended = depth == len(parents) and parents in (["gan", "model"], ["data", "options"])
-        known = _places(node)
-        if key not in known and not open_ended:
-            raise MedganError(f"unknown parameter '{path}'{nearest(key, list(known))}")
-        if depth < len(parents):
-            node = node[known[key]]
-        else:
-            node[known.get(key, key)] = value
-
-
-def get_path(tree: dict[str, Any], path: str) -> Any:
-    """The value at a dotted path; None for an option that is left at its default."""
-    node: Any = tree
-    for key in path.split("."):
-        node = node[_places(node)[key]] if key in _places(node) else None
-    return node
-
-
-def _places(node: Any) -> dict[str, str | int]:
-    """What a part of a path may be at this node, and the key or index that it stands for."""
-    if isinstance(node, list):
-        return {str(index): index for index in range(len(node))}
-    return {key: key for key in node} if isinstance(node, dict) else {}
 
 
 def load_config(path: Path) -> Config:

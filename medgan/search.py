@@ -11,8 +11,8 @@ import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from medgan.checking import Scalar
-from medgan.config import Config, Distribution, SearchConfig, get_path
+from medgan.checking import Scalar, get_path
+from medgan.config import Config, Distribution, SearchConfig
 from medgan.data.spec import ImageSpec
 from medgan.errors import DivergedError, MedganError
 from medgan.gans import check_gan

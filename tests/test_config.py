@@ -7,8 +7,8 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from medgan.checking import build
-from medgan.config import Config, load_config, parse_config, set_path
+from medgan.checking import build, set_path
+from medgan.config import Config, load_config, parse_config
 from medgan.data.sources import SOURCES
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
