@@ -63,7 +63,8 @@ def sentence(error: ValidationError, root: type, prefix: str = "") -> str:
         elif item["type"] in ("missing", "missing_argument"):
             parts.append(f"parameter '{path}' is missing")
         elif item["type"] == "value_error":  # of a whole section: its sentence says which values do not go together
-            parts.append(f"{path}: ".removeprefix(": ") + item["msg"].removeprefix("Value error, "))
+            said = item["msg"].removeprefix("Value error, ")
+            parts.append(f"{path}: {said}" if path else said)
         else:
             value = item["input"] if isinstance(item["input"], Scalar) else type(item["input"]).__name__
             parts.append(f"'{path}' = {value!r}: {item['msg'][0].lower()}{item['msg'][1:]}")
@@ -93,7 +94,8 @@ def get_path(tree: dict[str, Any], path: str) -> Any:
     """The value at a dotted path; None for an option that is left at its default."""
     node: Any = tree
     for key in path.split("."):
-        node = node[_places(node)[key]] if key in _places(node) else None
+        known = _places(node)
+        node = node[known[key]] if key in known else None
     return node
 
 

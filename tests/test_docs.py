@@ -46,7 +46,8 @@ def test_every_linked_file_and_source_path_exists(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     folder = (ROOT / document).parent
     linked = [folder / path.split("#")[0] for path in re.findall(r"\]\(([^)]+)\)", text) if "://" not in path]
-    sources = [ROOT / path for path in re.findall(r"`((?:medgan|pipelines|tests|recipes)/[\w./-]*)`", text)]
+    sources = [ROOT / path for path in re.findall(r"`((?:medgan|pipelines|tests|recipes|benchmarks)/[\w./-]*)`", text)]
+    assert linked or sources
     for path in (*linked, *sources):
         assert path.exists(), path
 
