@@ -149,7 +149,7 @@ def judged(name: str, options: dict[str, Any]) -> list[Tensor]:
     """Logits of a fresh discriminator, or of that of each scale."""
     model: Any = build(EVERY_MODEL, name, {**SMALL[name], **options}, "gan.model")
     if name in TRANSLATION_MODELS:
-        return [fresh(model.discriminator, 1)(uniform(2, 1, 64, 64))]
+        return [fresh(model.discriminator, 1, 64)(uniform(2, 1, 64, 64))]
     image, label = uniform(2, 1, 32, 32), torch.tensor([0, 1])
     if name not in MULTISCALE_MODELS:
         return [fresh(model.discriminator, LABELLED_SPEC)(image, label)]

@@ -234,9 +234,15 @@ def test_weights_scale_their_terms(config: Config, batch: Batch) -> None:
     assert losses(cycle=5, identity=5) == one
 
 
+def patches(channels: int) -> nn.Module:
+    """A discriminator of a 2x2 map of logits for 32x32 images, as the published one gives for images beyond 64x64."""
+    return nn.Sequential(nn.Conv2d(channels, 4, 4, stride=4), nn.LeakyReLU(0.2), nn.Conv2d(4, 1, 4, stride=4))
+
+
 def test_relativistic_loss_and_penalties_of_maps_of_logits(config: Config, batch: Batch) -> None:
     """Each place of a map against the same place of the other; the penalties are on image and source."""
     gan = made(config, loss="relativistic", r1=2.0, r2=0.5, penalty_every=4)
+    gan.discriminators["discriminator"] = patches(4)
     fake = gan.fakes(batch, RANDOMNESS)["image"]
     terms, figures = gan.discriminator_losses(batch, {"image": fake}, RANDOMNESS)
     losses = gan.generator_losses(batch, {"image": fake}, RANDOMNESS)
@@ -267,9 +273,10 @@ def test_relativistic_loss_and_penalties_of_maps_of_logits(config: Config, batch
 def test_held_out_figures(config: Config, batch: Batch, loss: str, name: str) -> None:
     """Of maps of logits, beside the source of each where pairs are judged; the networks stay as they were."""
     gan = made(config, name=name, loss=loss, instance_noise=0.5)
+    domain, channels = ("image", 1) if name == "cyclegan" else ("discriminator", 4)
+    network = gan.discriminators[domain] = patches(channels)
     before = {key: tensor.clone() for key, tensor in gan.state_dict().items()}
     figures = gan.held_out_figures(batch, -batch.image)
-    network = gan.discriminators["image" if name == "cyclegan" else "discriminator"]
     with torch.no_grad():
         real, drawn = (
             network(image if name == "cyclegan" else torch.cat([image, batch.source], dim=1))

@@ -80,7 +80,7 @@ def test_the_published_generator_joins_its_layers_as_published() -> None:
     [("1x1", 2, 1_550_913, ("down", 512, 1, 1, 4)), ("4x4", 1, 1_558_017, ("down", 512, 1, 4, 1))],
 )
 def test_the_published_discriminators(ending: Any, channels: int, count: int, last: tuple[Any, ...]) -> None:
-    discriminator = PublishedUNet(ending=ending).discriminator(channels)
+    discriminator = PublishedUNet(ending=ending).discriminator(channels, 64)
     assert parameters(discriminator) == count
     expected: list[tuple[Any, ...]] = []
     for a, b in [(channels, 64), (64, 128), (128, 256), (256, 512)]:
@@ -89,13 +89,20 @@ def test_the_published_discriminators(ending: Any, channels: int, count: int, la
     assert discriminator(torch.zeros(3, channels, 64, 64)).shape == (3, 1, 1, 1)
 
 
+@pytest.mark.parametrize("size", [16, 32, 64, 128, 256])
+def test_our_discriminator_is_the_published_one_at_any_size_and_width(size: int) -> None:
+    assert layers(UNet(discriminator_width=64).discriminator(2, 64)) == layers(PublishedUNet().discriminator(2, 64))
+    logits = UNet(discriminator_width=4).discriminator(2, size)(torch.zeros(3, 2, size, size))
+    assert logits.shape == (3, 1, 1, 1)
+
+
 @pytest.mark.parametrize("model", [PublishedUNet(), UNet(width=8, max_width=16)], ids=["published", "ours"])
 @pytest.mark.parametrize("size", [64, 128])
 @pytest.mark.parametrize(("inputs", "outputs"), [(1, 1), (3, 1), (1, 3)])
 def test_shapes_ranges_and_gradients(model: Any, size: int, inputs: int, outputs: int) -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        generator, discriminator = model.generator(inputs, outputs), model.discriminator(outputs)
+        generator, discriminator = model.generator(inputs, outputs), model.discriminator(outputs, size)
         source = torch.rand(2, inputs, size, size) * 2 - 1
     image = generator(source)
     assert image.shape == (2, outputs, size, size)

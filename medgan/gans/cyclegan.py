@@ -51,7 +51,9 @@ class CycleGan(Gan):
         self.game, self._weights = Game(config), config.weights
         channels = {"image": spec.channels, "source": spec.source_channels}
         self.generators = nn.ModuleDict({to: model.generator(channels[_other(to)], channels[to]) for to in DOMAINS})
-        self.discriminators = nn.ModuleDict({domain: model.discriminator(channels[domain]) for domain in DOMAINS})
+        self.discriminators = nn.ModuleDict(
+            {domain: model.discriminator(channels[domain], spec.size) for domain in DOMAINS}
+        )
         for domain in DOMAINS:
             shape = (config.buffer, channels[domain], spec.size, spec.size)
             self.register_buffer(f"memory_{domain}", torch.zeros(shape))

@@ -31,7 +31,8 @@ class Translation(Gan):
         self.generators = nn.ModuleDict({"generator": model.generator(spec.source_channels, spec.channels)})
         self.discriminators = nn.ModuleDict()
         if config.weights.adversarial > 0:
-            self.discriminators["discriminator"] = model.discriminator(spec.source_channels + spec.channels)
+            channels = spec.source_channels + spec.channels
+            self.discriminators["discriminator"] = model.discriminator(channels, spec.size)
 
     def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
         return {"image": self.draw(self.generators, batch.conditions())}
@@ -81,7 +82,7 @@ def translating(config: GanConfig, spec: ImageSpec) -> tuple[TranslationModel, I
     try:
         with torch.device("meta"):  # costs no memory
             source = torch.empty(2, spec.source_channels, spec.size, spec.size)
-            model.discriminator(spec.channels)(model.generator(spec.source_channels, spec.channels)(source))
+            model.discriminator(spec.channels, spec.size)(model.generator(spec.source_channels, spec.channels)(source))
     except (RuntimeError, ValueError):
         raise MedganError(
             f"gan.model: {config.model['name']} halves images of {spec.size}x{spec.size} more often than they can be; "

@@ -31,12 +31,12 @@ class TranslationModel(Protocol):
     """A frozen dataclass of hyperparameters that builds networks for images of a power of two, 64 and more, a side.
 
     A generator maps images (B, inputs, H, W) to (B, outputs, H, W), both in [-1, 1]; a discriminator maps images
-    (B, channels, H, W) to a map of logits (B, 1, h, w).
+    (B, channels, size, size) to a map of logits (B, 1, h, w).
     """
 
     def generator(self, inputs: int, outputs: int) -> nn.Module: ...
 
-    def discriminator(self, channels: int) -> nn.Module: ...
+    def discriminator(self, channels: int, size: int) -> nn.Module: ...
 
 
 MODELS: dict[str, type[Model]] = {"dcgan": DCGAN, "residual": Residual, "transformer": Transformer}

@@ -29,15 +29,9 @@ class PublishedUNet:
     def generator(self, inputs: int, outputs: int) -> nn.Module:
         return _PublishedGenerator(inputs, outputs)
 
-    def discriminator(self, channels: int) -> nn.Module:
-        widths = (channels, 64, 128, 256, 512)
-        layers = [
-            layer
-            for a, b in pairwise(widths)
-            for layer in (nn.Conv2d(a, b, 3, stride=2, padding=1), nn.LeakyReLU(_SLOPE))
-        ]
+    def discriminator(self, channels: int, size: int) -> nn.Module:
         last = nn.Conv2d(512, 1, 4) if self.ending == "4x4" else nn.Conv2d(512, 1, 1, stride=4)
-        return nn.Sequential(*layers, last)
+        return nn.Sequential(*_halvings(channels, 64, 128, 256, 512), last)
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -52,13 +46,21 @@ class UNet:
     def generator(self, inputs: int, outputs: int) -> nn.Module:
         return _Generator([min(self.width * 2**k, self.max_width) for k in range(self.levels + 1)], inputs, outputs)
 
-    def discriminator(self, channels: int) -> nn.Module:
-        """A map of logits, each of a patch (Isola 2017); no norm, since gradients may be penalised."""
-        widths = [self.discriminator_width * factor for factor in (1, 2, 4)]
-        layers: list[nn.Module] = [nn.PixelUnshuffle(2)]
-        for a, b in pairwise([4 * channels, *widths]):
-            layers += [nn.Conv2d(a, b, 4, stride=2, padding=1), nn.LeakyReLU(_SLOPE)]
-        return nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 3, padding=1))
+    def discriminator(self, channels: int, size: int) -> nn.Module:
+        """The published one, narrower and for any size: one logit an image, from a 4x4 map that knows each place.
+
+        On aligned images it beat patches (Isola 2017) that share their weights. No norm, since gradients may be
+        penalised.
+        """
+        widths = [self.discriminator_width * min(2**k, 8) for k in range(size.bit_length() - 3)]
+        return nn.Sequential(*_halvings(channels, *widths), nn.Conv2d(widths[-1], 1, 4))
+
+
+def _halvings(*widths: int) -> list[nn.Module]:
+    """Layers of a discriminator: from so many channels to the next, at half the side."""
+    return [
+        layer for a, b in pairwise(widths) for layer in (nn.Conv2d(a, b, 3, stride=2, padding=1), nn.LeakyReLU(_SLOPE))
+    ]
 
 
 class _PublishedGenerator(nn.Module):
