@@ -84,7 +84,7 @@ class OnnxGenerator:
         rng = np.random.default_rng(seed)
         z = rng.standard_normal((count, self.latent_dim), dtype=np.float32)
         if truncation is not None:
-            if truncation < _LEAST_TRUNCATION:
+            if not truncation >= _LEAST_TRUNCATION:  # which nan is not either
                 raise MedganError(f"truncation must be at least {_LEAST_TRUNCATION}, not {truncation}")
             while (beyond := np.abs(z) > truncation).any():
                 z[beyond] = rng.standard_normal(int(beyond.sum()), dtype=np.float32)

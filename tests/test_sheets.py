@@ -22,8 +22,9 @@ def test_truncated_values_stay_within_and_the_others_as_they_were(generator: Onn
     assert (cut[inside] == plain[inside]).all() and (cut[~inside] != plain[~inside]).all()
     assert (generator.latents(50, seed=3, truncation=0.8) == cut).all()
     assert cut.std() < plain.std()
-    with pytest.raises(MedganError, match=r"truncation must be at least 0\.05, not 0\.01"):
-        generator.latents(1, seed=0, truncation=0.01)
+    for truncation in (0.01, float("nan")):
+        with pytest.raises(MedganError, match=rf"truncation must be at least 0\.05, not {truncation}"):
+            generator.latents(1, seed=0, truncation=truncation)
 
 
 def test_drawing_is_latents_then_images(generator: OnnxGenerator) -> None:
