@@ -92,13 +92,14 @@ def translate(
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder for the files, made where it is missing.")] = Path("translated"),
+    force: Annotated[bool, typer.Option("--force", help="Replace files that are there already.")] = False,
 ) -> None:
     """Translate images with an exported model: a file of the same name for each; JPEG becomes PNG, NIfTI float32."""
     from medgan.runtime import OnnxGenerator
     from medgan.translate import translate_files
 
     generator = OnnxGenerator(model)
-    for line in translate_files(generator, images, out, value_range=value_range):
+    for line in translate_files(generator, images, out, value_range=value_range, force=force):
         typer.echo(line)
     files = "1 file" if len(images) == 1 else f"{len(images)} files"
     about = [generator.metadata[key] for key in ("direction",) if key in generator.metadata]

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
+from PIL.TiffImagePlugin import TiffImageFile
 
 from medgan.errors import MedganError
 
@@ -14,6 +15,9 @@ NIFTI = (".nii", ".nii.gz")
 JPEG = (".jpg", ".jpeg")
 SUFFIXES = (".png", *JPEG, ".tif", ".tiff", ".npy", *NIFTI)
 _MODES = {1: ("L", "I;16", "I;16L", "I;16B"), 3: ("RGB",)}  # pixels, as Pillow calls them, by channels
+_CHOICES = {1: "grey of 8 or 16 bits", 3: "RGB of 8 bits"}
+_PLANES = {"L": "sagittal", "R": "sagittal", "P": "coronal", "A": "coronal", "I": "axial", "S": "axial"}
+_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a tag of TIFF
 
 
 def is_kind(path: Path, suffixes: tuple[str, ...]) -> bool:
@@ -36,6 +40,17 @@ def read_array(path: Path, channels: int) -> NDArray[Any]:
     except Exception as error:  # Pillow, numpy and nibabel have no common class for what is damaged
         said = " ".join(str(error).split())
         raise MedganError(f"{path} cannot be read ({said}); convert it or save it again") from None
+
+
+def plane_of(path: Path) -> str:
+    """Of the slices of a NIfTI file, by the axis of the body that is nearest; empty where nothing says so."""
+    if not is_kind(path, NIFTI):
+        return ""
+    nibabel = _nibabel(path)
+    volume = nibabel.load(path)
+    if not (volume.header["qform_code"] or volume.header["sform_code"]) or not np.isfinite(volume.affine).all():
+        return ""
+    return _PLANES.get(nibabel.aff2axcodes(volume.affine)[2], "")
 
 
 def write_array(path: Path, array: NDArray[Any], origin: Path) -> None:
@@ -74,10 +89,13 @@ def _read_picture(path: Path, channels: int) -> NDArray[Any]:
             mode = "RGB;16"  # which Pillow would cut to 8 bits, and not say so
         if mode == "I" and file.format == "PNG":
             mode = "I;16"  # which older versions of Pillow widen
+        tags = file.tag_v2 if isinstance(file, TiffImageFile) else {}
+        if mode.startswith("I") and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+            raise ValueError("its 0 is white, which Pillow turns round for 8 bits alone")
         if pages > 1:
             raise ValueError(f"it has {pages} pages and one is needed")
         if mode not in wanted:
-            choices = " or ".join(wanted[:2]) or f".npy of {channels} channels"
+            choices = _CHOICES.get(channels, f".npy of {channels} channels")
             raise ValueError(f"its pixels are {mode} and this model takes {choices}")
         pixels = np.asarray(ImageOps.exif_transpose(file))  # upright, as viewers show it
     return pixels.astype(np.uint16 if mode.startswith("I") else np.uint8).reshape(*pixels.shape[:2], channels)
@@ -87,5 +105,5 @@ def _nibabel(path: Path) -> Any:
     try:
         import nibabel  # noqa: PLC0415 (an optional extra)
     except ModuleNotFoundError:
-        raise MedganError(f"{path} needs nibabel: pip install 'medgan[nifti]'") from None
+        raise MedganError(f"{path} needs nibabel; pip install nibabel") from None
     return nibabel

@@ -1,6 +1,7 @@
 """Files in, files out, for exported models that translate images."""
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medgan.errors import MedganError
-from medgan.imagefiles import JPEG, NIFTI, SUFFIXES, is_kind, read_array, write_array
+from medgan.imagefiles import JPEG, NIFTI, SUFFIXES, is_kind, plane_of, read_array, write_array
 from medgan.runtime import OnnxGenerator
 
 _ROUNDING = 1e-5  # what the runtime grants
@@ -42,14 +43,20 @@ class Source:
 
 
 def translate_files(
-    generator: OnnxGenerator, paths: Sequence[Path], out: Path, *, value_range: tuple[float, float] | None = None
+    generator: OnnxGenerator,
+    paths: Sequence[Path],
+    out: Path,
+    *,
+    value_range: tuple[float, float] | None = None,
+    force: bool = False,
 ) -> Iterator[str]:
     """Write the image of each file into the folder `out`, under the file's name, and yield a line on each.
 
     JPEG, which is lossy, becomes PNG and NIfTI becomes float32; other files keep their type. Images of another size
     than the model's are resized to it, and what it makes of them is resized back.
     Raises MedganError, with nothing written, for files that `read_source` refuses, for an `out` that is a file or an
-    input's own folder, and for models that do not translate.
+    input's own folder, for files that are there already unless `force` is given (they may be real images), and for
+    models that do not translate.
     """
     generator.translate(np.empty((0, *generator.inputs.get("source", ())), np.float32))  # refuses other models
     channels, *size = generator.inputs["source"]
@@ -58,14 +65,18 @@ def translate_files(
             f"this model turns {channels} channels into {generator.image_shape[0]}, for which a file of the same kind "
             "has no room; use OnnxGenerator.translate"
         )
-    targets = _targets(paths, out)
+    try:
+        targets = _targets(paths, out, force=force)
+    except OSError as error:
+        raise MedganError(f"{error.filename} cannot be looked at: {error.strerror}; choose another place") from None
     for path in paths:  # all are read before any is written, and again then: one at a time is in memory
         read_source(path, channels, value_range)
     for path, target in zip(paths, targets, strict=True):
         source = read_source(path, channels, value_range)
         _, _, *own = source.images.shape
         write_array(target, source.restored(_resized(generator.translate(_resized(source.images, size)), own)), path)
-        line = f"{target}: {len(source.images)} image{'s' * (len(source.images) > 1)} of {own[0]}x{own[1]}"
+        kind = f"{plane_of(path)} image".lstrip() + "s" * (len(source.images) > 1)
+        line = f"{target}: {len(source.images)} {kind} of {own[0]}x{own[1]}"
         if own != size:
             line += f", resized to {size[0]}x{size[1]} and back"
         if value_range is None and is_kind(path, NIFTI):
@@ -146,8 +157,8 @@ def _own_range(path: Path, raw: NDArray[Any]) -> tuple[float, float]:
     return low, high
 
 
-def _targets(paths: Sequence[Path], out: Path) -> list[Path]:
-    """The file that each input becomes. Raises MedganError where one would replace an input or another."""
+def _targets(paths: Sequence[Path], out: Path, *, force: bool) -> list[Path]:
+    """The file that each input becomes. Raises MedganError where one would replace an input, another or an old one."""
     nearest = next(path for path in (out, *out.parents) if path.exists())
     if not nearest.is_dir():
         raise MedganError(f"--out {out}: {nearest} is a file; name a folder")
@@ -161,6 +172,8 @@ def _targets(paths: Sequence[Path], out: Path) -> list[Path]:
         target = out / (f"{path.stem}.png" if is_kind(path, JPEG) else path.name)
         if target in origins:
             raise MedganError(f"{origins[target]} and {path} would both become {target}; rename one of them")
+        if os.path.lexists(target) and not force:
+            raise MedganError(f"{target} is there already; name another --out, or replace it with --force")
         origins[target] = path
     return list(origins)
 

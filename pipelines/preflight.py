@@ -26,5 +26,5 @@ def preflight() -> None:
     gan = check_gan(config.gan, spec)
     if initial is not None:
         start_from(gan, initial)
-    check_score(config, gan)
+    check_score(config.gan, config.train.score, spec)
     check_space(config, spec)

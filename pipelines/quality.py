@@ -76,7 +76,7 @@ def translation_metrics(
     metrics: dict[str, Any] = {
         "quality": asdict(_likeness(config, extractor, drawn, prepared, test)),
         "baselines": baselines,
-        "better": dict(DIRECTIONS),
+        "better": {**DIRECTIONS, "kid": "lower"},
     }
     if extractor is not None:
         real = reference(extractor, prepared.pictures(test), split="test")

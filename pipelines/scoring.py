@@ -6,13 +6,14 @@ from torch import Tensor
 
 from medgan.config import Config, GanConfig, TrainConfig
 from medgan.data.loader import conditions, gather
+from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
 from medgan.evaluation.features import Extractor
 from medgan.evaluation.fidelity import reference
 from medgan.evaluation.fidelity import score as fid
-from medgan.evaluation.paired import check_paired, published
+from medgan.evaluation.paired import absolute_errors, check_paired, windowed_ssim
 from medgan.fingerprint import file_digest, fingerprint
-from medgan.gans.base import Gan
+from medgan.gans import check_gan
 from medgan.pictures import by_class, to_uint8
 from medgan.randomness import derive_seed
 from medgan.training.drawing import GRID_COLUMNS
@@ -40,8 +41,7 @@ def validation_judge(prepared: Prepared, extractor: Extractor, n: int, seed: int
     def scored(images: NDArray[np.float32]) -> float:
         if targets is None:
             return fid(extractor, to_uint8(images), real)
-        found = published(images, targets)
-        return found.mae if score == "mae" else 1 - found.ssim
+        return float(absolute_errors(images, targets).mean()) if score == "mae" else 1 - windowed_ssim(images, targets)
 
     return Judge(
         n,
@@ -59,10 +59,10 @@ def pictured(prepared: Prepared, split: str) -> dict[str, Tensor]:
     return found | ({"target": gather(prepared, examples).image} if "source" in found else {})
 
 
-def check_score(config: Config, gan: Gan) -> None:
+def check_score(gan: GanConfig, score: str, spec: ImageSpec) -> None:
     """Raise MedganError where pairs are to be scored and this GAN has none."""
-    if config.train.score != "fid":
-        check_paired("source" in gan.inputs)
+    if score != "fid":
+        check_paired("source" in check_gan(gan, spec).inputs)
 
 
 def shown(prepared: Prepared, split: str) -> NDArray[np.int64]:

@@ -18,7 +18,7 @@ from medgan.training.loop import Listener, fit
 from medgan.training.state import identity
 from pipelines import CHECKPOINTS, PARAMS, PREPARED, SEARCH, STUDIES
 from pipelines.recording import search_mirror
-from pipelines.scoring import load_extractor, training_fingerprint, trial_training, validation_judge
+from pipelines.scoring import check_score, load_extractor, training_fingerprint, trial_training, validation_judge
 
 
 def main() -> None:
@@ -39,6 +39,7 @@ def main() -> None:
 def _search(config: Config) -> tuple[dict[str, Scalar], list[search.TrialRecord]]:
     prepared, extractor = open_prepared(PREPARED), load_extractor()
     training, spec = trial_training(config), prepared.spec
+    check_score(config.gan, config.train.score, spec)
     judge = validation_judge(prepared, extractor, config.search.n, config.seed, config.train.score)
     space = config.search.model_dump(mode="json", exclude={"trials", "finalists"})
     base = training_fingerprint(config.gan, training, config.seed, prepared, extractor)

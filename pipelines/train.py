@@ -22,7 +22,7 @@ from medgan.training.result import describe, write_trained
 from medgan.training.state import identity
 from pipelines import CHECKPOINTS, PARAMS, PREPARED, SEARCH, TRAIN
 from pipelines.recording import Recorder, open_run, open_store
-from pipelines.scoring import SCORES, load_extractor, training_fingerprint, validation_judge
+from pipelines.scoring import SCORES, check_score, load_extractor, training_fingerprint, validation_judge
 
 
 def main() -> None:
@@ -33,6 +33,7 @@ def main() -> None:
         best = yaml.safe_load((SEARCH / "best.yaml").read_text())
         gan, train, seed = config.override(best).gan, config.train, config.seed
         prepared, extractor = open_prepared(PREPARED), load_extractor()
+        check_score(gan, train.score, prepared.spec)
         judge = validation_judge(prepared, extractor, train.n, seed, train.score)
         folder = CHECKPOINTS / f"train-{training_fingerprint(gan, train, seed, prepared, extractor)}"
         fitted = partial(fit, gan, train, prepared, seed=seed, judge=judge, directory=folder)

@@ -70,6 +70,27 @@ def test_what_is_no_pair_is_listed_with_the_reason(tmp_path: Path) -> None:
     }
 
 
+def test_two_of_different_shapes_are_no_pair(tmp_path: Path) -> None:
+    """They would be cropped apart. Another size or a pixel more does no harm; sizes are as viewers show them."""
+    for name, one, other in (
+        ("scaled", (32, 16), (64, 32)),
+        ("near", (256, 255), (256, 256)),
+        ("half", (32, 16), (16, 16)),
+        ("turned", (32, 24), (24, 32)),
+    ):
+        for folder, size in (("T2", one), ("T1", other)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.new("L", size).save(tmp_path / folder / f"{name}.png")
+    lying = Image.Exif()
+    lying[0x0112] = 6
+    Image.new("L", (32, 24)).save(tmp_path / "T1" / "turned.png", exif=lying)
+    samples, rejected = read(tmp_path)
+    assert {sample.origin for sample in samples} == {"T2/near.png", "T2/scaled.png"}
+    turned = "no pair: image and source are 32x24 and 24x32 pixels, of different shapes; crop them alike"
+    half = "no pair: image and source are 32x16 and 16x16 pixels, of different shapes; crop them alike"
+    assert {item.origin: item.reason for item in rejected} == {"T2/turned.png": turned, "T2/half.png": half}
+
+
 def test_no_patient_is_in_two_splits(config: Config, tmp_path: Path) -> None:
     for number in range(24):
         pair(tmp_path / "raw", f"p{number // 3}_{number % 3}", number)

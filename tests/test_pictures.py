@@ -155,20 +155,23 @@ def test_pictures_below_each_other_share_their_channels() -> None:
     assert np.array_equal(below([grey]), grey)
 
 
-@pytest.mark.parametrize("channels", [1, 3])
-def test_a_translated_row_stands_between_its_sources_and_its_targets_and_errors(config: Config, channels: int) -> None:
-    """Of sources of several channels, the first; the error is black at none and white at a quarter of the range."""
+@pytest.mark.parametrize(("channels", "given"), [(1, 1), (1, 2), (1, 3), (3, 1), (3, 2), (3, 3)])
+def test_a_translated_row_stands_between_its_sources_and_its_targets_and_errors(
+    config: Config, channels: int, given: int
+) -> None:
+    """Sources in colour where images are, else grey; the error is black at none and white at a quarter of the range."""
     model = {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4}
     changed = config.override({"gan.name": "translation", "gan.conditional": False, "gan.model": model})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        gan = build_gan(changed.gan, ImageSpec(16, channels, source_channels=2))
-        source = torch.rand(2 * GRID_COLUMNS, 2, 16, 16) * 2 - 1
+        gan = build_gan(changed.gan, ImageSpec(16, channels, source_channels=given))
+        source = torch.rand(2 * GRID_COLUMNS, given, 16, 16) * 2 - 1
         noise = torch.rand(2 * GRID_COLUMNS, channels, 16, 16)
     drawn = generate(gan, gan.generators, len(source), {"source": source}, seed=0)
     # Near enough that most errors are neither black nor white.
     target = (torch.from_numpy(drawn) + noise - 0.5).clamp(-1, 1)
-    sources = to_uint8(source[:, :1].expand(-1, channels, -1, -1).numpy())
+    seen = {1: source, 2: source[:, :1], 3: source if channels == 3 else source.mean(dim=1, keepdim=True)}[given]
+    sources = to_uint8(seen.expand(-1, channels, -1, -1).numpy())
     errors = np.abs(drawn - target.numpy()).clip(0, 0.5).transpose(0, 2, 3, 1) / 0.5 * 255
     sides = (sources, to_uint8(drawn), to_uint8(target.numpy()), np.rint(errors).astype(np.uint8))
     rows = [side[start : start + GRID_COLUMNS] for start in (0, GRID_COLUMNS) for side in sides]

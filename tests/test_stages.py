@@ -14,11 +14,13 @@ from PIL import Image
 import pipelines
 from medgan.config import Config, load_config
 from medgan.data.spec import ImageSpec
+from medgan.data.store import open_prepared
 from medgan.errors import MedganError
+from medgan.evaluation.features import Extractor
 from medgan.gans import build_gan
 from medgan.recipes import use_recipe
 from medgan.training.checkpoint import Checkpoint, save_checkpoint
-from pipelines import prepare
+from pipelines import prepare, search, train
 from pipelines.preflight import preflight
 
 TEMPLATE = re.compile(r"\$\{([\w.]+)\}")
@@ -327,6 +329,22 @@ def test_a_folder_without_images_stops_the_pipeline_at_once(
     use_folder(clone, classes)
     with pytest.raises(MedganError, match="data/raw holds no image"):
         preflight()
+
+
+def test_pairs_are_scored_by_no_stage_where_there_are_none(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`dvc exp run` calls stages, and no preflight."""
+    monkeypatch.chdir(clone)
+    use_folder(clone, {"healthy": 12, "ill": 6})
+    prepare.main()
+    for folder in (pipelines.FEATURES, pipelines.SEARCH):
+        folder.mkdir(parents=True)
+    Extractor(1, open_prepared(pipelines.PREPARED).spec.size, 2).save(pipelines.FEATURES / "extractor.safetensors")
+    (pipelines.SEARCH / "best.yaml").write_text("{}\n")
+    edit(clone, "search.trials", 1)
+    edit(clone, "train.score", "mae")
+    for start in (preflight, search.main, train.main):
+        with pytest.raises(MedganError, match=r"images drawn from noise do not have; set train\.score: fid"):
+            start()
 
 
 def test_a_class_of_one_image_stops_prepare(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:

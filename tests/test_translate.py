@@ -203,7 +203,7 @@ def test_nifti_keeps_its_place_and_range(
     raw = before.get_fdata()
     line = translated(grey, tmp_path / name, out=out)[0]
     assert line.endswith(f"the file's minimum {raw.min():g} and maximum {raw.max():g} taken as -1 and 1")
-    assert f"{shape[2] if len(shape) > 2 else 1} image" in line
+    assert f"{shape[2] if len(shape) > 2 else 1} axial image" in line
     after = nibabel.load(out / name)
     assert type(after) is kind and after.shape == shape
     assert after.get_data_dtype() == np.float32
@@ -213,6 +213,23 @@ def test_nifti_keeps_its_place_and_range(
     for field in ("qform_code", "sform_code", "xyzt_units"):
         assert after.header[field] == before.header[field]
     assert after.header["descrip"].item() == b"synthetic; not for diagnosis"
+
+
+@pytest.mark.parametrize(
+    ("axis", "plane"), [((1, 0, 0), "sagittal "), ((0, -1, 0.3), "coronal "), ((0, 0.3, -1), "axial "), (None, "")]
+)
+def test_the_plane_of_a_volume_is_said(
+    grey: Path, tmp_path: Path, out: Path, axis: tuple[float, ...] | None, plane: str
+) -> None:
+    """Of slices along the third stored axis, where the file says which way that goes."""
+    affine = None
+    if axis is not None:
+        affine = np.eye(4)
+        affine[:3, :3] = np.roll(np.eye(3), int(np.argmax(np.abs(axis))) - 2, axis=0)
+        affine[:3, 2] = axis
+    values = RNG.integers(0, 99, (SIZE, SIZE, 2)).astype(np.int16)
+    nibabel.save(nibabel.Nifti1Image(values, affine), tmp_path / "v.nii")
+    assert translated(grey, tmp_path / "v.nii", out=out)[0].startswith(f"{out / 'v.nii'}: 2 {plane}images of 16x16, ")
 
 
 def test_a_compressed_volume_is_the_same_bytes_each_time(grey: Path, tmp_path: Path) -> None:
@@ -251,7 +268,8 @@ def test_another_size_is_resized_and_restored(grey: Path, tmp_path: Path, out: P
     else:
         save(tmp_path / name, array)
     line = translated(grey, tmp_path / name, out=out)[0]
-    assert line.startswith(f"{out / name}: 1 image of {size}x{size}, resized to 16x16 and back")
+    image = "axial image" if ".nii" in name else "image"
+    assert line.startswith(f"{out / name}: 1 {image} of {size}x{size}, resized to 16x16 and back")
     made = nibabel.load(out / name).get_fdata() if name.endswith(".gz") else load(out / name)
     assert made.shape == array.shape
     low, high = (1000, 60000) if name.endswith(".gz") else (0, 65535)
@@ -312,7 +330,7 @@ def test_no_level_of_16_bits_is_lost(grey: Path, tmp_path: Path, out: Path) -> N
 def test_a_volume_with_a_range_says_nothing_of_its_own(grey: Path, tmp_path: Path, out: Path) -> None:
     source = volume(tmp_path / "v.nii", RNG.integers(0, 100, (SIZE, SIZE, 2)).astype(np.int16))
     line = translated(grey, source, "--range", "0", "300", out=out)[0]
-    assert line == f"{out / 'v.nii'}: 2 images of 16x16"
+    assert line == f"{out / 'v.nii'}: 2 axial images of 16x16"
     made = nibabel.load(out / "v.nii").get_fdata()
     assert np.abs(made - (300 - nibabel.load(source).get_fdata())).max() < 1e-3
 
@@ -405,8 +423,20 @@ def deep_colour() -> bytes:
 def test_pixels_that_a_grey_model_does_not_take(grey: Path, tmp_path: Path, out: Path, mode: str) -> None:
     Image.new(mode, (SIZE, SIZE)).save(tmp_path / "a.tif")
     said = complaint("translate", grey, tmp_path / "a.tif", "--out", out)
-    assert said.endswith(f"a.tif cannot be read (its pixels are {mode} and this model takes L or I;16); {AGAIN}")
+    assert said.endswith(
+        f"a.tif cannot be read (its pixels are {mode} and this model takes grey of 8 or 16 bits); {AGAIN}"
+    )
     assert not out.parent.exists()
+
+
+def test_deep_pixels_whose_zero_is_white_are_refused(grey: Path, tmp_path: Path, out: Path) -> None:
+    """Pillow turns 8 bits round and leaves 16 as they are."""
+    for dtype in ("u1", "u2"):
+        Image.fromarray(integers(dtype, SIZE, SIZE)).save(tmp_path / f"{dtype}.tif", tiffinfo={262: 0})
+    translated(grey, tmp_path / "u1.tif", out=out)
+    assert (load(out / "u1.tif") == 255 - load(tmp_path / "u1.tif")).all()
+    said = complaint("translate", grey, tmp_path / "u2.tif", "--out", out)
+    assert said.endswith(f"u2.tif cannot be read (its 0 is white, which Pillow turns round for 8 bits alone); {AGAIN}")
 
 
 def test_pixels_that_a_colour_model_does_not_take(colour: Path, tmp_path: Path, out: Path) -> None:
@@ -414,7 +444,9 @@ def test_pixels_that_a_colour_model_does_not_take(colour: Path, tmp_path: Path, 
     save(tmp_path / "grey.png", integers("u2", SIZE, SIZE))
     for name, mode in (("deep.png", "RGB;16"), ("grey.png", "I;16")):
         said = complaint("translate", colour, tmp_path / name, "--out", out)
-        assert said.endswith(f"{name} cannot be read (its pixels are {mode} and this model takes RGB); {AGAIN}")
+        assert said.endswith(
+            f"{name} cannot be read (its pixels are {mode} and this model takes RGB of 8 bits); {AGAIN}"
+        )
     for shape in ((SIZE, SIZE), (3, SIZE, SIZE), (SIZE, SIZE, 1)):
         said = complaint("translate", colour, save(tmp_path / "a.npy", floats("f4", *shape)), "--out", out)
         assert said.endswith(f"a.npy has shape {shape}; this model takes (H, W, 3) or (N, H, W, 3)")
@@ -539,6 +571,13 @@ def test_two_inputs_of_one_name(grey: Path, tmp_path: Path, out: Path, names: tu
     assert not out.parent.exists()
 
 
+def test_a_place_that_cannot_be_looked_at_is_a_sentence(grey: Path, tmp_path: Path, out: Path) -> None:
+    source, long = save(tmp_path / "a.png", integers("u1", SIZE, SIZE)), tmp_path / ("a" * 300)
+    assert complaint("translate", grey, source, "--out", long).startswith(f"{long} cannot be looked at: ")
+    assert complaint("translate", grey, source, long, "--out", out).startswith(f"{long} cannot be looked at: ")
+    assert not out.parent.exists()
+
+
 @pytest.mark.parametrize("below", ["", "deeper"])
 def test_a_file_in_the_place_of_the_folder_is_kept(grey: Path, tmp_path: Path, below: str) -> None:
     source = save(tmp_path / "a.png", integers("u1", SIZE, SIZE))
@@ -548,15 +587,22 @@ def test_a_file_in_the_place_of_the_folder_is_kept(grey: Path, tmp_path: Path, b
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.npy", "a.nii.gz"])
-def test_an_older_result_is_replaced_whole(grey: Path, tmp_path: Path, out: Path, name: str) -> None:
-    """Never written into: a second name of the old file keeps the old bytes."""
+def test_an_older_file_is_kept_or_replaced_whole(grey: Path, tmp_path: Path, out: Path, name: str) -> None:
+    """It may be a real image. With --force it is never written into: a second name of it keeps the old bytes."""
     source = tmp_path / name
+    old = b""
     for step in range(2):
         if ".nii" in name:
             volume(source, integers("i2", SIZE, SIZE, 2))
         else:
             save(source, integers("u1", SIZE, SIZE))
-        translated(grey, source, out=out)
+        if step == 1:
+            said = complaint(
+                "translate", grey, save(tmp_path / "other.png", integers("u1", SIZE, SIZE)), source, "--out", out
+            )
+            assert said == f"{out / name} is there already; name another --out, or replace it with --force"
+            assert [path.name for path in out.iterdir()] == [name] and (out / name).read_bytes() == old
+        translated(grey, source, *["--force"] * step, out=out)
         if step == 0:
             os.link(out / name, tmp_path / "kept")
             old = (tmp_path / "kept").read_bytes()
@@ -570,7 +616,7 @@ def test_what_cannot_be_written_leaves_no_half(grey: Path, tmp_path: Path, out: 
     else:
         save(tmp_path / name, integers("u1", SIZE, SIZE))
     (out / name / "mine").mkdir(parents=True)
-    said = complaint("translate", grey, tmp_path / name, "--out", out)
+    said = complaint("translate", grey, tmp_path / name, "--out", out, "--force")
     assert said.startswith(f"{out / name} cannot be written: ") and said.endswith("; name another --out")
     assert [path.name for path in out.iterdir()] == [name]
 
@@ -582,7 +628,7 @@ def test_nifti_without_nibabel_is_a_sentence_and_status_2(grey: Path, tmp_path: 
     source = volume(tmp_path / "v.nii", integers("i2", SIZE, SIZE, 2))
     done = medgan("translate", grey, source, cwd=tmp_path, before="sys.modules['nibabel'] = None")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr == f"error: {source} needs nibabel: pip install 'medgan[nifti]'\n"
+    assert done.stderr == f"error: {source} needs nibabel; pip install nibabel\n"
     assert not (tmp_path / "translated").exists()
 
 

@@ -785,6 +785,7 @@ def test_augmentation_keeps_pairs_together(config: Config, kind: str) -> None:
         ("cyclegan", {"conditional": True}, "translation looks at no label"),
         ("translation", {"weights__adversarial": 0, "weights__pixel": 0}, "both 0: nothing would be learnt"),
         ("cyclegan", {"weights__adversarial": 0}, "gan.weights.adversarial is 0"),
+        ("translation", {"augment": ("saturation",)}, "saturation would mix an image with its source"),
         (
             "cyclegan",
             {"weights__identity": 1},

@@ -5,6 +5,7 @@
 et al. 2018. The two kinds of PSNR and SSIM share a name and a direction, never a table.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -137,31 +138,7 @@ def standard(generated: Images, target: Images) -> StandardScores:
 
     Raises MedganError as `published` does, or for another number of channels.
     """
-    import piq  # noqa: PLC0415 (brings torchvision, which takes seconds)
-
-    _check(generated, target)
-    if target.shape[1] not in (1, 3):
-        # piq's MS-GMSD and HaarPSI would score the first channel alone and say nothing.
-        raise MedganError(f"images have {target.shape[1]} channels: piq scores grey (1) and RGB (3); score each apart")
-    functions = {
-        "psnr": piq.psnr,
-        "ssim": piq.ssim,
-        "ms_gmsd": piq.multi_scale_gmsd,
-        "mdsi": piq.mdsi,
-        "haarpsi": piq.haarpsi,
-    }
-    side = min(target.shape[2:])
-    parts: dict[str, list[torch.Tensor]] = {name: [] for name in functions if side >= _SMALLEST.get(name, 1)}
-    for i in range(0, len(target), _CHUNK):
-        pair = [_unit_range(images[i : i + _CHUNK]) for images in (generated, target)]
-        for name, values in parts.items():
-            # MDSI is defined on RGB; piq would repeat a grey channel as well, but warn.
-            seen = [images.expand(-1, 3, -1, -1) for images in pair] if name == "mdsi" else pair
-            values.append(functions[name](*seen, data_range=1.0, reduction="none"))
-    if "haarpsi" in parts:
-        # It ends at 1, but piq rounds to above that, and gives infinity where both images are black.
-        parts["haarpsi"] = [values.clamp(max=1) for values in parts["haarpsi"]]
-    means = {name: float(torch.cat(values).double().mean()) for name, values in parts.items()}
+    means = _by_piq(("psnr", "ssim", "ms_gmsd", "mdsi", "haarpsi"), generated, target)
     return StandardScores(
         psnr=means["psnr"],
         ssim=means.get("ssim"),
@@ -169,6 +146,11 @@ def standard(generated: Images, target: Images) -> StandardScores:
         mdsi=means["mdsi"],
         haarpsi=means.get("haarpsi"),
     )
+
+
+def windowed_ssim(generated: Images, target: Images) -> float:
+    """The SSIM of `standard` alone, of images of 11 pixels and more a side."""
+    return _by_piq(("ssim",), generated, target)["ssim"]
 
 
 def check_paired(paired: bool) -> None:
@@ -190,6 +172,35 @@ def _over_patients(
     drawn = numpy_generator(seed, "bootstrap").integers(len(counts), size=(bootstrap, len(counts)))
     means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     return float(values.mean()), 1.96 * float(np.std(means, ddof=1))
+
+
+def _by_piq(names: Sequence[str], generated: Images, target: Images) -> dict[str, float]:
+    """Means over images, without the scores for which they are too small."""
+    import piq  # noqa: PLC0415 (brings torchvision, which takes seconds)
+
+    _check(generated, target)
+    if target.shape[1] not in (1, 3):
+        # piq's MS-GMSD and HaarPSI would score the first channel alone and say nothing.
+        raise MedganError(f"images have {target.shape[1]} channels: piq scores grey (1) and RGB (3); score each apart")
+    functions = {
+        "psnr": piq.psnr,
+        "ssim": piq.ssim,
+        "ms_gmsd": piq.multi_scale_gmsd,
+        "mdsi": piq.mdsi,
+        "haarpsi": piq.haarpsi,
+    }
+    side = min(target.shape[2:])
+    parts: dict[str, list[torch.Tensor]] = {name: [] for name in names if side >= _SMALLEST.get(name, 1)}
+    for i in range(0, len(target), _CHUNK):
+        pair = [_unit_range(images[i : i + _CHUNK]) for images in (generated, target)]
+        for name, values in parts.items():
+            # MDSI is defined on RGB; piq would repeat a grey channel as well, but warn.
+            seen = [images.expand(-1, 3, -1, -1) for images in pair] if name == "mdsi" else pair
+            values.append(functions[name](*seen, data_range=1.0, reduction="none"))
+    if "haarpsi" in parts:
+        # It ends at 1, but piq rounds to above that, and gives infinity where both images are black.
+        parts["haarpsi"] = [values.clamp(max=1) for values in parts["haarpsi"]]
+    return {name: float(torch.cat(values).double().mean()) for name, values in parts.items()}
 
 
 def _published_batch(generated: Images, target: Images) -> tuple[float, float, float]:

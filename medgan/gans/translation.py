@@ -27,6 +27,11 @@ class Translation(Gan):
         model, self.spec = translating(config, spec)
         if config.weights.adversarial == config.weights.pixel == 0:
             raise MedganError("gan.weights: adversarial and pixel are both 0: nothing would be learnt; raise one")
+        if "saturation" in config.augment and config.weights.adversarial > 0:
+            raise MedganError(
+                "gan.augment: saturation would mix an image with its source, which the discriminator sees as channels "
+                "of one; leave it out"
+            )
         self.game, self._weights = Game(config), config.weights
         self.generators = nn.ModuleDict({"generator": model.generator(spec.source_channels, spec.channels)})
         self.discriminators = nn.ModuleDict()

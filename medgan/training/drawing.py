@@ -23,11 +23,12 @@ def sample_grid(gan: Gan, generators: nn.ModuleDict, shown: Mapping[str, Tensor]
     """
     n = len(next(iter(shown.values()))) if shown else 4 * GRID_COLUMNS
     images = generate(gan, generators, n, shown, seed=0)
-    above = [
-        shown[name][:, :1].numpy() * 2 - 1 if name == "mask" else shown[name][:, :1].numpy()
-        for name in ("mask", "source")
-        if name in gan.inputs
-    ]
+    above = [shown["mask"][:, :1].numpy() * 2 - 1] if "mask" in gan.inputs else []
+    if "source" in gan.inputs:
+        source = shown["source"].numpy()
+        if source.shape != images.shape:  # three channels are taken for colour; of others, the first
+            source = source.mean(axis=1, keepdims=True) if source.shape[1] == 3 else source[:, :1]
+        above.append(source)
     target = shown["target"].numpy() if "target" in shown and "source" in gan.inputs else None
     below = [] if target is None else [target, np.abs(images - target) * _ERROR_GAIN - 1]
     rows = [to_uint8(np.broadcast_to(array, images.shape)) for array in (*above, images, *below)]

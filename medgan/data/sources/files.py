@@ -48,8 +48,11 @@ def files_under(folder: Path) -> list[Path]:
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
-def read_picture(path: Path, spec: ImageSpec) -> tuple[NDArray[np.uint8], str]:
-    """A file as `fitted` gives it, and the sha256 of its content. Raises ValueError with the reason if it is none."""
+def read_picture(path: Path, spec: ImageSpec) -> tuple[NDArray[np.uint8], str, tuple[int, int]]:
+    """A file as `fitted` gives it, the sha256 of its content, and its own width and height as viewers show it.
+
+    Raises ValueError with the reason if it is none.
+    """
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"suffix {path.suffix or '(none)'} is not an image's")
     try:
@@ -57,12 +60,13 @@ def read_picture(path: Path, spec: ImageSpec) -> tuple[NDArray[np.uint8], str]:
         with Image.open(io.BytesIO(content)) as file:
             if file.mode.startswith(("I", "F")):
                 raise ValueError(f"{file.mode} pixels: more than 8 bits are not supported by this source")
-            image = fitted(ImageOps.exif_transpose(file), spec)  # upright, as viewers show it
+            upright = ImageOps.exif_transpose(file)
+            image, size = fitted(upright, spec), upright.size
     except UnidentifiedImageError:
         raise ValueError(f"its content is not an image's, whatever {path.suffix} says") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(" ".join(str(error).split())) from None
-    return image, hashlib.sha256(content).hexdigest()
+    return image, hashlib.sha256(content).hexdigest(), size
 
 
 def patient_pattern(expression: str) -> re.Pattern[str] | None:

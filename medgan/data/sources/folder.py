@@ -39,7 +39,7 @@ class Folder:
         for path in files:
             within = path.relative_to(raw)
             try:
-                image, digest = read_picture(path, spec)
+                image, digest, _ = read_picture(path, spec)
                 patient = patient_of(path.name, pattern)
             except ValueError as error:
                 yield Rejected(within.as_posix(), str(error))

@@ -48,7 +48,8 @@ class Pairs:
                 if len(files) != 2 or name not in sources or name not in images:
                     found = ", ".join(path.relative_to(raw).as_posix() for path in files)
                     raise ValueError(f"no pair: {name} is there as {found}")
-                (image, digest), (source, other) = (read_picture(path, spec) for path in files)
+                (image, digest, size), (source, other, its_size) = (read_picture(path, spec) for path in files)
+                _check_shapes(size, its_size, spec.size)
                 patient = patient_of(files[0].name, pattern)
             except ValueError as error:
                 yield Rejected(origin, str(error))
@@ -60,6 +61,13 @@ class Pairs:
                 origin=origin,
                 digest=hashlib.sha256(f"{digest} {other}".encode()).hexdigest(),
             )
+
+
+def _check_shapes(one: tuple[int, int], other: tuple[int, int], size: int) -> None:
+    """Raise ValueError where what is cropped away of the two, once fitted, would differ by more than a pixel."""
+    if size * abs(one[0] / one[1] - other[0] / other[1]) > 1:
+        sizes = " and ".join(f"{width}x{height}" for width, height in (one, other))
+        raise ValueError(f"no pair: image and source are {sizes} pixels, of different shapes; crop them alike")
 
 
 def _by_name(folder: Path) -> dict[str, list[Path]]:
