@@ -1,6 +1,6 @@
 """T1 to T2 on IXI: U-Net, cGAN and CycleGAN as published beside the recommended ones -> results/translation.*, docs/.
 
-python -m benchmarks.translation        # some two hours; `medgan data ixi` first
+python -m benchmarks.translation        # some seventy minutes; `medgan data ixi` first
 """
 
 import argparse
@@ -25,9 +25,9 @@ from pipelines.scoring import pictured
 
 # What the published lab prints after 20 epochs: MAE, PSNR, SSIM of its own test subjects.
 PUBLISHED = {
-    "unet-published": (0.0492, 20.19, 0.968),
-    "pix2pix-published": (0.0462, 20.58, 0.970),
-    "cyclegan-published": (0.0865, 14.87, 0.887),
+    "unet-published": ("0.0492", "20.19", "0.968"),
+    "pix2pix-published": ("0.0462", "20.58", "0.970"),
+    "cyclegan-published": ("0.0865", "14.87", "0.887"),
 }
 RECOMMENDED = ("unet", "pix2pix", "cyclegan")
 SEEDS = (0, 1, 2)
