@@ -28,7 +28,7 @@ class Model(Protocol):
 
 
 class TranslationModel(Protocol):
-    """A frozen dataclass of hyperparameters that builds networks for images of a power of two, 64 and more, a side.
+    """A frozen dataclass of hyperparameters that builds networks for images of a power of two a side.
 
     A generator maps images (B, inputs, H, W) to (B, outputs, H, W), both in [-1, 1]; a discriminator maps images
     (B, channels, size, size) to a map of logits (B, 1, h, w).
