@@ -19,7 +19,7 @@ from medgan.console import progress
 from medgan.data.loader import conditions
 from medgan.data.prepare import prepare
 from medgan.data.store import Prepared, open_prepared
-from medgan.device import use_threads
+from medgan.device import use_processor
 from medgan.evaluation.copying import copied_share
 from medgan.evaluation.features import Extractor
 from medgan.evaluation.fidelity import Fidelity, Reference, agreement, measure, reference
@@ -89,7 +89,7 @@ def configuration(recipe: str, *, data: str | None = None, changes: Mapping[str,
 
 def open_subject(config: Config) -> Subject:
     """Prepare the data and train its extractor, or find both from the last time."""
-    use_threads(1)
+    use_processor(1)
     parts = {name: getattr(config, name).model_dump(mode="json") for name in ("data", "features")}
     if config.data.raw.is_file():
         parts["raw"] = file_digest(config.data.raw)

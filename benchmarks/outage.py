@@ -30,7 +30,7 @@ from medgan.config import Config
 from medgan.data.loader import conditions
 from medgan.data.prepare import prepare
 from medgan.data.store import Prepared
-from medgan.device import use_threads
+from medgan.device import use_processor
 from medgan.tracking.runs import Store, store_at
 from medgan.training.judge import Judge
 from medgan.training.loop import Listener, fit
@@ -61,7 +61,7 @@ class Row:
 
 def main() -> None:
     turns = rounds(__doc__, default=5)
-    use_threads(1)
+    use_processor(1)
     config = configuration(RECIPE, changes=SMALL)
     rows = []
     with TemporaryDirectory() as folder:

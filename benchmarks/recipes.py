@@ -22,7 +22,7 @@ import yaml
 from benchmarks.tables import save
 from medgan.checking import read_yaml
 from medgan.config import parse_config
-from medgan.device import use_threads
+from medgan.device import use_processor
 from medgan.recipes import read_recipe
 from medgan.runtime import OnnxGenerator
 from medgan.training.result import load_generators, read_rows
@@ -60,7 +60,7 @@ class Row:
 
 
 def main() -> None:
-    use_threads(1)
+    use_processor(1)
     rows = []
     for path in sorted((ROOT / "recipes").glob("*.yaml")):
         folder = WORK / path.stem

@@ -18,16 +18,15 @@ from torch.nn import functional as F
 from benchmarks.judging import WORK, configuration
 from benchmarks.tables import rounds, save
 from benchmarks.textbook import BATCH, RECIPE, Textbook, endless, image_folder
+from benchmarks.turns import in_turns, seconds, training_step
 from medgan.config import Config
 from medgan.costs import costs
 from medgan.data.loader import Batches
 from medgan.data.prepare import prepare
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared, open_prepared
-from medgan.device import resolve_device, resolve_precision, use_threads
+from medgan.device import resolve_device, resolve_precision, use_processor
 from medgan.fingerprint import code_hash
-from medgan.training.loop import step
-from medgan.training.state import State
 
 STEPS = 3
 WAYS = ("textbook", "ours, fp32", "ours, auto")
@@ -35,51 +34,22 @@ WAYS = ("textbook", "ours, fp32", "ours, auto")
 
 def main() -> None:
     turns = rounds(__doc__, default=9)
-    use_threads(1)
+    use_processor(1)
     config = configuration(RECIPE, changes={"data.options.count": 4000})
     prepared = _prepared(config)
-    training = Textbook(image_folder(prepared), prepared.spec, seed=0)
     ways: dict[str, Callable[[], Any]] = {
-        "textbook": training.step,
-        "ours, fp32": _ours(config.override({"train.precision": "fp32"}), prepared),
-        "ours, auto": _ours(config, prepared),
+        "textbook": Textbook(image_folder(prepared), prepared.spec, seed=0).step,
+        "ours, fp32": training_step(config.override({"train.precision": "fp32"}), prepared),
+        "ours, auto": training_step(config, prepared),
     }
-    for take in ways.values():
-        take()
-    speeds: dict[str, list[float]] = {name: [] for name in ways}
-    for number in range(turns):
-        for name, take in ways.items():
-            speeds[name].append(STEPS * BATCH / _seconds(take, STEPS))
-        print(
-            f"round {number + 1}/{turns}: " + ", ".join(f"{name} {speeds[name][-1]:.0f}/s" for name in WAYS),
-            flush=True,
-        )
+    found = in_turns(ways, turns, times=STEPS, clock=time.perf_counter)
+    speeds = {name: [BATCH / taken for taken in found[name]] for name in ways}
     _write(config, prepared, speeds, _loading(prepared))
 
 
 def _prepared(config: Config) -> Prepared:
     folder = WORK / f"throughput-{code_hash(('data',))}"
     return open_prepared(folder) if (folder / "spec.json").exists() else prepare(config.data, folder, seed=0)
-
-
-def _ours(config: Config, prepared: Prepared) -> Callable[[], Any]:
-    state = State(config.gan, config.train.model_copy(update={"steps": 10_000}), prepared.spec, seed=0)
-    batches = Batches(prepared.only(state.gan.spec), "train", batch=BATCH, seed=0)
-
-    def take() -> None:
-        step(state, batches)
-        state.step += 1
-
-    return take
-
-
-def _seconds(take: Callable[[], Any], times: int) -> float:
-    before = time.perf_counter()
-    for _ in range(times):
-        take()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return time.perf_counter() - before
 
 
 def _loading(prepared: Prepared) -> dict[str, float]:
@@ -90,8 +60,8 @@ def _loading(prepared: Prepared) -> dict[str, float]:
     loads: dict[str, Callable[[], Any]] = {"ImageFolder": lambda: next(theirs), "store": lambda: ours.at(next(numbers))}
     found = {}
     for name, load in loads.items():
-        _seconds(load, 10)
-        found[name] = median(10 * BATCH / _seconds(load, 10) for _ in range(5))
+        seconds(load, 10, time.perf_counter)
+        found[name] = median(BATCH / seconds(load, 10, time.perf_counter) for _ in range(5))
     return found
 
 
@@ -105,7 +75,7 @@ def _peak(dtype: torch.dtype) -> float:
         (2048**3, lambda: torch.mm(a, b)),
         (16 * 32 * 32 * 256 * 256 * 9, lambda: F.conv2d(image, weight, padding=1)),
     )
-    return max(work / min(_seconds(way, 1) for _ in range(7)) for work, way in ways)
+    return max(work / min(seconds(way, 1, time.perf_counter) for _ in range(7)) for work, way in ways)
 
 
 def _write(config: Config, prepared: Prepared, speeds: dict[str, list[float]], loading: dict[str, float]) -> None:

@@ -6,14 +6,17 @@ python -m benchmarks.translation        # some seventy minutes; `medgan data ixi
 import argparse
 import json
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
 
 from benchmarks.judging import ROOT, WORK, Subject, configuration, identity, open_subject, train
 from benchmarks.tables import save
+from benchmarks.turns import in_turns, training_step
 from medgan.config import Config
 from medgan.device import resolve_precision
 from medgan.evaluation.fidelity import check_comparable
@@ -31,6 +34,7 @@ PUBLISHED = {
 }
 RECOMMENDED = ("unet", "pix2pix", "cyclegan")
 SEEDS = (0, 1, 2)
+ROUNDS, STEPS = 5, 4
 
 
 @dataclass(frozen=True)
@@ -50,14 +54,15 @@ class Row:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args()
-    rows = []
+    rows, steps = [], {}
     for recipe, config in {recipe: configuration(recipe) for recipe in (*PUBLISHED, *RECOMMENDED)}.items():
         subject = open_subject(config)
+        steps[recipe] = training_step(config, subject.prepared)
         for seed in SEEDS if recipe in RECOMMENDED else SEEDS[:1]:
             rows.append(translated(recipe, config.override({"seed": seed}), subject))
         first = next(row for row in rows if row.recipe == recipe)
         shutil.copy(WORK / "judged" / f"{first.key}.png", ROOT / "docs" / f"translation-{recipe}.png")
-    _write(rows)
+    _write(rows, in_turns(steps, ROUNDS, times=STEPS, clock=time.process_time))
 
 
 def translated(recipe: str, config: Config, subject: Subject) -> Row:
@@ -84,7 +89,7 @@ def translated(recipe: str, config: Config, subject: Subject) -> Row:
     return row
 
 
-def _write(rows: Sequence[Row]) -> None:
+def _write(rows: Sequence[Row], step_seconds: dict[str, list[float]]) -> None:
     for row in rows:
         check_comparable(rows[0].metrics["quality"], row.metrics["quality"])
     first = rows[0].metrics
@@ -96,10 +101,12 @@ def _write(rows: Sequence[Row]) -> None:
         f"mean ± standard deviation of {len(SEEDS)} seeds. MAE, PSNR and SSIM by the published formulas, on [-1, 1]; "
         "in brackets what the publication prints for its own split. The mean T2 image of the training subjects has MAE "
         f"{baselines['mean']:.4f}, the T1 image as it is {baselines['source']:.4f}. KID: fid_domain features; real "
-        f"training images have {first['floor']['kid']:.4f}.",
+        f"training images have {first['floor']['kid']:.4f}. CPU seconds are those that a training took. In turns: "
+        "steps times CPU seconds of a step, against the published recipe of the family, all recipes taking a few steps "
+        "each one after the other, because a machine is slower at one hour than at another.",
         "",
-        "| recipe | parameters | steps | precision | CPU seconds | MAE | PSNR | SSIM | KID |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| recipe | parameters | steps | precision | CPU seconds | in turns | MAE | PSNR | SSIM | KID |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     groups = {recipe: [row for row in rows if row.recipe == recipe] for recipe in (*PUBLISHED, *RECOMMENDED)}
     for recipe, group in groups.items():
@@ -109,7 +116,10 @@ def _write(rows: Sequence[Row]) -> None:
             cells = [f"{cell} ({value})" for cell, value in zip(cells, PUBLISHED[recipe], strict=True)]
         seconds = _spread([row.cpu_seconds for row in group], 0)
         kid = _spread([figures["kid"] for figures in found], 4)
-        cost = f"{group[0].parameters:,} | {group[0].steps:,} | {group[0].precision} | {seconds}"
+        published = f"{recipe.removesuffix('-published')}-published"
+        ratio = median(a / b for a, b in zip(step_seconds[recipe], step_seconds[published], strict=True))
+        ratio *= group[0].steps / groups[published][0].steps
+        cost = f"{group[0].parameters:,} | {group[0].steps:,} | {group[0].precision} | {seconds} | {ratio:.2f}"
         lines.append(f"| {recipe} | {cost} | {' | '.join(cells)} | {kid} |")
     lines += [
         "",
@@ -123,7 +133,7 @@ def _write(rows: Sequence[Row]) -> None:
         cells = [_spread([figures[key] for figures in standard], digits) for key, digits in _STANDARD_DIGITS]
         back = [row.metrics["reverse"]["quality"]["published"]["mae"] for row in group if "reverse" in row.metrics]
         lines.append(f"| {recipe} | {' | '.join(cells)} | {_spread(back, 4) if back else ''} |")
-    save("translation", [asdict(row) for row in rows], lines)
+    save("translation", {"rows": [asdict(row) for row in rows], "step_seconds": step_seconds}, lines)
 
 
 _PUBLISHED_DIGITS = (("mae", 4), ("psnr", 2), ("ssim", 4))

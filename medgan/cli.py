@@ -134,9 +134,9 @@ def recipes(
             from medgan.config import parse_config
             from medgan.costs import costs
             from medgan.data.spec import ImageSpec
-            from medgan.device import use_threads
+            from medgan.device import use_processor
 
-            use_threads(1)
+            use_processor(1)
             config = parse_config(read_recipe(root, name)[0])
             channels = config.data.channels
             spec = ImageSpec(config.data.size, channels, classes=2, source_channels=channels, mask_channels=1)

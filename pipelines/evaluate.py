@@ -6,7 +6,7 @@ import shutil
 from medgan.config import load_config
 from medgan.console import run
 from medgan.data.store import open_prepared
-from medgan.device import use_threads
+from medgan.device import use_processor
 from medgan.pictures import below, grid, save_image
 from medgan.training.drawing import GRID_COLUMNS, sample_grid
 from medgan.training.result import load_generators
@@ -18,7 +18,7 @@ from pipelines.scoring import load_extractor, pictured, shown
 
 def main() -> None:
     config = load_config(PARAMS)
-    use_threads(config.train.threads)
+    use_processor(config.train.threads)
     prepared, extractor = open_prepared(PREPARED), load_extractor()
     gan, generators, _ = load_generators(TRAIN)
     back = gan.reversed()

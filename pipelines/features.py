@@ -6,7 +6,7 @@ import shutil
 from medgan.config import Config, load_config
 from medgan.console import progress, run
 from medgan.data.store import Prepared, open_prepared
-from medgan.device import use_threads
+from medgan.device import use_processor
 from medgan.evaluation.features import Extractor, train_extractor
 from medgan.randomness import derive_seed
 from pipelines import FEATURES, PARAMS, PREPARED
@@ -14,7 +14,7 @@ from pipelines import FEATURES, PARAMS, PREPARED
 
 def main() -> None:
     config = load_config(PARAMS)
-    use_threads(config.train.threads)
+    use_processor(config.train.threads)
     prepared = open_prepared(PREPARED)
     extractor = learn(config, prepared)
     shutil.rmtree(FEATURES, ignore_errors=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 from medgan.config import Config, load_config
 from medgan.console import run
-from medgan.device import use_threads
+from medgan.device import use_processor
 from medgan.fingerprint import file_digest
 from medgan.registry import decide, failed_gates, headline
 from medgan.tracking import models
@@ -19,7 +19,7 @@ from pipelines.recording import find_run, open_store
 
 def main() -> None:
     config = load_config(PARAMS)
-    use_threads(config.train.threads)
+    use_processor(config.train.threads)
     metrics = json.loads(METRICS.read_text())
     name = f"medgan-{config.data.name}-{config.gan.name}"
     store = open_store(config.data.name)

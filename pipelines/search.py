@@ -10,7 +10,7 @@ from medgan.checking import Scalar
 from medgan.config import Config, load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
-from medgan.device import use_threads
+from medgan.device import use_processor
 from medgan.errors import MedganError
 from medgan.fingerprint import fingerprint
 from medgan.training.checkpoint import locked, remove_folders
@@ -23,7 +23,7 @@ from pipelines.scoring import check_score, load_extractor, training_fingerprint,
 
 def main() -> None:
     config = load_config(PARAMS)
-    use_threads(config.train.threads)
+    use_processor(config.train.threads)
     search.check_space(config, open_prepared(PREPARED).spec)
     best: dict[str, Scalar] = {}
     trials: list[search.TrialRecord] = []

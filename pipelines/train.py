@@ -10,7 +10,7 @@ import yaml
 from medgan.config import load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
-from medgan.device import use_threads
+from medgan.device import use_processor
 from medgan.errors import DivergedError
 from medgan.fingerprint import fingerprint, git_commit
 from medgan.recipes import recipe_of
@@ -29,7 +29,7 @@ def main() -> None:
     """With several processes (torchrun) the first one alone writes and logs."""
     with joined() as here:
         config = load_config(PARAMS)
-        use_threads(config.train.threads)
+        use_processor(config.train.threads)
         best = yaml.safe_load((SEARCH / "best.yaml").read_text())
         gan, train, seed = config.override(best).gan, config.train, config.seed
         prepared, extractor = open_prepared(PREPARED), load_extractor()

@@ -10,14 +10,14 @@ from medgan.config import Config, load_config
 from medgan.data.prepare import prepare
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
-from medgan.device import use_threads
+from medgan.device import use_processor
 from medgan.export import export
 from medgan.gans import build_gan
 
 ROOT = Path(__file__).parents[1]
 
 # On busy cores a step of two threads can take forty times as long as one of a single thread.
-use_threads(1)
+use_processor(1)
 
 LESIONS = ["healthy", "tumour", "infarct"]
 

@@ -4,6 +4,8 @@ import errno
 import json
 import math
 import os
+import platform
+import resource
 import shutil
 import signal
 import threading
@@ -19,6 +21,7 @@ import torch
 from medgan.config import Config
 from medgan.data.loader import Batches, conditions, gather
 from medgan.data.store import Prepared
+from medgan.device import use_processor
 from medgan.errors import DivergedError, MedganError
 from medgan.randomness import StepRandomness
 from medgan.training import judge as judging
@@ -531,3 +534,15 @@ def test_penalties_are_seen_however_seldom_rows_are_logged(
     logged = [row for row in trained.rows if "loss/generator" in row]
     assert [row["step"] for row in logged] == [1, 9]
     assert all("loss/r1" in row and "loss/r2" in row for row in logged)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
+def test_a_step_does_not_ask_the_kernel_anew_for_the_memory_of_the_last_one() -> None:
+    def faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(2**26)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    use_processor(1)
+    faults()
+    assert faults() < 50  # 256 MB are 128 huge pages or 65,536 of the others
