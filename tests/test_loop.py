@@ -5,9 +5,10 @@ import json
 import math
 import os
 import platform
-import resource
 import shutil
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +22,6 @@ import torch
 from medgan.config import Config
 from medgan.data.loader import Batches, conditions, gather
 from medgan.data.store import Prepared
-from medgan.device import use_processor
 from medgan.errors import DivergedError, MedganError
 from medgan.randomness import StepRandomness
 from medgan.training import judge as judging
@@ -538,11 +538,20 @@ def test_penalties_are_seen_however_seldom_rows_are_logged(
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library")
 def test_a_step_does_not_ask_the_kernel_anew_for_the_memory_of_the_last_one() -> None:
-    def faults() -> int:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-        torch.ones(2**26)
-        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+    code = """
+import resource, torch
+from medgan.device import use_processor
 
-    use_processor(1)
-    faults()
-    assert faults() < 50  # 256 MB are 128 huge pages or 65,536 of the others
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    torch.ones(2**24)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+use_processor(1)
+for _ in range(30):
+    faults()  # until small things have filled the edges of what was freed
+print(faults())
+"""
+    # In a process of its own, without what other tests left: threads that fault too, and holes to fill.
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert int(found) < 10  # 64 MB are 32 huge pages or 16,384 of the others
