@@ -34,7 +34,7 @@ PUBLISHED = {
 }
 RECOMMENDED = ("unet", "pix2pix", "cyclegan")
 SEEDS = (0, 1, 2)
-ROUNDS, STEPS = 5, 4
+ROUNDS, STEPS = 5, 8  # penalties come every eighth step at most
 
 
 @dataclass(frozen=True)
