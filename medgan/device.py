@@ -1,4 +1,4 @@
-"""Which arithmetic and how many threads: `auto` is resolved here and shown by `medgan doctor`."""
+"""Which arithmetic, how many threads and what memory: `auto` is resolved here and shown by `medgan doctor`."""
 
 import contextlib
 import ctypes
