@@ -1,5 +1,6 @@
 """Progress bars, tables and the one way in which a command fails."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -41,9 +42,22 @@ def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def run(command: Callable[[], None]) -> None:
-    """Call it; a MedganError becomes one sentence on stderr and exit status 2."""
+    """Call a stage; a MedganError becomes one sentence on stderr and exit status 2, Ctrl-C and SIGTERM status 1.
+
+    While steps are taken, training has handlers of its own, which save.
+    """
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
     try:
         command()
     except MedganError as error:
         _ERRORS.print(f"error: {error}")
         sys.exit(2)
+    except KeyboardInterrupt:
+        _ERRORS.print("stopped; the same command goes on from there")
+        sys.exit(1)
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -30,11 +30,12 @@ def resolve_precision(wanted: str) -> str:
     return "bf16" if has_bf16 and "AVX512" in cpu else "fp32"
 
 
-def resolve_threads(wanted: int | str) -> int:
-    """auto: the cores that this process may use, shared with the others that torchrun started here."""
+def resolve_threads(wanted: int | str, processes: int | None = None) -> int:
+    """auto: the cores that this process may use, shared by so many; by default, by those that torchrun started here."""
     if not isinstance(wanted, str):
         return wanted
-    return max(1, len(os.sched_getaffinity(0)) // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    processes = processes or int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    return max(1, len(os.sched_getaffinity(0)) // processes)
 
 
 def use_processor(threads: int | str) -> None:

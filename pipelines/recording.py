@@ -1,7 +1,7 @@
 """The MLflow run of one training: written while it trains, found again later, made anew where it is missing."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -14,6 +14,7 @@ from medgan.training.state import Row
 from pipelines import store_root
 
 _COMPLETE = "medgan.complete"
+_PATIENCE = 60.0  # seconds that a stage waits, at its end, for a server that takes requests and does not answer
 
 
 def open_run(
@@ -71,16 +72,23 @@ def search_mirror(config: Config, name: str, data_md5: str) -> Callable[[Sequenc
         store.reopen(run_id)
         return store, run_id
 
-    recorder = Recorder(opened)
+    recorder, waiting = Recorder(opened), dict[int, Trial]()
 
     def mirror(trials: Sequence[Trial], status: str) -> None:
+        waiting.update({trial.number: trial for trial in trials})
+        told = dict(waiting)
+
         def send(store: Store, run_id: str) -> None:
-            for trial in trials:
+            for trial in told.values():
                 mirror_trial(store, run_id, name, trial)
+                waiting.pop(trial.number, None)
             if status != "RUNNING":
                 store.end(run_id, status)
 
-        recorder.attempt(send, "trials are sent when the search ends, or later by `dvc repro -s -f search`")
+        if status == "RUNNING":
+            recorder.try_to(send)
+        else:
+            recorder.attempt(send, "`dvc repro -s -f search` sends its trials later")
 
     return mirror
 
@@ -90,7 +98,7 @@ def open_store(name: str) -> Store:
 
 
 class Recorder:
-    """A run under way, which neither waits for MLflow nor ends because a server is away.
+    """A run under way, which does not end because a server is away, and waits for it at the end alone.
 
     A thread sends what each checkpoint covers. What it could not send waits for the next checkpoint, for `complete`,
     or for `find_run` of a later stage. opened: makes or finds the run.
@@ -100,15 +108,18 @@ class Recorder:
         self._opened = opened
         self._run: tuple[Store, str] | None = None
         self._thread, self._sent = Thread(), 0
+        self._error: Exception | None = None
         self._covered: tuple[Sequence[Row], Path] | None = None
 
     def __call__(self, rows: Sequence[Row], samples: Path) -> None:
         """Skipped while the last call is under way."""
-        self._covered = list(rows), samples
-        if not self._thread.is_alive():
-            # A daemon: a training that is told to stop does not wait for it either.
-            self._thread = Thread(target=self._send, args=self._covered, daemon=True)
-            self._thread.start()
+        covered = self._covered = list(rows), samples
+
+        def send(store: Store, run_id: str) -> None:
+            replay(store, run_id, covered[0][self._sent :], samples)
+            self._sent = len(covered[0])
+
+        self.try_to(send)
 
     def complete(self, rows: Sequence[Row], samples: Path) -> None:
         self.attempt(
@@ -127,19 +138,34 @@ class Recorder:
         self.attempt(end, "the run does not say that this training failed")
 
     def attempt(self, what: Callable[[Store, str], None], otherwise: str) -> None:
-        """Now, in this thread. otherwise: what to say of it where the store is away."""
-        if self._thread.is_alive():
-            self._thread.join()
-        try:
-            what(*self._found())
-        except AWAY as error:
+        """Waited for, after what is under way. otherwise: what to say of it where the store is away."""
+        deadline = time.monotonic() + _PATIENCE
+        if self._ended(deadline):
+            self.try_to(what)
+        error = self._error if self._ended(deadline) else f"no answer in {_PATIENCE:.0f} s"
+        if isinstance(error, Exception) and not isinstance(error, AWAY):
+            raise error
+        if error is not None:
             print(f"MLflow could not be reached ({error}); {otherwise}")
 
-    def _send(self, rows: Sequence[Row], samples: Path) -> None:
-        with suppress(*AWAY):
-            replay(*self._found(), rows[self._sent :], samples)
-            self._sent = len(rows)
+    def try_to(self, what: Callable[[Store, str], None]) -> None:
+        """In the thread, unless it is busy; no error of it ends a training."""
+        if self._thread.is_alive():
+            return
 
-    def _found(self) -> tuple[Store, str]:
-        self._run = self._run or self._opened()
-        return self._run
+        def work() -> None:
+            try:
+                self._run = self._run or self._opened()
+                what(*self._run)
+            except Exception as error:
+                self._error = error
+
+        # A daemon: a training that is told to stop does not wait for it either.
+        self._error, self._thread = None, Thread(target=work, daemon=True)
+        self._thread.start()
+
+    def _ended(self, deadline: float) -> bool:
+        """Whether nothing is under way, waited for until then."""
+        if self._thread.is_alive():
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+        return not self._thread.is_alive()

@@ -30,6 +30,7 @@ from medgan.training.checkpoint import load_checkpoint, locked
 from medgan.training.drawing import generate
 from medgan.training.judge import Judge
 from medgan.training.loop import Listener, Trained, fit
+from medgan.training.result import describe, write_trained
 from medgan.training.state import State
 
 
@@ -192,6 +193,17 @@ def test_other_code_refuses_an_unfinished_training_and_restarts_a_finished_one(
     assert restarted.resumed_from == 0 and weights(restarted) == weights(reference)
 
 
+def test_the_number_of_processes_is_no_difference(
+    config: Config, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Although they share the cores; the MLflow run is found by the same identity."""
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(StoppedError):
+        train(config, prepared, tmp_path, listener=stop_at(5), train__threads="auto")
+    monkeypatch.delenv("LOCAL_WORLD_SIZE")
+    assert train(config, prepared, tmp_path, train__threads="auto").resumed_from == 4
+
+
 def test_restart_discards_what_is_there(config: Config, prepared: Prepared, tmp_path: Path) -> None:
     with pytest.raises(StoppedError):
         train(config, prepared, tmp_path, listener=stop_at(5))
@@ -267,6 +279,27 @@ def test_a_picture_that_cannot_be_written_is_a_sentence(
         with pytest.raises(MedganError, match=r"step-000003.png cannot be written: No space left.*Make room"):
             train(config, prepared, tmp_path, listener=listener)
     assert train(config, prepared, tmp_path).resumed_from == 3
+
+
+def test_a_result_that_cannot_be_written_is_a_sentence(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    trained, target = train(config, prepared, tmp_path / "checkpoints"), tmp_path / "result"
+    target.write_text("a file where a folder must be")
+    sections = {"gan": {}, "train": {}, "seed": 1}
+    description = describe("f", sections, prepared, trained, commit="", recipe="")
+    with pytest.raises(MedganError, match=r"result cannot be written: File exists; the training itself is whole"):
+        write_trained(target, trained, description, tmp_path / "checkpoints" / "samples")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stage_that_is_stopped_outside_its_steps_says_so(number: signal.Signals) -> None:
+    waiting = "import time; from medgan.console import run; run(lambda: (print('on', flush=True), time.sleep(60)))"
+    with subprocess.Popen(
+        [sys.executable, "-c", waiting], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stdout.readline() == "on\n"
+        process.send_signal(number)
+        _, said = process.communicate(timeout=30)
+    assert (process.returncode, said) == (1, "stopped; the same command goes on from there\n")
 
 
 @pytest.mark.parametrize("steps", [6, 1200], ids=["every step is logged", "the checkpoint comes before the log"])
@@ -506,7 +539,7 @@ def test_a_damaged_checkpoint_costs_a_few_steps_and_no_bits(config: Config, prep
 
 
 def test_what_is_written_can_be_read(config: Config, prepared: Prepared, tmp_path: Path) -> None:
-    from medgan.training.result import describe, load_generators, read_rows, write_trained
+    from medgan.training.result import load_generators, read_rows
 
     trained = train(config, prepared, tmp_path / "run")
     sections = {"gan": config.gan.model_dump(mode="json"), "train": config.train.model_dump(mode="json"), "seed": 1}

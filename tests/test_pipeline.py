@@ -2,8 +2,11 @@
 
 import importlib
 import json
+import os
 import shutil
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,6 +17,7 @@ import yaml
 from mlflow import MlflowClient
 from PIL import Image
 
+from benchmarks.outage import free_port
 from medgan.config import Config, load_config
 from medgan.data.store import open_prepared
 from medgan.errors import MedganError
@@ -44,14 +48,14 @@ STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 def place(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Iterator[Path]:
     """A folder after a first run of all stages."""
     # One image in four may be near to a training one, and recall of so small a generator is zero: no gate refuses it.
-    with after_all_stages(
+    with after_stages(
         tmp_path_factory.mktemp("pipeline"), config.override({"register.recall": 0.0, "register.copies": 1.0})
     ) as folder:
         yield folder
 
 
 @contextmanager
-def after_all_stages(folder: Path, config: Config) -> Iterator[Path]:
+def after_stages(folder: Path, config: Config, names: Iterable[str] = STAGES) -> Iterator[Path]:
     shutil.copytree(ROOT / "data", folder / "data", ignore=shutil.ignore_patterns("prepared", "raw"))
     shutil.copytree(ROOT / "recipes", folder / "recipes")
     tree = config.model_dump(mode="json", by_alias=True)
@@ -65,7 +69,7 @@ def after_all_stages(folder: Path, config: Config) -> Iterator[Path]:
         for name in ("search", "train"):
             patch.setattr(f"pipelines.{name}.CHECKPOINTS", folder / ".checkpoints")
         patch.setattr("pipelines.search.STUDIES", f"sqlite:///{folder / 'optuna.db'}")
-        for name in STAGES:
+        for name in names:
             stage(name)
         yield folder
 
@@ -210,7 +214,7 @@ def both_ways(tmp_path_factory: pytest.TempPathFactory, config: Config, place: P
         "gan.model": {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4},
         "train.score": "mae",
     }
-    with after_all_stages(tmp_path_factory.mktemp("both-ways"), config.override(changes)) as folder:
+    with after_stages(tmp_path_factory.mktemp("both-ways"), config.override(changes)) as folder:
         yield folder
 
 
@@ -327,3 +331,34 @@ def test_registering_both_ways_again_adds_nothing(both_ways: Path) -> None:
     assert runs(both_ways) == before
     assert (both_ways / "artifacts/registry.json").read_text() == written
     assert len(client(both_ways).search_model_versions()) == versions
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Iterator[Path]:
+    """A folder before its training, of networks that several processes can share."""
+    values = {"gan.model": {"name": "transformer", "latent_dim": 8, "width": 32, "blocks": 1}, "search.trials": 0}
+    stages = [name for name in STAGES if name in ("prepare", "features", "search")]
+    with after_stages(tmp_path_factory.mktemp("alone"), config.override(values), stages) as folder:
+        yield folder
+
+
+def torchrun(folder: Path, processes: int) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", str(processes)]
+    return subprocess.run(
+        [*command, "--master-port", str(free_port()), "-m", "pipelines.train"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_torchrun_trains_what_one_process_goes_on_with(alone: Path) -> None:
+    done = torchrun(alone, 2)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("best on validation") == 1
+    before, description = runs(alone), (alone / "artifacts/train/fingerprint.json").read_bytes()
+    assert list(before.values()) == ["FINISHED"]
+    stage("train")
+    assert runs(alone) == before and (alone / "artifacts/train/fingerprint.json").read_bytes() == description

@@ -44,19 +44,25 @@ SHARED = TRAINING.replace("trained = fit(", "with joined():\n  trained = fit(").
 )
 
 
-# From the fifth step on the second process alone has a loss that is infinite, and no gradient that is.
+# From the fifth step on the second process alone has a loss or a figure that is infinite, and no gradient that is.
 SPOILT = """
 import os, torch
 from medgan.gans.synthesis import Synthesis
-original, calls = Synthesis.generator_losses, [0]
+generator_losses, discriminator_losses, calls = Synthesis.generator_losses, Synthesis.discriminator_losses, [0]
 
-def spoilt(gan, *arguments):
+def bad(of):
+    return torch.inf if of == "WHICH" and os.environ["RANK"] == "1" and calls[0] >= 5 else 0.0
+
+def spoilt_loss(gan, *arguments):
+    losses = generator_losses(gan, *arguments)
+    return losses | {"generator": losses["generator"] + bad("loss/generator")}
+
+def spoilt_figure(gan, *arguments):
     calls[0] += 1
-    losses = original(gan, *arguments)
-    bad = os.environ["RANK"] == "1" and calls[0] >= 5
-    return losses | {"generator": losses["generator"] + (torch.inf if bad else 0.0)}
+    losses, figures = discriminator_losses(gan, *arguments)
+    return losses, figures | {"logits_real": figures["logits_real"] + bad("logits_real")}
 
-Synthesis.generator_losses = spoilt
+Synthesis.generator_losses, Synthesis.discriminator_losses = spoilt_loss, spoilt_figure
 """
 
 
@@ -100,12 +106,20 @@ def difference(one: Path, other: Path) -> float:
     return max(float((first.tensors[n].double() - second.tensors[n].double()).abs().max()) for n in first.tensors)
 
 
+def logged(folder: Path) -> list[dict[str, float]]:
+    """Losses and figures, which are those of the whole batch."""
+    checkpoint = load_checkpoint(folder)
+    assert checkpoint is not None
+    return [{key: value for key, value in row.items() if key != "time"} for row in checkpoint.meta["rows"]]
+
+
 @pytest.mark.slow
 def test_two_processes_end_where_one_ends(config: Config, prepared: Prepared, tmp_path: Path) -> None:
     whole = config.override(VALUES)
     trained(tmp_path, "one", prepared, whole, 1)
     trained(tmp_path, "two", prepared, whole, 2)
     assert difference(tmp_path / "one", tmp_path / "two") <= 1e-10
+    assert logged(tmp_path / "one") == [pytest.approx(row, rel=1e-9) for row in logged(tmp_path / "two")]
     # Two begin, one goes on: steps 11 to 20.
     (tmp_path / "mixed").mkdir()
     (early,) = (path for path in (tmp_path / "two").glob("*.checkpoint") if "00010" in path.name)
@@ -116,9 +130,13 @@ def test_two_processes_end_where_one_ends(config: Config, prepared: Prepared, tm
 
 
 @pytest.mark.slow
-def test_what_one_process_finds_not_finite_all_leave_out(config: Config, prepared: Prepared, tmp_path: Path) -> None:
-    found = ended(tmp_path, "two", prepared, config.override(VALUES), 2, script=SPOILT + SHARED)
-    assert all("step 5: loss/generator is not finite" in err for _, _, err in found), found
+@pytest.mark.parametrize("which", ["loss/generator", "logits_real"])
+def test_what_one_process_finds_not_finite_ends_all(
+    config: Config, prepared: Prepared, tmp_path: Path, which: str
+) -> None:
+    script = SPOILT.replace("WHICH", which) + SHARED
+    found = ended(tmp_path, "two", prepared, config.override(VALUES), 2, script=script)
+    assert all(f"step 5: {which} is not finite" in err for _, _, err in found), found
     checkpoint = load_checkpoint(tmp_path / "two")
     assert checkpoint is None or checkpoint.step < 5
 

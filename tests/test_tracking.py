@@ -1,5 +1,7 @@
 """MLflow: whatever is sent twice is there once."""
 
+import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,6 +17,7 @@ from PIL import Image
 
 from benchmarks.outage import free_port, served
 from medgan.config import Config
+from medgan.errors import MedganError
 from medgan.runtime import OnnxGenerator
 from medgan.tracking import runs, tracking_uri
 from medgan.tracking.models import champion, crown, downloaded, log_model, register_version
@@ -62,6 +65,21 @@ def test_a_run_is_found_again_by_its_fingerprint(store: Store) -> None:
     assert found is not None and found.info.run_id == first
     assert found.data.tags["kind"] == "new" and found.data.params == {"lr": "0.1"}
     assert store.client.get_run(other).data.tags["mlflow.parentRunId"] == first
+
+
+def test_a_request_whose_answer_was_lost_makes_no_second_run(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow sends it again, and the server makes a run each time."""
+    once = store.client.create_run
+
+    def twice(*arguments: Any, **named: Any) -> Any:
+        once(*arguments, **named)
+        return once(*arguments, **named)
+
+    monkeypatch.setattr(store.client, "create_run", twice)
+    made = store.run("twice", "twice", params={"lr": 0.1}, tags={})
+    query = f"tags.`{runs.FINGERPRINT}` = 'twice'"
+    found = store.client.search_runs([store.experiment_id], query)
+    assert [run.info.run_id for run in found] == [made] and found[0].data.params == {"lr": "0.1"}
 
 
 def test_a_param_outside_the_fingerprint_may_change_without_an_error(store: Store) -> None:
@@ -242,7 +260,8 @@ print(store_at(Path(sys.argv[1]), "phantom").experiment_id)
 
 
 @pytest.mark.slow
-def test_four_processes_may_open_one_new_database(tmp_path: Path) -> None:
+def test_four_processes_may_open_one_new_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     command = [sys.executable, "-c", OPENING, str(tmp_path)]
     processes = [subprocess.Popen(command, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(4)]
     for process in processes:
@@ -250,7 +269,31 @@ def test_four_processes_may_open_one_new_database(tmp_path: Path) -> None:
     (tmp_path / "begin").touch()
     ended = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, ended
-    assert len({out for out, _ in ended}) == 1
+    assert len({out for out, _ in ended}) == 1 and (tmp_path / "mlflow.db").exists()
+
+
+@pytest.mark.slow
+def test_a_database_whose_making_was_killed_is_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    (tmp_path / "begin").touch()
+    process = subprocess.Popen([sys.executable, "-c", OPENING, str(tmp_path)], stdout=subprocess.PIPE)
+    while not (begun := list(tmp_path.glob(".mlflow.db.new*"))) and process.poll() is None:
+        time.sleep(0.01)
+    assert begun
+    time.sleep(0.5)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    assert store_at(tmp_path, "phantom").find_run("f1") is None
+    assert not list(tmp_path.glob(".mlflow.db*"))
+
+
+def test_a_damaged_database_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    uri = f"sqlite:///{tmp_path / 'damaged.db'}"
+    (tmp_path / "damaged.db").write_bytes(b"of something else" * 100)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    for opened in (lambda: store_at(tmp_path, "phantom"), lambda: runs.experiments(uri)):
+        with pytest.raises(MedganError, match=r"damaged.db cannot be reached: .*not a database; .*move it away"):
+            opened()
 
 
 def test_the_store_is_beside_the_code_or_where_the_environment_says(
@@ -307,14 +350,64 @@ def test_a_search_whose_server_is_away_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], config: Config
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     monkeypatch.chdir(tmp_path)
-    search_mirror(config, "study", "0" * 32)([Told(0, "COMPLETE", score=1.0)], "RUNNING")
+    trials, began = [Told(number, "COMPLETE", score=1.0) for number in range(3)], time.monotonic()
+    mirror = search_mirror(config, "study", "0" * 32)
+    for trial in trials:
+        mirror([trial], "RUNNING")
+    assert time.monotonic() - began < 1
+    mirror(trials, "FINISHED")
     assert "cannot be reached" in (said := capsys.readouterr().out)
-    assert "trials are sent when the search ends, or later by `dvc repro -s -f search`" in said
+    assert "`dvc repro -s -f search` sends its trials later" in said
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'later.db'}")
-    search_mirror(config, "study", "0" * 32)([Told(0, "COMPLETE", score=1.0)], "FINISHED")
+    search_mirror(config, "study", "0" * 32)(trials, "FINISHED")
     later = store_at(tmp_path, config.data.name)
-    assert sorted(run.info.status for run in later.client.search_runs([later.experiment_id])) == ["FINISHED"] * 2
+    assert sorted(run.info.status for run in later.client.search_runs([later.experiment_id])) == ["FINISHED"] * 4
+
+
+def test_a_trial_that_found_the_thread_busy_goes_with_the_next(
+    store: Store, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy, free = threading.Event(), threading.Event()
+
+    class Slow(Store):
+        def log_rows(self, run_id: str, rows: Sequence[Mapping[str, float]]) -> None:
+            busy.set()
+            free.wait(10)
+            super().log_rows(run_id, rows)
+
+    monkeypatch.setattr("pipelines.recording.open_store", lambda name: Slow(store.client, store.experiment_id))
+    mirror = search_mirror(config, "busy", "0" * 32)
+    mirror([Told(0, "COMPLETE", score=1.0)], "RUNNING")
+    busy.wait(10)
+    mirror([Told(1, "COMPLETE", score=1.0)], "RUNNING")
+    free.set()
+    mirror([], "FINISHED")
+    assert all(store.find_run(f"trial-busy-{number}") is not None for number in range(2))
+
+
+def test_a_server_that_never_answers_is_not_waited_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It takes requests, and that is all."""
+    monkeypatch.setattr("pipelines.recording._PATIENCE", 1.0)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        recorder, began = Recorder(lambda: (store_at(tmp_path, "silent"), "0")), time.monotonic()
+        recorder(ROWS, tmp_path)
+        recorder.complete(ROWS, tmp_path)
+        assert time.monotonic() - began < 5
+    assert "(no answer in 1 s); a later stage makes and completes the run" in capsys.readouterr().out
+
+
+def test_an_error_of_our_own_is_not_taken_for_a_server_that_is_away(tmp_path: Path) -> None:
+    recorder = Recorder(lambda: {}["a mistake"])  # type: ignore[misc, index]
+    recorder(ROWS, tmp_path)
+    with pytest.raises(KeyError, match="a mistake"):
+        recorder.complete(ROWS, tmp_path)
 
 
 @pytest.mark.slow
@@ -324,6 +417,7 @@ def test_a_server_that_is_away_for_a_whole_training_costs_no_figure(
     """Nobody listens; the training does not notice; then a real server is there, and the run is made and completed."""
     port = free_port()
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
 
     def opened() -> tuple[Store, str]:
         away = store_at(tmp_path, "phantom")

@@ -15,13 +15,15 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from PIL import Image
+from sqlalchemy.exc import SQLAlchemyError
 
 from medgan.errors import MedganError
 from medgan.tracking import tracking_uri
 
 Row = Mapping[str, float]
 FINGERPRINT, FAILURE = "medgan.fingerprint", "medgan.failure"
-AWAY = (MedganError, MlflowException, OSError)  # what a server that does not answer raises
+# What a server that does not answer raises, or a database that is locked or damaged.
+AWAY = (MedganError, MlflowException, SQLAlchemyError, OSError)
 _BATCH = 1000  # MLflow's limit of metrics a request
 
 
@@ -33,11 +35,15 @@ class Store:
     experiment_id: str
 
     def find_run(self, fingerprint: str) -> Run | None:
+        return next(iter(self._runs(fingerprint)), None)
+
+    def _runs(self, fingerprint: str) -> Sequence[Run]:
+        """All of them, the earliest first."""
         query = f"tags.`{FINGERPRINT}` = '{fingerprint}'"
-        runs = self.client.search_runs(
-            [self.experiment_id], query, max_results=1, order_by=["attributes.start_time ASC"]
+        found: Sequence[Run] = self.client.search_runs(
+            [self.experiment_id], query, order_by=["attributes.start_time ASC"]
         )
-        return runs[0] if runs else None
+        return found
 
     def run(
         self,
@@ -56,7 +62,11 @@ class Store:
         found = self.find_run(fingerprint)
         all_tags = {FINGERPRINT: fingerprint, **tags} | ({"mlflow.parentRunId": parent} if parent else {})
         if found is None:
-            found = self.client.create_run(self.experiment_id, tags=all_tags, run_name=name)
+            self.client.create_run(self.experiment_id, tags=all_tags, run_name=name)
+            # MLflow asks again where an answer was lost, and each request makes a run.
+            found, *twins = self._runs(fingerprint)
+            for twin in twins:
+                self.client.delete_run(twin.info.run_id)
         self.client.log_batch(
             found.info.run_id,
             params=[Param(key, str(value)[:6000]) for key, value in params.items() if key not in found.data.params],
@@ -133,28 +143,55 @@ def store_at(root: Path, experiment: str) -> Store:
     """
     uri, experiment = tracking_uri(root), os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment
     mlflow.set_tracking_uri(uri)
-    database = Path(uri.removeprefix("sqlite:///"))
-    artifacts = (database.parent / "mlartifacts").resolve().as_uri() if uri.startswith("sqlite") else None
+    database = _database(uri)
+    artifacts = (database.parent / "mlartifacts").resolve().as_uri() if database else None
     # Processes that open a new database at the same moment would each try to create its tables.
     with _one_at_a_time(root / ".checkpoints" / "mlflow.lock"):
-        client = MlflowClient(uri)
         try:
+            if database and not database.exists():
+                _make_tables(database)
+            client = MlflowClient(uri)
             found = client.get_experiment_by_name(experiment)
-        except MlflowException as error:
-            said = f"{uri} cannot be reached: {' '.join(str(error).split())[:200]}"
-            raise MedganError(f"{said}; start the server, or unset MLFLOW_TRACKING_URI, and run again") from None
-        identity = found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
+            identity = (
+                found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
+            )
+        except AWAY as error:
+            raise _unreachable(uri, error) from None
     return Store(client, identity)
 
 
 def experiments(uri: str) -> int:
     """How many there are; 0 where the database is not made yet. Raises MedganError for a store that does not answer."""
-    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+    if (database := _database(uri)) and not database.exists():
         return 0
     try:
         return len(MlflowClient(uri).search_experiments())
-    except MlflowException as error:
-        raise MedganError(f"{uri} cannot be reached: {error}") from None
+    except AWAY as error:
+        raise _unreachable(uri, error) from None
+
+
+def _database(uri: str) -> Path | None:
+    """The file behind a SQLite store."""
+    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
+
+
+def _make_tables(database: Path) -> None:
+    """Aside, which takes MLflow seconds: a database whose making was broken off could never be opened again."""
+    aside = database.with_name(f".{database.name}.new")
+    for left in (aside, aside.with_name(f"{aside.name}-journal")):
+        left.unlink(missing_ok=True)
+    database.parent.mkdir(parents=True, exist_ok=True)
+    MlflowClient(f"sqlite:///{aside}")
+    aside.replace(database)
+
+
+def _unreachable(uri: str, error: Exception) -> MedganError:
+    remedy = (
+        "if no other process is at work in it, it is damaged: move it away, and a new one is made"
+        if (database := _database(uri)) and database.exists()
+        else "start the server, or unset MLFLOW_TRACKING_URI, and run again"
+    )
+    return MedganError(f"{uri} cannot be reached: {str(error).splitlines()[0][:200]}; {remedy}")
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

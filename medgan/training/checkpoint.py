@@ -38,14 +38,9 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     meta = {"json": json.dumps({**checkpoint.meta, "step": checkpoint.step})}
     body = save({name: tensor.contiguous() for name, tensor in checkpoint.tensors.items()}, metadata=meta)
     target = directory / f"step-{checkpoint.step:08d}.checkpoint"
-    try:
+    last = next((f"the last one, {path.name}, is whole" for path in _files(directory)), "there is none before it")
+    with writing(target, f"it takes {len(body) / 1e6:.0f} MB, and {last}"):
         write_atomically(target, hashlib.sha256(body).digest() + body)
-    except OSError as error:
-        last = next((f"the last one, {path.name}, is whole" for path in _files(directory)), "there is none before it")
-        raise MedganError(
-            f"{target} ({len(body) / 1e6:.0f} MB) cannot be written: {error.strerror}; {last}. "
-            "Make room, and the same command goes on from there"
-        ) from None
     # A kill in the middle of a write leaves its file aside.
     for old in [*_files(directory)[KEPT:], *directory.glob(".step-*")]:
         old.unlink()
@@ -106,6 +101,18 @@ def remove_folders(folders: Iterable[Path]) -> None:
     for folder in folders:
         with contextlib.suppress(MedganError), locked(folder):
             shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def writing(path: Path, meanwhile: str) -> Iterator[None]:
+    """A full disk and its like as MedganError. meanwhile: what is safe."""
+    try:
+        yield
+    except OSError as error:
+        raise MedganError(
+            f"{path} cannot be written: {error.strerror or error}; {meanwhile}. Make room, and the same command goes "
+            "on from there"
+        ) from None
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medgan.data.spec import Batch
-from medgan.errors import MedganError
 from medgan.pictures import save_image
+from medgan.training.checkpoint import writing
 from medgan.training.drawing import generate, sample_grid
 from medgan.training.finite import check_finite
 from medgan.training.state import Best, Row, State
@@ -59,10 +59,5 @@ def score(state: State, judge: Judge) -> None:
 def save_samples(state: State, judge: Judge, directory: Path) -> None:
     picture = sample_grid(state.gan, state.ema.generators, judge.shown)
     path = directory / "samples" / f"step-{state.step:06d}.png"
-    try:
+    with writing(path, "checkpoints are whole"):
         save_image(path, picture)
-    except OSError as error:
-        raise MedganError(
-            f"{path} cannot be written: {error.strerror}; checkpoints are whole. Make room, and the same command goes "
-            "on from there"
-        ) from None

@@ -115,9 +115,8 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
                 stopped = here.any(stopping.is_set())
             due = False
             if stopped:
-                raise SystemExit(
-                    f"stopped and saved at step {state.step} of {steps}; the same command goes on from there"
-                )
+                said = f"stopped and saved at step {state.step} of {steps}; the same command goes on from there"
+                raise SystemExit(said if here.first else 1)
 
 
 def _log_every(state: State) -> int:
@@ -158,12 +157,14 @@ class _Unread:
 
     def __init__(self, state: State, values: Mapping[str, Tensor], *, logged: bool) -> None:
         self._state, self._values, self._logged = state, values, logged
-        self._step, self._time = state.step, time.time()
+        self._step, self._time, self._finite = state.step, time.time(), state.finite.until_now()
 
     def read(self) -> None:
         """Once: into the rows. Raises DivergedError."""
-        self._state.finite.check()
-        row = {name: float(value) for name, value in self._values.items()}
+        self._finite.check()
+        figures = [value.double() for value in self._values.values()]
+        means = world().mean(torch.stack(figures)).tolist() if figures else []
+        row = dict(zip(self._values, means, strict=True))
         check_finite(self._step, row)
         if self._logged:
             self._state.rows.append({"step": self._step, "time": self._time, **row})

@@ -33,7 +33,7 @@ class World:
         if self.size == 1:
             return flag
         voted = torch.tensor(int(flag))  # on the processor, where nothing waits for a GPU
-        distributed.all_reduce(voted, distributed.ReduceOp.MAX)
+        self._together(voted, distributed.ReduceOp.MAX)
         return bool(voted)
 
     def anywhere(self, flags: Tensor) -> Tensor:
@@ -41,12 +41,27 @@ class World:
         if self.size == 1:
             return flags
         votes = flags.to(torch.uint8)
-        distributed.all_reduce(votes, distributed.ReduceOp.MAX)
+        self._together(votes, distributed.ReduceOp.MAX)
         return votes.bool()
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Value by value, of all processes; all must ask."""
+        if self.size == 1:
+            return values
+        sums = values.clone()
+        self._together(sums, distributed.ReduceOp.SUM)
+        return sums / self.size
 
     def wait(self) -> None:
         """Until every process is here."""
         self.any(False)
+
+    def _together(self, values: Tensor, how: Any) -> None:
+        try:
+            distributed.all_reduce(values, how)
+        except RuntimeError as error:
+            said = str(error).splitlines()[0]
+            raise MedganError(f"process {self.rank}: another process has ended, see what it says ({said})") from None
 
 
 def world() -> World:
@@ -102,4 +117,4 @@ def shared(networks: nn.Module, losses: Callable[..., Any], *, grows: bool) -> C
     """
     if world().size == 1 or not any(True for _ in networks.parameters()):
         return losses
-    return DistributedDataParallel(_Losses(networks, losses), broadcast_buffers=False, find_unused_parameters=grows)
+    return DistributedDataParallel(_Losses(networks, losses), forward_sync_buffers=False, find_unused_parameters=grows)

@@ -17,7 +17,7 @@ from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.gans import build_gan
 from medgan.gans.base import Gan
-from medgan.training.checkpoint import write_atomically
+from medgan.training.checkpoint import write_atomically, writing
 from medgan.training.loop import Trained
 from medgan.training.state import Row
 
@@ -65,13 +65,14 @@ def describe(
 
 
 def write_trained(directory: Path, trained: Trained, description: Description, samples: Path) -> None:
-    directory.mkdir(parents=True, exist_ok=True)
-    shutil.copytree(samples, directory / "samples", dirs_exist_ok=True)
     rows = "".join(json.dumps(row) + "\n" for row in trained.rows)
-    write_atomically(directory / "history.jsonl", rows.encode())
     tensors = {name: tensor.contiguous() for name, tensor in trained.generators.state_dict().items()}
-    write_atomically(directory / "generator.safetensors", save(tensors))
-    write_atomically(directory / "fingerprint.json", (json.dumps(asdict(description), indent=2) + "\n").encode())
+    with writing(directory, "the training itself is whole in its last checkpoint"):
+        directory.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(samples, directory / "samples", dirs_exist_ok=True)
+        write_atomically(directory / "history.jsonl", rows.encode())
+        write_atomically(directory / "generator.safetensors", save(tensors))
+        write_atomically(directory / "fingerprint.json", (json.dumps(asdict(description), indent=2) + "\n").encode())
 
 
 def read_description(directory: Path) -> Description:

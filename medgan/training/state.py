@@ -139,8 +139,11 @@ class State:
 
 
 def identity(config: TrainConfig) -> dict[str, Any]:
-    """What of the code and the machine decides the bits of a training: a checkpoint is not continued under another."""
-    precision, threads = resolve_precision(config.precision), resolve_threads(config.threads)
+    """What of the code and the machine decides the bits of a training: a checkpoint is not continued under another.
+
+    But for the number of processes, which may change: threads are those that one process would have.
+    """
+    precision, threads = resolve_precision(config.precision), resolve_threads(config.threads, processes=1)
     return {"code": code_hash(), "precision": precision, "threads": threads}
 
 
