@@ -31,7 +31,8 @@ from medgan.data.loader import conditions
 from medgan.data.prepare import prepare
 from medgan.data.store import Prepared
 from medgan.device import use_processor
-from medgan.tracking.runs import Store, store_at
+from medgan.tracking.opening import store_at
+from medgan.tracking.runs import Store
 from medgan.training.judge import Judge
 from medgan.training.loop import Listener, fit
 from medgan.training.state import Row as Logged

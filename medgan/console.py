@@ -50,14 +50,15 @@ def run(command: Callable[[], None]) -> None:
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         command()
     except MedganError as error:
         _ERRORS.print(f"error: {error}")
         sys.exit(2)
     except KeyboardInterrupt:
-        _ERRORS.print("stopped; the same command goes on from there")
+        _ERRORS.print("stopped; run the same command again")
         sys.exit(1)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -54,7 +54,7 @@ def _params(root: Path) -> Iterator[Finding]:
 
 def _stores(root: Path) -> Iterator[Finding]:
     from medgan.tracking import tracking_uri
-    from medgan.tracking.runs import experiments
+    from medgan.tracking.opening import experiments
 
     uri = tracking_uri(root)
     try:

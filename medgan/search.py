@@ -154,9 +154,10 @@ def _run(trial: Trial, config: Config, spec: ImageSpec, objective: Objective) ->
     except DivergedError as error:
         print(f"trial {trial.number}: {error}")
         raise optuna.TrialPruned from None
-    except SystemExit:
+    except (SystemExit, KeyboardInterrupt) as stop:
         trial.set_user_attr(_STOPPED, True)
-        raise
+        # Not Optuna's business, which logs a Ctrl-C as a failure with all its lines.
+        raise SystemExit(*(stop.args or ("stopped; run the same command again",))) from None
     if not math.isfinite(score):
         raise MedganError(f"trial {trial.number} ended with the score {score}")
     return score

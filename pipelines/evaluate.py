@@ -20,6 +20,7 @@ def main() -> None:
     config = load_config(PARAMS)
     use_processor(config.train.threads)
     prepared, extractor = open_prepared(PREPARED), load_extractor()
+    store = open_store(config.data.name)  # before minutes of measuring
     gan, generators, _ = load_generators(TRAIN)
     back = gan.reversed()
     measured = translation_metrics if "source" in gan.inputs else synthesis_metrics
@@ -34,7 +35,6 @@ def main() -> None:
     save_image(REPORTS / "samples.png", below(samples))
     save_image(REPORTS / "real.png", grid(prepared.pictures(shown(prepared, "test")), columns=GRID_COLUMNS))
     METRICS.write_text(json.dumps(metrics, indent=2) + "\n")
-    store = open_store(config.data.name)
     run_id, description = find_run(store, config.data.name, TRAIN)
     store.log_tree(run_id, "test", metrics)
     store.log_picture(run_id, REPORTS / "samples.png", key="final", step=description.step)

@@ -1,20 +1,19 @@
 """The MLflow run of one training: written while it trains, found again later, made anew where it is missing."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from medgan.config import Config
-from medgan.tracking.runs import AWAY, FAILURE, Store, flat, store_at
+from medgan.tracking.opening import AWAY, store_at
+from medgan.tracking.runs import FAILURE, Store, flat
 from medgan.tracking.trials import Trial, mirror_trial
 from medgan.training.result import Description, read_description, read_rows
 from medgan.training.state import Row
 from pipelines import store_root
 
 _COMPLETE = "medgan.complete"
-_PATIENCE = 60.0  # seconds that a stage waits, at its end, for a server that takes requests and does not answer
 
 
 def open_run(
@@ -72,23 +71,24 @@ def search_mirror(config: Config, name: str, data_md5: str) -> Callable[[Sequenc
         store.reopen(run_id)
         return store, run_id
 
-    recorder, waiting = Recorder(opened), dict[int, Trial]()
+    sender = Sender(opened)
+    known, sent = dict[int, Trial](), dict[int, Trial]()
 
     def mirror(trials: Sequence[Trial], status: str) -> None:
-        waiting.update({trial.number: trial for trial in trials})
-        told = dict(waiting)
+        known.update({trial.number: trial for trial in trials})
+        unsent = [trial for number, trial in known.items() if sent.get(number) != trial]
 
         def send(store: Store, run_id: str) -> None:
-            for trial in told.values():
+            for trial in unsent:
                 mirror_trial(store, run_id, name, trial)
-                waiting.pop(trial.number, None)
+                sent[trial.number] = trial
             if status != "RUNNING":
                 store.end(run_id, status)
 
         if status == "RUNNING":
-            recorder.try_to(send)
+            sender.send(send)
         else:
-            recorder.attempt(send, "`dvc repro -s -f search` sends its trials later")
+            sender.send_now(send, "`dvc repro -s -f search` sends its trials later")
 
     return mirror
 
@@ -97,32 +97,68 @@ def open_store(name: str) -> Store:
     return store_at(store_root(), name)
 
 
-class Recorder:
-    """A run under way, which does not end because a server is away, and waits for it at the end alone.
+class Sender:
+    """Sends to a run in a thread: nobody waits for MLflow on the way, or ends because a server is away.
 
-    A thread sends what each checkpoint covers. What it could not send waits for the next checkpoint, for `complete`,
-    or for `find_run` of a later stage. opened: makes or finds the run.
+    opened: makes or finds the run.
     """
 
     def __init__(self, opened: Callable[[], tuple[Store, str]]) -> None:
         self._opened = opened
         self._run: tuple[Store, str] | None = None
-        self._thread, self._sent = Thread(), 0
+        self._thread = Thread()
         self._error: Exception | None = None
+
+    def send(self, what: Callable[[Store, str], None]) -> None:
+        """Skipped while the last call is under way; its error, where the store is away, is kept."""
+        if not self._thread.is_alive():
+            # A daemon: a training that is told to stop does not wait for it either.
+            self._thread = Thread(target=self._work, args=(what,), daemon=True)
+            self._thread.start()
+
+    def send_now(self, what: Callable[[Store, str], None], otherwise: str) -> None:
+        """After what is under way, and waited for. otherwise: what to say of it where the store is away."""
+        waited = self._thread.is_alive()
+        if waited:
+            self._thread.join()
+        # One that has just failed to answer is not waited for a second time.
+        if not (waited and self._error):
+            self._work(what)
+        if self._error:
+            print(f"MLflow could not be reached ({self._error}); {otherwise}")
+
+    def _work(self, what: Callable[[Store, str], None]) -> None:
+        self._error = None
+        try:
+            self._run = self._run or self._opened()
+            what(*self._run)
+        except AWAY as error:
+            self._error = error
+
+
+class Recorder:
+    """The run of a training under way: a checkpoint's rows and pictures are sent once they are saved.
+
+    What could not be sent waits for the next checkpoint, for `complete`, or for `find_run` of a later stage.
+    """
+
+    def __init__(self, opened: Callable[[], tuple[Store, str]]) -> None:
+        self._sender, self._sent = Sender(opened), 0
         self._covered: tuple[Sequence[Row], Path] | None = None
 
     def __call__(self, rows: Sequence[Row], samples: Path) -> None:
-        """Skipped while the last call is under way."""
-        covered = self._covered = list(rows), samples
+        """What a checkpoint covers; skipped while the last call is under way."""
+        covered = list(rows)
+        self._covered = covered, samples
 
         def send(store: Store, run_id: str) -> None:
-            replay(store, run_id, covered[0][self._sent :], samples)
-            self._sent = len(covered[0])
+            replay(store, run_id, covered[self._sent :], samples)
+            self._sent = len(covered)
 
-        self.try_to(send)
+        self._sender.send(send)
 
     def complete(self, rows: Sequence[Row], samples: Path) -> None:
-        self.attempt(
+        self._sender.send_now(
             lambda store, run_id: finish(store, run_id, rows, samples), "a later stage makes and completes the run"
         )
 
@@ -135,37 +171,4 @@ class Recorder:
             store.tag(run_id, FAILURE, reason)
             store.end(run_id, "FAILED")
 
-        self.attempt(end, "the run does not say that this training failed")
-
-    def attempt(self, what: Callable[[Store, str], None], otherwise: str) -> None:
-        """Waited for, after what is under way. otherwise: what to say of it where the store is away."""
-        deadline = time.monotonic() + _PATIENCE
-        if self._ended(deadline):
-            self.try_to(what)
-        error = self._error if self._ended(deadline) else f"no answer in {_PATIENCE:.0f} s"
-        if isinstance(error, Exception) and not isinstance(error, AWAY):
-            raise error
-        if error is not None:
-            print(f"MLflow could not be reached ({error}); {otherwise}")
-
-    def try_to(self, what: Callable[[Store, str], None]) -> None:
-        """In the thread, unless it is busy; no error of it ends a training."""
-        if self._thread.is_alive():
-            return
-
-        def work() -> None:
-            try:
-                self._run = self._run or self._opened()
-                what(*self._run)
-            except Exception as error:
-                self._error = error
-
-        # A daemon: a training that is told to stop does not wait for it either.
-        self._error, self._thread = None, Thread(target=work, daemon=True)
-        self._thread.start()
-
-    def _ended(self, deadline: float) -> bool:
-        """Whether nothing is under way, waited for until then."""
-        if self._thread.is_alive():
-            self._thread.join(max(0.0, deadline - time.monotonic()))
-        return not self._thread.is_alive()
+        self._sender.send_now(end, "the run does not say that this training failed")

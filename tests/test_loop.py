@@ -197,6 +197,7 @@ def test_the_number_of_processes_is_no_difference(
     config: Config, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Although they share the cores; the MLflow run is found by the same identity."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(2))
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     with pytest.raises(StoppedError):
         train(config, prepared, tmp_path, listener=stop_at(5), train__threads="auto")
@@ -299,7 +300,7 @@ def test_a_stage_that_is_stopped_outside_its_steps_says_so(number: signal.Signal
         assert process.stdout is not None and process.stdout.readline() == "on\n"
         process.send_signal(number)
         _, said = process.communicate(timeout=30)
-    assert (process.returncode, said) == (1, "stopped; the same command goes on from there\n")
+    assert (process.returncode, said) == (1, "stopped; run the same command again\n")
 
 
 @pytest.mark.parametrize("steps", [6, 1200], ids=["every step is logged", "the checkpoint comes before the log"])

@@ -24,7 +24,7 @@ from medgan.errors import MedganError
 from medgan.pictures import grid, to_uint8
 from medgan.runtime import OnnxGenerator, golden_difference
 from medgan.tracking.models import downloaded
-from medgan.tracking.runs import store_at
+from medgan.tracking.opening import store_at
 from medgan.training.drawing import GRID_COLUMNS
 from pipelines.quality import against, score_onnx, translation_margin
 from pipelines.recording import find_run
@@ -336,7 +336,11 @@ def test_registering_both_ways_again_adds_nothing(both_ways: Path) -> None:
 @pytest.fixture(scope="module")
 def alone(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Iterator[Path]:
     """A folder before its training, of networks that several processes can share."""
-    values = {"gan.model": {"name": "transformer", "latent_dim": 8, "width": 32, "blocks": 1}, "search.trials": 0}
+    values = {
+        "gan.model": {"name": "transformer", "latent_dim": 8, "width": 32, "blocks": 1},
+        "search.trials": 0,
+        "train.threads": "auto",
+    }
     stages = [name for name in STAGES if name in ("prepare", "features", "search")]
     with after_stages(tmp_path_factory.mktemp("alone"), config.override(values), stages) as folder:
         yield folder
@@ -347,14 +351,15 @@ def torchrun(folder: Path, processes: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*command, "--master-port", str(free_port()), "-m", "pipelines.train"],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         check=False,
+        timeout=300,
     )
 
 
-def test_torchrun_trains_what_one_process_goes_on_with(alone: Path) -> None:
+def test_what_torchrun_trained_is_found_finished_by_one_process(alone: Path) -> None:
     done = torchrun(alone, 2)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("best on validation") == 1

@@ -74,7 +74,13 @@ def ended(
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    own = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    own = {
+        "PYTHONPATH": str(ROOT),
+        "OMP_NUM_THREADS": "1",
+        "CUDA_VISIBLE_DEVICES": "",
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": port,
+    }
     images = Path(prepared.images.filename).parent  # type: ignore[attr-defined]
     started = [
         subprocess.Popen(
@@ -127,6 +133,28 @@ def test_two_processes_end_where_one_ends(config: Config, prepared: Prepared, tm
     said = trained(tmp_path, "mixed", prepared, whole, 1)
     assert "goes on with 1 process(es) after 2" in said and "resumed from 10" in said
     assert difference(tmp_path / "one", tmp_path / "mixed") <= 1e-10
+
+
+# The first process fails between two steps, as it does on a full disk.
+FAILING = """
+import os
+from medgan.errors import MedganError
+from medgan.training.state import State
+
+def full(state, directory):
+    raise MedganError("the disk is full")
+
+State.save = full
+"""
+
+
+@pytest.mark.slow
+def test_a_process_whose_fellow_has_ended_says_that(config: Config, prepared: Prepared, tmp_path: Path) -> None:
+    """It notices in the gradients' exchange of the next step."""
+    often = config.override({**VALUES, "train.checkpoint_every": 5})
+    (_, _, first), (_, _, other) = ended(tmp_path, "two", prepared, often, 2, script=FAILING + SHARED)
+    assert "the disk is full" in first
+    assert other.endswith("MedganError: process 1: another process has ended, see what it says\n")
 
 
 @pytest.mark.slow

@@ -142,12 +142,16 @@ def test_a_retry_that_is_killed_as_well_is_not_retried(wide: Config, storage: st
     assert sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials) == 6
 
 
-def test_a_trial_that_is_told_to_stop_again_and_again_goes_on(wide: Config, storage: str) -> None:
+@pytest.mark.parametrize("told_by", [SystemExit("stopped and saved"), KeyboardInterrupt()], ids=["saved", "Ctrl-C"])
+def test_a_trial_that_is_told_to_stop_again_and_again_goes_on(
+    wide: Config, storage: str, told_by: BaseException
+) -> None:
+    """In its steps, or outside of them where nothing is to be saved."""
     whole, study = open_study("whole", storage), open_study("s", storage)
     run_trials(whole, wide, SPEC, quality)
 
     def stopped(candidate: Config, seed: int, report: Report) -> float:
-        raise SystemExit("stopped and saved")
+        raise told_by
 
     for swept in ([0], [1], [2]):
         with pytest.raises(SystemExit):

@@ -19,9 +19,10 @@ from benchmarks.outage import free_port, served
 from medgan.config import Config
 from medgan.errors import MedganError
 from medgan.runtime import OnnxGenerator
-from medgan.tracking import runs, tracking_uri
+from medgan.tracking import opening, runs, tracking_uri
 from medgan.tracking.models import champion, crown, downloaded, log_model, register_version
-from medgan.tracking.runs import FAILURE, Store, store_at
+from medgan.tracking.opening import store_at
+from medgan.tracking.runs import FAILURE, Store
 from medgan.tracking.trials import mirror_trial
 from pipelines.recording import Recorder, search_mirror
 
@@ -37,7 +38,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         # MLflow sets this one for its children; set here first, so that it is gone afterwards.
         patch.setenv("MLFLOW_TRACKING_URI", "")
-        yield runs.store_at(tmp_path_factory.mktemp("store"), "phantom")
+        yield store_at(tmp_path_factory.mktemp("store"), "phantom")
 
 
 @pytest.fixture
@@ -250,7 +251,7 @@ def test_a_model_whose_upload_was_killed_is_logged_again(store: Store, run_id: s
 OPENING = """
 import sys, time
 from pathlib import Path
-from medgan.tracking.runs import store_at
+from medgan.tracking.opening import store_at
 begin = Path(sys.argv[1]) / "begin"
 print("ready", flush=True)
 while not begin.exists():
@@ -277,10 +278,11 @@ def test_a_database_whose_making_was_killed_is_made_again(tmp_path: Path, monkey
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     (tmp_path / "begin").touch()
     process = subprocess.Popen([sys.executable, "-c", OPENING, str(tmp_path)], stdout=subprocess.PIPE)
-    while not (begun := list(tmp_path.glob(".mlflow.db.new*"))) and process.poll() is None:
+    while not (begun := list(tmp_path.glob(".mlflow.db.*.new*"))) and process.poll() is None:
         time.sleep(0.01)
     assert begun
     time.sleep(0.5)
+    assert process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert store_at(tmp_path, "phantom").find_run("f1") is None
@@ -291,7 +293,7 @@ def test_a_damaged_database_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Mo
     uri = f"sqlite:///{tmp_path / 'damaged.db'}"
     (tmp_path / "damaged.db").write_bytes(b"of something else" * 100)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    for opened in (lambda: store_at(tmp_path, "phantom"), lambda: runs.experiments(uri)):
+    for opened in (lambda: store_at(tmp_path, "phantom"), lambda: opening.experiments(uri)):
         with pytest.raises(MedganError, match=r"damaged.db cannot be reached: .*not a database; .*move it away"):
             opened()
 
@@ -318,7 +320,7 @@ def test_only_what_is_new_is_sent(store: Store, tmp_path: Path) -> None:
     recorder = Recorder(lambda: (listening, run_id))
     for count in (1, 2, 3):
         recorder(ROWS[:count], tmp_path)
-        recorder._thread.join()
+        recorder._sender._thread.join()
     assert asked == [[1], [2], [3]]
     recorder.complete(ROWS, tmp_path)
     assert asked[-1] == [1, 2, 3] and store.client.get_run(run_id).info.status == "FINISHED"
@@ -391,7 +393,8 @@ def test_a_server_that_never_answers_is_not_waited_for_long(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """It takes requests, and that is all."""
-    monkeypatch.setattr("pipelines.recording._PATIENCE", 1.0)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -400,12 +403,12 @@ def test_a_server_that_never_answers_is_not_waited_for_long(
         recorder(ROWS, tmp_path)
         recorder.complete(ROWS, tmp_path)
         assert time.monotonic() - began < 5
-    assert "(no answer in 1 s); a later stage makes and completes the run" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "Read timed out" in said and "a later stage makes and completes the run" in said
 
 
 def test_an_error_of_our_own_is_not_taken_for_a_server_that_is_away(tmp_path: Path) -> None:
     recorder = Recorder(lambda: {}["a mistake"])  # type: ignore[misc, index]
-    recorder(ROWS, tmp_path)
     with pytest.raises(KeyError, match="a mistake"):
         recorder.complete(ROWS, tmp_path)
 

@@ -1,11 +1,8 @@
 """One MLflow run a trained generator, found again by its fingerprint."""
 
-import fcntl
-import os
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,17 +10,10 @@ from typing import Any
 import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
-from mlflow.exceptions import MlflowException
 from PIL import Image
-from sqlalchemy.exc import SQLAlchemyError
-
-from medgan.errors import MedganError
-from medgan.tracking import tracking_uri
 
 Row = Mapping[str, float]
 FINGERPRINT, FAILURE = "medgan.fingerprint", "medgan.failure"
-# What a server that does not answer raises, or a database that is locked or damaged.
-AWAY = (MedganError, MlflowException, SQLAlchemyError, OSError)
 _BATCH = 1000  # MLflow's limit of metrics a request
 
 
@@ -59,14 +49,15 @@ class Store:
         A param that the run has stays as it is, since MLflow takes no second value: those outside the fingerprint
         (train.restart, search.trials) may have changed since.
         """
-        found = self.find_run(fingerprint)
         all_tags = {FINGERPRINT: fingerprint, **tags} | ({"mlflow.parentRunId": parent} if parent else {})
-        if found is None:
-            self.client.create_run(self.experiment_id, tags=all_tags, run_name=name)
-            # MLflow asks again where an answer was lost, and each request makes a run.
-            found, *twins = self._runs(fingerprint)
-            for twin in twins:
-                self.client.delete_run(twin.info.run_id)
+        runs = self._runs(fingerprint)
+        if not runs:
+            made = self.client.create_run(self.experiment_id, tags=all_tags, run_name=name)
+            runs = self._runs(fingerprint) or [made]
+        # MLflow asks again where an answer was lost, and each request makes a run.
+        found, *twins = runs
+        for twin in twins:
+            self.client.delete_run(twin.info.run_id)
         self.client.log_batch(
             found.info.run_id,
             params=[Param(key, str(value)[:6000]) for key, value in params.items() if key not in found.data.params],
@@ -136,64 +127,6 @@ class Store:
             self.client.delete_tag(run_id, FAILURE)
 
 
-def store_at(root: Path, experiment: str) -> Store:
-    """The store of this repository: MLFLOW_TRACKING_URI, or mlflow.db under `root`; SQLite has mlartifacts/ beside it.
-
-    MLFLOW_EXPERIMENT_NAME, where it is set, is the experiment. Raises MedganError for a server that does not answer.
-    """
-    uri, experiment = tracking_uri(root), os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment
-    mlflow.set_tracking_uri(uri)
-    database = _database(uri)
-    artifacts = (database.parent / "mlartifacts").resolve().as_uri() if database else None
-    # Processes that open a new database at the same moment would each try to create its tables.
-    with _one_at_a_time(root / ".checkpoints" / "mlflow.lock"):
-        try:
-            if database and not database.exists():
-                _make_tables(database)
-            client = MlflowClient(uri)
-            found = client.get_experiment_by_name(experiment)
-            identity = (
-                found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
-            )
-        except AWAY as error:
-            raise _unreachable(uri, error) from None
-    return Store(client, identity)
-
-
-def experiments(uri: str) -> int:
-    """How many there are; 0 where the database is not made yet. Raises MedganError for a store that does not answer."""
-    if (database := _database(uri)) and not database.exists():
-        return 0
-    try:
-        return len(MlflowClient(uri).search_experiments())
-    except AWAY as error:
-        raise _unreachable(uri, error) from None
-
-
-def _database(uri: str) -> Path | None:
-    """The file behind a SQLite store."""
-    return Path(uri.removeprefix("sqlite:///")) if uri.startswith("sqlite:///") else None
-
-
-def _make_tables(database: Path) -> None:
-    """Aside, which takes MLflow seconds: a database whose making was broken off could never be opened again."""
-    aside = database.with_name(f".{database.name}.new")
-    for left in (aside, aside.with_name(f"{aside.name}-journal")):
-        left.unlink(missing_ok=True)
-    database.parent.mkdir(parents=True, exist_ok=True)
-    MlflowClient(f"sqlite:///{aside}")
-    aside.replace(database)
-
-
-def _unreachable(uri: str, error: Exception) -> MedganError:
-    remedy = (
-        "if no other process is at work in it, it is damaged: move it away, and a new one is made"
-        if (database := _database(uri)) and database.exists()
-        else "start the server, or unset MLFLOW_TRACKING_URI, and run again"
-    )
-    return MedganError(f"{uri} cannot be reached: {str(error).splitlines()[0][:200]}; {remedy}")
-
-
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     """Dotted paths of a nested mapping."""
     for key, value in tree.items():
@@ -201,11 +134,3 @@ def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]
             yield from flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
-
-
-@contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -108,11 +108,16 @@ def writing(path: Path, meanwhile: str) -> Iterator[None]:
     """A full disk and its like as MedganError. meanwhile: what is safe."""
     try:
         yield
+    except shutil.Error as error:  # several in one, a tuple each
+        raise _unwritten(path, error.args[0][0][-1], meanwhile) from None
     except OSError as error:
-        raise MedganError(
-            f"{path} cannot be written: {error.strerror or error}; {meanwhile}. Make room, and the same command goes "
-            "on from there"
-        ) from None
+        raise _unwritten(path, error.strerror or error, meanwhile) from None
+
+
+def _unwritten(path: Path, why: object, meanwhile: str) -> MedganError:
+    return MedganError(
+        f"{path} cannot be written: {why}; {meanwhile}. Make room or mend it, and the same command goes on from there"
+    )
 
 
 def write_atomically(path: Path, content: bytes) -> None:

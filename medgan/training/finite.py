@@ -43,12 +43,6 @@ class Finite:
             return
         optimizer.step()
 
-    def until_now(self) -> "Finite":
-        """What is known at this moment: to be checked later, when no device has to be waited for."""
-        copied = Finite()
-        copied._first = dict(self._first)  # `update` replaces tensors and changes none
-        return copied
-
     def check(self) -> None:
         """Raise DivergedError that names the first step and what was not finite then."""
         found = [

@@ -20,7 +20,7 @@ from medgan.randomness import StepRandomness
 from medgan.training.checkpoint import locked
 from medgan.training.finite import check_finite, diverged
 from medgan.training.judge import Judge, save_samples, score
-from medgan.training.processes import world
+from medgan.training.processes import others_noticed, world
 from medgan.training.state import Best, Row, State
 from medgan.training.stopping import Flag, StoppedError, stop_requested
 
@@ -63,7 +63,8 @@ def fit(
     """
     here = world()
     listener = listener if listener and here.first else Listener()
-    with locked(directory) if here.first else nullcontext(), _threads(resolve_threads(config.threads)):
+    held = locked(directory) if here.first else nullcontext()
+    with held, _threads(resolve_threads(config.threads)), others_noticed():
         state = State(gan_config, config, prepared.spec, seed=seed)
         if not here.first:
             here.wait()
@@ -153,15 +154,15 @@ def step(state: State, batches: Batches) -> dict[str, Tensor]:
 
 
 class _Unread:
-    """What a step has left to log. It is read at the next one to log, when nobody must wait for its numbers."""
+    """What a step has left to log. It is read at the next one to log: a device is waited for once an interval."""
 
     def __init__(self, state: State, values: Mapping[str, Tensor], *, logged: bool) -> None:
         self._state, self._values, self._logged = state, values, logged
-        self._step, self._time, self._finite = state.step, time.time(), state.finite.until_now()
+        self._step, self._time = state.step, time.time()
 
     def read(self) -> None:
         """Once: into the rows. Raises DivergedError."""
-        self._finite.check()
+        self._state.finite.check()
         figures = [value.double() for value in self._values.values()]
         means = world().mean(torch.stack(figures)).tolist() if figures else []
         row = dict(zip(self._values, means, strict=True))

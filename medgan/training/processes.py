@@ -33,7 +33,7 @@ class World:
         if self.size == 1:
             return flag
         voted = torch.tensor(int(flag))  # on the processor, where nothing waits for a GPU
-        self._together(voted, distributed.ReduceOp.MAX)
+        distributed.all_reduce(voted, distributed.ReduceOp.MAX)
         return bool(voted)
 
     def anywhere(self, flags: Tensor) -> Tensor:
@@ -41,7 +41,7 @@ class World:
         if self.size == 1:
             return flags
         votes = flags.to(torch.uint8)
-        self._together(votes, distributed.ReduceOp.MAX)
+        distributed.all_reduce(votes, distributed.ReduceOp.MAX)
         return votes.bool()
 
     def mean(self, values: Tensor) -> Tensor:
@@ -49,19 +49,12 @@ class World:
         if self.size == 1:
             return values
         sums = values.clone()
-        self._together(sums, distributed.ReduceOp.SUM)
+        distributed.all_reduce(sums, distributed.ReduceOp.SUM)
         return sums / self.size
 
     def wait(self) -> None:
         """Until every process is here."""
         self.any(False)
-
-    def _together(self, values: Tensor, how: Any) -> None:
-        try:
-            distributed.all_reduce(values, how)
-        except RuntimeError as error:
-            said = str(error).splitlines()[0]
-            raise MedganError(f"process {self.rank}: another process has ended, see what it says ({said})") from None
 
 
 def world() -> World:
@@ -82,6 +75,17 @@ def joined() -> Iterator[World]:
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
+
+
+@contextmanager
+def others_noticed() -> Iterator[None]:
+    """An exchange that breaks off because another process has ended, which says why itself, as MedganError."""
+    try:
+        yield
+    except RuntimeError as error:
+        if world().size > 1 and any(words in str(error) for words in ("Connection closed", "Connection reset")):
+            raise MedganError(f"process {world().rank}: another process has ended, see what it says") from None
+        raise
 
 
 def check_shareable(networks: nn.Module, batch: int, size: int) -> None:
