@@ -1,9 +1,9 @@
 """What a dead MLflow server costs a training, in time and in figures -> results/outage.*.
 
-    python -m benchmarks.outage [ROUNDS]             # some 9 minutes
+    python -m benchmarks.outage [ROUNDS]             # some 10 minutes
 
-The same training, by turns with a server that answers and with one that is killed before its first step and comes back
-after its last. A training step and what it logs are real, its checkpoints closer together than anyone's.
+The same training, by turns without MLflow, with a server that answers, and with one that is killed before its first
+step and comes back after its last. A step and what it logs are real, its checkpoints closer together than anyone's.
 """
 
 import os
@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -39,6 +39,7 @@ from medgan.training.state import Row as Logged
 from pipelines.recording import Recorder
 
 RECIPE = "dcgan-published"
+SERVERS = NONE, ANSWERS, DEAD = "none", "answers", "is dead"
 SMALL: dict[str, Any] = {
     "data.size": 32,
     "data.options.count": 600,
@@ -68,7 +69,7 @@ def main() -> None:
     with TemporaryDirectory() as folder:
         prepared = prepare(config.data, Path(folder) / "prepared", seed=0)
         for number in range(turns):
-            for server in ("answers", "is dead"):
+            for server in SERVERS:
                 place = Path(folder) / f"{number}-{server}"
                 place.mkdir()
                 rows.append(_trained(config, prepared, place, server))
@@ -77,6 +78,9 @@ def main() -> None:
 
 
 def _trained(config: Config, prepared: Prepared, place: Path, server: str) -> Row:
+    if server == NONE:
+        _, seconds = _timed(config, prepared, place, lambda rows, samples: None)
+        return Row(server, seconds, 0, 0, 0)
     port = free_port()
     with patch.dict(os.environ, {"MLFLOW_TRACKING_URI": f"http://127.0.0.1:{port}"}):
 
@@ -84,7 +88,7 @@ def _trained(config: Config, prepared: Prepared, place: Path, server: str) -> Ro
             store = store_at(place, "outage")
             return store, store.run("outage", "outage", params={}, tags={})
 
-        if server == "answers":
+        if server == ANSWERS:
             with served(place, port):
                 recorder = Recorder(opened)
                 rows, seconds = _timed(config, prepared, place, recorder)
@@ -99,10 +103,12 @@ def _trained(config: Config, prepared: Prepared, place: Path, server: str) -> Ro
             return Row(server, seconds, *_points(*opened(), rows))
 
 
-def _timed(config: Config, prepared: Prepared, place: Path, recorder: Recorder) -> tuple[list[Logged], float]:
+def _timed(
+    config: Config, prepared: Prepared, place: Path, on_checkpoint: Callable[[list[Logged], Path], None]
+) -> tuple[list[Logged], float]:
     """The rows of a training, and the seconds that a step took, those that saved a checkpoint included."""
     times: list[float] = []
-    listener = Listener(on_step=lambda step: times.append(time.perf_counter()), on_checkpoint=recorder)
+    listener = Listener(on_step=lambda step: times.append(time.perf_counter()), on_checkpoint=on_checkpoint)
     given = conditions(prepared, np.arange(16))
     judge = Judge(16, given, lambda images: float(images.mean()), given)
     trained = fit(config.gan, config.train, prepared, seed=0, judge=judge, directory=place / "train", listener=listener)
@@ -154,26 +160,29 @@ def served(folder: Path, port: int) -> Iterator[None]:
 
 
 def _write(rows: list[Row]) -> None:
-    alive, dead = ([row for row in rows if row.server == server] for server in ("answers", "is dead"))
-    ratio = median(b.seconds / a.seconds for a, b in zip(alive, dead, strict=True))
+    kinds = {server: [row for row in rows if row.server == server] for server in SERVERS}
+    ratios = {
+        server: median(a.seconds / b.seconds for a, b in zip(kind, kinds[NONE], strict=True))
+        for server, kind in kinds.items()
+    }
     lines = [
         "# An MLflow server that is dead for a whole training",
         "",
         f"`python -m benchmarks.outage`: {SMALL['train.steps']} steps of recipe {RECIPE} at {SMALL['data.size']} "
-        f"pixels, a checkpoint every {SMALL['train.checkpoint_every']}, by turns with a server that answers and one "
-        f"that is killed before the first step and back after the last. A step takes {ratio:.3f} times as long without "
-        f"it (median of {len(dead)} pairs).",
+        f"pixels, a checkpoint every {SMALL['train.checkpoint_every']}, by turns without MLflow, with a server that "
+        "answers and one that is killed before the first step and back after the last. Against none: medians of "
+        f"{len(kinds[NONE])} ratios within a turn.",
         "",
-        "| server | trainings | a step | figures logged | present afterwards | twice |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| server | trainings | a step | against none | figures logged | present afterwards | twice |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
         *(
-            f"| {kind[0].server} | {len(kind)} | {1000 * median(row.seconds for row in kind):.1f} ms "
+            f"| {server} | {len(kind)} | {1000 * median(row.seconds for row in kind):.1f} ms | {ratios[server]:.3f} "
             f"| {sum(row.expected for row in kind):,} | {sum(row.present for row in kind):,} "
             f"| {sum(row.doubled for row in kind)} |"
-            for kind in (alive, dead)
+            for server, kind in kinds.items()
         ),
     ]
-    save("outage", {"ratio": ratio, "rows": [asdict(row) for row in rows]}, lines)
+    save("outage", {"ratios": ratios, "rows": [asdict(row) for row in rows]}, lines)
 
 
 if __name__ == "__main__":

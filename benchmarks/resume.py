@@ -98,17 +98,18 @@ def _killed(system: str, config: Config, kills: int, chance: random.Random) -> R
     path.write_text(json.dumps(config.model_dump(mode="json", by_alias=True)))
     prepare(config.data, _data(path), seed=config.seed)
     unbroken = _started(path, "whole")
-    _stepped(unbroken)
+    _until(unbroken, b"step")
     began = time.monotonic()
-    _ended(unbroken)
+    _until(unbroken, b"end")
     lifetime = time.monotonic() - began
+    _ended(unbroken)
     whole = left_behind(_folder(path, "whole"))
     done = saving = trainings = identical = 0
     while done < kills:
-        name = f"killed-{trainings}"
+        name, before = f"killed-{trainings}", done
         for number in range(min(KILLS_EACH, kills - done)):
             victim = _started(path, name)
-            _stepped(victim)
+            _until(victim, b"step")
             # The later kills of a training find less of it left.
             moment = time.monotonic() + chance.uniform(0, 1 / (number + 1)) * lifetime
             aside = _folder(path, name).glob
@@ -121,6 +122,9 @@ def _killed(system: str, config: Config, kills: int, chance: random.Random) -> R
                 break  # it had ended before its moment came
             done += 1
             saving += any(aside(f".step-*.{victim.pid}"))
+        if done == before:
+            shutil.rmtree(_folder(path, name))  # its first moment came too late
+            continue
         _ended(_started(path, name))
         trainings += 1
         identical += left_behind(_folder(path, name)) == whole
@@ -142,11 +146,11 @@ def _started(config: Path, name: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE)
 
 
-def _stepped(process: "subprocess.Popen[bytes]") -> None:
-    """Wait for its first step: before that, seconds of imports, there is nothing to lose."""
+def _until(process: "subprocess.Popen[bytes]", word: bytes) -> None:
+    """Wait for a line: for the first step, since before that, seconds of imports, there is nothing to lose."""
     assert process.stdout is not None
     for line in process.stdout:
-        if line.startswith(b"step"):
+        if line.startswith(word):
             return
 
 
@@ -163,6 +167,7 @@ def _train(path: Path, folder: Path) -> None:
     judge = Judge(16, given, lambda images: float(images.mean()), given)
     listener = Listener(on_step=lambda step: print("step", step, flush=True))
     fit(config.gan, config.train, prepared, seed=config.seed, judge=judge, directory=folder, listener=listener)
+    print("end", flush=True)
 
 
 def left_behind(folder: Path) -> tuple[Any, ...]:

@@ -83,7 +83,7 @@ def _write(config: Config, prepared: Prepared, speeds: dict[str, list[float]], l
     middle = {name: median(speeds[name]) for name in WAYS}
     spec = ImageSpec(prepared.spec.size, prepared.spec.channels)
     work = costs(config.gan, spec).step
-    precision = resolve_precision("auto")
+    precision, amx = resolve_precision("auto"), "with" if torch.cpu._is_amx_tile_supported() else "without"
     peaks = {"fp32": _peak(torch.float32), "bf16": _peak(torch.bfloat16)}
     used = {"ours, fp32": "fp32", "ours, auto": precision}
     shares = {name: middle[name] * work / peaks[kind] for name, kind in used.items()}
@@ -100,9 +100,9 @@ def _write(config: Config, prepared: Prepared, speeds: dict[str, list[float]], l
         "# Throughput of one 64x64 DCGAN (nz 100, ngf = ndf = 64, batch 128)",
         "",
         f"`python -m benchmarks.throughput`: one thread of a CPU, medians of {len(speeds['textbook'])} rounds in one "
-        f"process; auto is {precision} here. A step of ours costs {work / 1e6:,.0f} M multiply-adds an image; square "
-        f"matrices or wide convolutions, whichever is faster, reach {peaks['fp32'] / 1e9:.0f} G a second in fp32 and "
-        f"{peaks['bf16'] / 1e9:.0f} G in bf16.",
+        f"process; auto is {precision} here, {amx} AMX. A step of ours costs {work / 1e6:,.0f} M multiply-adds an "
+        f"image; square matrices or wide convolutions, whichever is faster, reach {peaks['fp32'] / 1e9:.0f} G a second "
+        f"in fp32 and {peaks['bf16'] / 1e9:.0f} G in bf16.",
         "",
         "| loop | images/s | against the textbook | share of the peak |",
         "| --- | --- | --- | --- |",
