@@ -142,7 +142,10 @@ def test_a_failed_write_leaves_the_old_state_alone_and_says_so(tmp_path: Path) -
     size = len(_two(tmp_path / "whole")[0])
     folder = tmp_path / "full"
     folder.mkdir()
-    with files_of_at_most(size // 2), pytest.raises(MedganError, match="File too large; it takes 0 MB, and there is none before it"):
+    with (
+        files_of_at_most(size // 2),
+        pytest.raises(MedganError, match="File too large; it takes 0 MB, and there is none before it"),
+    ):
         save_checkpoint(folder, made(1))
     assert list(folder.iterdir()) == []
     save_checkpoint(folder, made(1))

@@ -326,8 +326,8 @@ def test_only_what_is_new_is_sent(store: Store, tmp_path: Path) -> None:
     assert asked[-1] == [1, 2, 3] and store.client.get_run(run_id).info.status == "FINISHED"
 
 
-def test_a_failure_is_told_with_all_that_a_checkpoint_covers(store: Store, run_id: str, tmp_path: Path) -> None:
-    """Also what came while the last call was under way, and was skipped."""
+def slowed(store: Store) -> tuple[Store, threading.Event, threading.Event]:
+    """The store, but rows set the first event and then wait for the second."""
     busy, free = threading.Event(), threading.Event()
 
     class Slow(Store):
@@ -336,7 +336,13 @@ def test_a_failure_is_told_with_all_that_a_checkpoint_covers(store: Store, run_i
             free.wait(10)
             super().log_rows(run_id, rows)
 
-    recorder = Recorder(lambda: (Slow(store.client, store.experiment_id), run_id))
+    return Slow(store.client, store.experiment_id), busy, free
+
+
+def test_a_failure_is_told_with_all_that_a_checkpoint_covers(store: Store, run_id: str, tmp_path: Path) -> None:
+    """Also what came while the last call was under way, and was skipped."""
+    slow, busy, free = slowed(store)
+    recorder = Recorder(lambda: (slow, run_id))
     recorder(ROWS[:1], tmp_path)
     busy.wait(10)
     recorder(ROWS, tmp_path)
@@ -371,15 +377,8 @@ def test_a_search_whose_server_is_away_goes_on(
 def test_a_trial_that_found_the_thread_busy_goes_with_the_next(
     store: Store, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    busy, free = threading.Event(), threading.Event()
-
-    class Slow(Store):
-        def log_rows(self, run_id: str, rows: Sequence[Mapping[str, float]]) -> None:
-            busy.set()
-            free.wait(10)
-            super().log_rows(run_id, rows)
-
-    monkeypatch.setattr("pipelines.recording.open_store", lambda name: Slow(store.client, store.experiment_id))
+    slow, busy, free = slowed(store)
+    monkeypatch.setattr("pipelines.recording.open_store", lambda name: slow)
     mirror = search_mirror(config, "busy", "0" * 32)
     mirror([Told(0, "COMPLETE", score=1.0)], "RUNNING")
     busy.wait(10)
