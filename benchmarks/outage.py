@@ -62,14 +62,15 @@ class Row:
 
 
 def main() -> None:
-    turns = rounds(__doc__, default=5)
+    turns = rounds(__doc__, default=6)
     use_processor(1)
     config = configuration(RECIPE, changes=SMALL)
     rows = []
     with TemporaryDirectory() as folder:
         prepared = prepare(config.data, Path(folder) / "prepared", seed=0)
+        _timed(config, prepared, Path(folder) / "first", lambda rows, samples: None)  # slower than those after it
         for number in range(turns):
-            for server in SERVERS:
+            for server in (*SERVERS[number % 3 :], *SERVERS[: number % 3]):
                 place = Path(folder) / f"{number}-{server}"
                 place.mkdir()
                 rows.append(_trained(config, prepared, place, server))
@@ -162,7 +163,7 @@ def served(folder: Path, port: int) -> Iterator[None]:
 def _write(rows: list[Row]) -> None:
     kinds = {server: [row for row in rows if row.server == server] for server in SERVERS}
     ratios = {
-        server: median(a.seconds / b.seconds for a, b in zip(kind, kinds[NONE], strict=True))
+        server: sorted(a.seconds / b.seconds for a, b in zip(kind, kinds[NONE], strict=True))
         for server, kind in kinds.items()
     }
     lines = [
@@ -171,12 +172,13 @@ def _write(rows: list[Row]) -> None:
         f"`python -m benchmarks.outage`: {SMALL['train.steps']} steps of recipe {RECIPE} at {SMALL['data.size']} "
         f"pixels, a checkpoint every {SMALL['train.checkpoint_every']}, by turns without MLflow, with a server that "
         "answers and one that is killed before the first step and back after the last. Against none: medians of "
-        f"{len(kinds[NONE])} ratios within a turn.",
+        f"{len(kinds[NONE])} ratios within a turn, and the range.",
         "",
         "| server | trainings | a step | against none | figures logged | present afterwards | twice |",
         "| --- | --- | --- | --- | --- | --- | --- |",
         *(
-            f"| {server} | {len(kind)} | {1000 * median(row.seconds for row in kind):.1f} ms | {ratios[server]:.3f} "
+            f"| {server} | {len(kind)} | {1000 * median(row.seconds for row in kind):.1f} ms "
+            f"| {median(ratios[server]):.3f} ({ratios[server][0]:.2f} to {ratios[server][-1]:.2f}) "
             f"| {sum(row.expected for row in kind):,} | {sum(row.present for row in kind):,} "
             f"| {sum(row.doubled for row in kind)} |"
             for server, kind in kinds.items()

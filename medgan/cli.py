@@ -192,12 +192,16 @@ def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
     import subprocess
 
     from medgan.recipes import clone_root
-    from medgan.tracking import default_uri
+    from medgan.tracking import database_of, default_uri
 
     root = clone_root(Path.cwd())
     typer.echo(f"http://127.0.0.1:{port} (stop with Ctrl-C)")
     server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     uri = default_uri(root)
+    if (database := database_of(uri)) and not database.exists():
+        from medgan.tracking.opening import make_database  # only now: mlflow takes seconds
+
+        make_database(uri)
     code = subprocess.run([*server, "--backend-store-uri", uri, "--serve-artifacts"], check=False, cwd=root).returncode
     raise typer.Exit(code)
 

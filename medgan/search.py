@@ -136,6 +136,15 @@ def write_trials(path: Path, trials: list[TrialRecord], space: SearchConfig) -> 
 
 
 def _run(trial: Trial, config: Config, spec: ImageSpec, objective: Objective) -> float:
+    try:
+        return _score(trial, config, spec, objective)
+    except (SystemExit, KeyboardInterrupt) as stop:
+        trial.set_user_attr(_STOPPED, True)
+        # Not Optuna's business, which logs a Ctrl-C as a failure with all its lines.
+        raise SystemExit(*(stop.args or ("stopped; run the same command again",))) from None
+
+
+def _score(trial: Trial, config: Config, spec: ImageSpec, objective: Objective) -> float:
     values = {path: _suggest(trial, path, distribution) for path, distribution in config.search.space.items()}
     try:
         candidate = config.override(values)
@@ -154,10 +163,6 @@ def _run(trial: Trial, config: Config, spec: ImageSpec, objective: Objective) ->
     except DivergedError as error:
         print(f"trial {trial.number}: {error}")
         raise optuna.TrialPruned from None
-    except (SystemExit, KeyboardInterrupt) as stop:
-        trial.set_user_attr(_STOPPED, True)
-        # Not Optuna's business, which logs a Ctrl-C as a failure with all its lines.
-        raise SystemExit(*(stop.args or ("stopped; run the same command again",))) from None
     if not math.isfinite(score):
         raise MedganError(f"trial {trial.number} ended with the score {score}")
     return score

@@ -88,7 +88,7 @@ def search_mirror(config: Config, name: str, data_md5: str) -> Callable[[Sequenc
         if status == "RUNNING":
             sender.send(send)
         else:
-            sender.send_now(send, "`dvc repro -s -f search` sends its trials later")
+            sender.send_now(send, "`dvc repro -s -f search` sends its trials later", now_or_never=status == "FAILED")
 
     return mirror
 
@@ -116,13 +116,15 @@ class Sender:
             self._thread = Thread(target=self._work, args=(what,), daemon=True)
             self._thread.start()
 
-    def send_now(self, what: Callable[[Store, str], None], otherwise: str) -> None:
-        """After what is under way, and waited for. otherwise: what to say of it where the store is away."""
+    def send_now(self, what: Callable[[Store, str], None], otherwise: str, *, now_or_never: bool = False) -> None:
+        """After what is under way, and waited for. otherwise: what to say of it where the store is away.
+
+        One that has just failed to answer is not waited for a second time, unless it is now or never.
+        """
         waited = self._thread.is_alive()
         if waited:
             self._thread.join()
-        # One that has just failed to answer is not waited for a second time.
-        if not (waited and self._error):
+        if now_or_never or not (waited and self._error):
             self._work(what)
         if self._error:
             print(f"MLflow could not be reached ({self._error}); {otherwise}")
@@ -171,4 +173,4 @@ class Recorder:
             store.tag(run_id, FAILURE, reason)
             store.end(run_id, "FAILED")
 
-        self._sender.send_now(end, "the run does not say that this training failed")
+        self._sender.send_now(end, "the run does not say that this training failed", now_or_never=True)

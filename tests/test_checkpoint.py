@@ -186,13 +186,14 @@ def folders(root: Path, count: int) -> list[Path]:
 
 def test_old_folders_are_pruned_but_neither_the_kept_nor_one_in_use(tmp_path: Path) -> None:
     keep, used, *others = folders(tmp_path, KEPT_FOLDERS + 4)
-    (tmp_path / "mlflow.lock").touch()
+    (tmp_path / "study-0").mkdir()  # holds a lock alone
+    os.utime(tmp_path / "study-0", (0, 0))
     with locked(used):
         os.utime(used, (1, 1))
         prune_folders(tmp_path, keep=keep)
     # Of the others the newest stay, so that `keep` and they are KEPT_FOLDERS; the one in use comes on top.
     assert sorted(path for path in tmp_path.iterdir() if path.is_dir()) == sorted(
-        [keep, used, *others[-(KEPT_FOLDERS - 1) :]]
+        [tmp_path / "study-0", keep, used, *others[-(KEPT_FOLDERS - 1) :]]
     )
     prune_folders(tmp_path, keep=keep)
     assert not used.exists() and keep.exists()

@@ -20,6 +20,7 @@ from PIL import Image
 from benchmarks.outage import free_port
 from medgan.config import Config, load_config
 from medgan.data.store import open_prepared
+from medgan.device import use_processor
 from medgan.errors import MedganError
 from medgan.pictures import grid, to_uint8
 from medgan.runtime import OnnxGenerator, golden_difference
@@ -344,6 +345,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Iterator[
     stages = [name for name in STAGES if name in ("prepare", "features", "search")]
     with after_stages(tmp_path_factory.mktemp("alone"), config.override(values), stages) as folder:
         yield folder
+    use_processor(1)  # its stages run with `auto` in this process
 
 
 def torchrun(folder: Path, processes: int) -> subprocess.CompletedProcess[str]:

@@ -143,18 +143,21 @@ def test_a_retry_that_is_killed_as_well_is_not_retried(wide: Config, storage: st
 
 
 @pytest.mark.parametrize("told_by", [SystemExit("stopped and saved"), KeyboardInterrupt()], ids=["saved", "Ctrl-C"])
+@pytest.mark.parametrize("early", [False, True], ids=["training", "building"])
 def test_a_trial_that_is_told_to_stop_again_and_again_goes_on(
-    wide: Config, storage: str, told_by: BaseException
+    wide: Config, storage: str, monkeypatch: pytest.MonkeyPatch, told_by: BaseException, early: bool
 ) -> None:
     """In its steps, or outside of them where nothing is to be saved."""
     whole, study = open_study("whole", storage), open_study("s", storage)
     run_trials(whole, wide, SPEC, quality)
 
-    def stopped(candidate: Config, seed: int, report: Report) -> float:
+    def stopped(*_: Any) -> float:
         raise told_by
 
     for swept in ([0], [1], [2]):
-        with pytest.raises(SystemExit):
+        with pytest.raises(SystemExit), monkeypatch.context() as patch:
+            if early:
+                patch.setattr("medgan.search.check_gan", stopped)
             run_trials(study, wide, SPEC, stopped)
         assert sweep(study) == swept
     run_trials(study, wide, SPEC, quality)

@@ -53,13 +53,23 @@ def register_version(
     store: Store, name: str, model_uri: str, run_id: str, *, fingerprint: str, tags: Mapping[str, str]
 ) -> ModelVersion:
     """The one version with this fingerprint, with its tags set again."""
-    versions = store.client.search_model_versions(f"name = '{name}'")
-    version = next((v for v in versions if v.tags.get(FINGERPRINT) == fingerprint), None)
-    if version is None:
-        version = mlflow.register_model(model_uri, name, tags={FINGERPRINT: fingerprint})
+    versions = _versions(store, name, fingerprint)
+    if not versions:
+        made = mlflow.register_model(model_uri, name, tags={FINGERPRINT: fingerprint})
+        versions = _versions(store, name, fingerprint) or [made]
+    # MLflow asks again where an answer was lost, and each request makes a version.
+    version, *twins = versions
+    for twin in twins:
+        store.client.delete_model_version(name, twin.version)
     for key, value in tags.items():
         store.client.set_model_version_tag(name, version.version, key, value)
     return version
+
+
+def _versions(store: Store, name: str, fingerprint: str) -> list[ModelVersion]:
+    """The earliest first."""
+    found = store.client.search_model_versions(f"name = '{name}'")
+    return sorted((v for v in found if v.tags.get(FINGERPRINT) == fingerprint), key=lambda v: int(v.version))
 
 
 def champion(store: Store, name: str) -> ModelVersion | None:

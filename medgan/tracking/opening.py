@@ -3,18 +3,17 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from uuid import uuid4
 
 import mlflow
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from sqlalchemy import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from medgan.errors import MedganError
-from medgan.tracking import tracking_uri
+from medgan.tracking import database_of, tracking_uri
 from medgan.tracking.runs import Store
 
 # What a server that does not answer raises, or a database that is locked or damaged.
@@ -28,26 +27,35 @@ def store_at(root: Path, experiment: str) -> Store:
     """
     uri, experiment = tracking_uri(root), os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment
     mlflow.set_tracking_uri(uri)
-    database = _database(uri)
+    database = database_of(uri)
     artifacts = (database.parent / "mlartifacts").resolve().as_uri() if database else None
-    # Processes that open a new database at the same moment would each try to create its tables.
-    with _one_at_a_time(root / ".checkpoints" / "mlflow.lock"):
-        try:
-            if database and not database.exists():
+    try:
+        with _one_at_a_time(database) if database else nullcontext():
+            if database:
                 _make_tables(database)
             client = MlflowClient(uri)
             found = client.get_experiment_by_name(experiment)
             identity = (
                 found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
             )
+    except AWAY as error:
+        raise _unreachable(uri, error) from None
+    return Store(client, identity)
+
+
+def make_database(uri: str) -> None:
+    """Where it is a SQLite file that is missing. Raises MedganError."""
+    if database := database_of(uri):
+        try:
+            with _one_at_a_time(database):
+                _make_tables(database)
         except AWAY as error:
             raise _unreachable(uri, error) from None
-    return Store(client, identity)
 
 
 def experiments(uri: str) -> int:
     """How many there are; 0 where the database is not made yet. Raises MedganError for a store that does not answer."""
-    if (database := _database(uri)) and not database.exists():
+    if (database := database_of(uri)) and not database.exists():
         return 0
     try:
         return len(MlflowClient(uri).search_experiments())
@@ -55,27 +63,21 @@ def experiments(uri: str) -> int:
         raise _unreachable(uri, error) from None
 
 
-def _database(uri: str) -> Path | None:
-    """The file behind a SQLite store."""
-    name = make_url(uri).database if uri.startswith("sqlite:") else None
-    return Path(name) if name else None
-
-
 def _make_tables(database: Path) -> None:
     """Aside, which takes MLflow seconds: a database whose making was broken off could never be opened again."""
-    database.parent.mkdir(parents=True, exist_ok=True)
+    if database.exists():
+        return
     for left in database.parent.glob(f".{database.name}.*.new*"):
         left.unlink()
     # Another name each time, since MLflow keeps what it has opened by its name.
     aside = database.with_name(f".{database.name}.{uuid4().hex[:8]}.new")
     MlflowClient(f"sqlite:///{aside}")
-    if not database.exists():  # `mlflow ui` may have been started meanwhile
-        aside.replace(database)
+    aside.replace(database)
 
 
 def _unreachable(uri: str, error: Exception) -> MedganError:
     said = " ".join(str(error).split()).partition(" [SQL")[0].partition(" (Background")[0][:400] or type(error).__name__
-    if _database(uri) is None:
+    if database_of(uri) is None:
         remedy = "start the server, or unset MLFLOW_TRACKING_URI, and run again"
     elif "not a database" in said or "malformed" in said:
         remedy = "it is damaged: move it away, and a new one is made"
@@ -85,8 +87,9 @@ def _unreachable(uri: str, error: Exception) -> MedganError:
 
 
 @contextmanager
-def _one_at_a_time(path: Path) -> Iterator[None]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
+def _one_at_a_time(database: Path) -> Iterator[None]:
+    """Processes that open a new database at the same moment would each try to create its tables."""
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with database.with_name(f".{database.name}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

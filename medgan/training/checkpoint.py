@@ -91,8 +91,8 @@ def locked(directory: Path) -> Iterator[None]:
 
 
 def prune_folders(root: Path, keep: Path) -> None:
-    """Remove all but the newest few checkpoint folders; `keep` always stays."""
-    folders = sorted((p for p in root.iterdir() if p.is_dir() and p != keep), key=lambda p: p.stat().st_mtime)
+    """Remove all but the newest few trainings' folders; `keep` always stays."""
+    folders = sorted((p for p in root.glob("train-*") if p != keep), key=lambda p: p.stat().st_mtime)
     remove_folders(folders[: max(0, len(folders) - (KEPT_FOLDERS - 1))])
 
 
