@@ -19,7 +19,7 @@ from benchmarks.outage import free_port, served
 from medgan.config import Config
 from medgan.errors import MedganError
 from medgan.runtime import OnnxGenerator
-from medgan.tracking import opening, runs, tracking_uri
+from medgan.tracking import models, opening, runs, tracking_uri
 from medgan.tracking.models import champion, crown, downloaded, log_model, register_version
 from medgan.tracking.opening import store_at
 from medgan.tracking.runs import FAILURE, Store
@@ -237,6 +237,21 @@ def test_one_version_a_fingerprint_with_its_signature(store: Store, run_id: str,
     with downloaded(reigning) as path:
         assert OnnxGenerator(path).label_names == OnnxGenerator(tiny_onnx).label_names
     assert not path.exists()
+
+
+def test_a_version_whose_answer_was_lost_is_there_once(
+    store: Store, run_id: str, tiny_onnx: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once, uri = models.mlflow.register_model, log_model(store, run_id, tiny_onnx, fingerprint="v1")
+
+    def twice(*arguments: Any, **named: Any) -> Any:
+        once(*arguments, **named)
+        return once(*arguments, **named)
+
+    monkeypatch.setattr(models.mlflow, "register_model", twice)
+    made = register_version(store, "twice", uri, run_id, fingerprint="v1", tags={})
+    assert [v.version for v in store.client.search_model_versions("name = 'twice'")] == [made.version]
+    assert int(made.version) == 1
 
 
 def test_a_model_whose_upload_was_killed_is_logged_again(store: Store, run_id: str, tiny_onnx: Path) -> None:
