@@ -29,28 +29,16 @@ def store_at(root: Path, experiment: str) -> Store:
     mlflow.set_tracking_uri(uri)
     database = database_of(uri)
     artifacts = (database.parent / "mlartifacts").resolve().as_uri() if database else None
-    try:
-        with _one_at_a_time(database) if database else nullcontext():
-            if database:
-                _make_tables(database)
-            client = MlflowClient(uri)
-            found = client.get_experiment_by_name(experiment)
-            identity = (
-                found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
-            )
-    except AWAY as error:
-        raise _unreachable(uri, error) from None
+    with _opened(uri) as client:
+        found = client.get_experiment_by_name(experiment)
+        identity = found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
     return Store(client, identity)
 
 
 def make_database(uri: str) -> None:
     """Where it is a SQLite file that is missing. Raises MedganError."""
-    if database := database_of(uri):
-        try:
-            with _one_at_a_time(database):
-                _make_tables(database)
-        except AWAY as error:
-            raise _unreachable(uri, error) from None
+    with _opened(uri):
+        pass
 
 
 def experiments(uri: str) -> int:
@@ -59,6 +47,19 @@ def experiments(uri: str) -> int:
         return 0
     try:
         return len(MlflowClient(uri).search_experiments())
+    except AWAY as error:
+        raise _unreachable(uri, error) from None
+
+
+@contextmanager
+def _opened(uri: str) -> Iterator[MlflowClient]:
+    """With the tables made, and for one process at a time where it is a file."""
+    database = database_of(uri)
+    try:
+        with _one_at_a_time(database) if database else nullcontext():
+            if database:
+                _make_tables(database)
+            yield MlflowClient(uri)
     except AWAY as error:
         raise _unreachable(uri, error) from None
 
