@@ -10,7 +10,7 @@ from PIL import Image
 
 from benchmarks.judging import ROOT, configuration, judge, open_subject
 from benchmarks.tables import cpu_seconds, write_table
-from medgan.pictures import save_image
+from medgan.imaging.grids import save_image
 
 BUDGET = {"train.evaluations": 4, "train.n": 1500, "evaluate.n": 1500}
 

@@ -13,27 +13,28 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.checking import set_path
-from medgan.config import Config, parse_config
+from medgan.config.checking import set_path
+from medgan.config.schema import Config, parse_config
 from medgan.console import progress
 from medgan.data.loader import conditions
-from medgan.data.prepare import prepare
 from medgan.data.store import Prepared, open_prepared
 from medgan.device import use_processor
 from medgan.evaluation.copying import copied_share
-from medgan.evaluation.features import Extractor
-from medgan.evaluation.fidelity import Fidelity, Reference, agreement, measure, reference
 from medgan.fingerprint import TRAINING_CODE, code_hash, file_digest, fingerprint
 from medgan.gans import build_gan
-from medgan.pictures import save_image, to_uint8
+from medgan.gans.drawing import generate, sample_grid
+from medgan.imaging.grids import save_image, to_uint8
 from medgan.randomness import derive_seed
-from medgan.recipes import read_recipe
+from medgan.scores.features import Extractor
+from medgan.scores.fidelity import Fidelity, Reference, agreement, measure, reference
+from medgan.scores.validation import shown, validation_judge
+from medgan.sources.prepare import prepare
 from medgan.training import state
 from medgan.training.checkpoint import write_atomically
-from medgan.training.drawing import generate, sample_grid
+from medgan.training.identity import training_fingerprint
 from medgan.training.loop import Listener, Trained, fit
+from medgan.workspace.recipes import read_recipe
 from pipelines.features import learn
-from pipelines.scoring import shown, training_fingerprint, validation_judge
 
 ROOT = Path(__file__).parents[1]
 WORK = ROOT / ".benchmarks"
@@ -93,7 +94,9 @@ def open_subject(config: Config) -> Subject:
     parts = {name: getattr(config, name).model_dump(mode="json") for name in ("data", "features")}
     if config.data.raw.is_file():
         parts["raw"] = file_digest(config.data.raw)
-    folder = WORK / f"data-{fingerprint({**parts, 'seed': config.seed, 'code': code_hash(('data', 'evaluation'))})}"
+    folder = (
+        WORK / f"data-{fingerprint({**parts, 'seed': config.seed, 'code': code_hash(('data', 'sources', 'scores'))})}"
+    )
     if not (folder / "extractor.safetensors").exists():
         shutil.rmtree(folder, ignore_errors=True)
         print(f"preparing {config.data.name}", flush=True)
@@ -159,7 +162,7 @@ def identity(config: Config, subject: Subject, *, cpu_seconds: float | None = No
         f"{name.removeprefix('medgan.').replace('.', '/')}.py" for name in networks if "medgan.models." in name
     )
     shared = (*(name for name in TRAINING_CODE if name != "models"), "models/layers.py")
-    training = training_fingerprint(config.gan, config.train, config.seed, subject.prepared, subject.extractor)
+    training = training_fingerprint(config.gan, config.train, config.seed, subject.prepared, subject.extractor.digest)
     parts = {"training": training, "evaluate": config.evaluate.model_dump(mode="json"), "cpu": cpu_seconds}
     return fingerprint({**parts, **state.identity(config.train), "code": code_hash((*shared, *files))})
 

@@ -26,17 +26,17 @@ import numpy as np
 
 from benchmarks.judging import configuration
 from benchmarks.tables import rounds, save
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.loader import conditions
-from medgan.data.prepare import prepare
 from medgan.data.store import Prepared
 from medgan.device import use_processor
+from medgan.sources.prepare import prepare
 from medgan.tracking.opening import store_at
+from medgan.tracking.recording import Recorder
 from medgan.tracking.runs import Store
 from medgan.training.judge import Judge
 from medgan.training.loop import Listener, fit
 from medgan.training.state import Row as Logged
-from pipelines.recording import Recorder
 
 RECIPE = "dcgan-published"
 SERVERS = NONE, ANSWERS, DEAD = "none", "answers", "is dead"

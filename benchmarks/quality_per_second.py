@@ -15,9 +15,9 @@ from benchmarks import textbook
 from benchmarks.judging import WORK, Subject, configuration, judge, open_subject
 from benchmarks.tables import cpu_seconds, save
 from benchmarks.textbook import BATCH, Textbook, image_folder
-from medgan.evaluation.fidelity import measure
 from medgan.fingerprint import code_hash, file_digest, fingerprint
-from medgan.pictures import to_uint8
+from medgan.imaging.grids import to_uint8
+from medgan.scores.fidelity import measure
 from medgan.training.checkpoint import write_atomically
 
 SEEDS = (0, 1, 2)
@@ -58,7 +58,7 @@ def _textbook(subject: Subject, seed: int, seconds: float) -> Row:
         "gan": configuration(textbook.RECIPE).gan.model_dump(mode="json"),
         "loop": file_digest(Path(textbook.__file__)),
     }
-    code = code_hash(("data", "models", "gans", "losses.py", "evaluation"))
+    code = code_hash(("data", "models", "gans", "scores", "evaluation"))
     kept = WORK / "judged" / f"textbook-{fingerprint({**parts, 'code': code})}.json"
     if kept.exists():
         return Row(**json.loads(kept.read_text()))

@@ -20,12 +20,12 @@ import numpy as np
 import yaml
 
 from benchmarks.tables import save
-from medgan.checking import read_yaml
-from medgan.config import parse_config
+from medgan.config.checking import read_yaml
+from medgan.config.schema import parse_config
 from medgan.device import use_processor
-from medgan.recipes import read_recipe
-from medgan.runtime import OnnxGenerator
+from medgan.runtime.generator import OnnxGenerator
 from medgan.training.result import load_generators, read_rows
+from medgan.workspace.recipes import read_recipe
 
 ROOT = Path(__file__).parents[1]
 WORK = ROOT / ".benchmarks" / "recipes"

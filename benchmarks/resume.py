@@ -24,11 +24,11 @@ import numpy as np
 
 from benchmarks.judging import ROOT, WORK, configuration
 from benchmarks.tables import save
-from medgan.config import Config, parse_config
+from medgan.config.schema import Config, parse_config
 from medgan.data.loader import conditions
-from medgan.data.prepare import prepare
 from medgan.data.store import open_prepared
 from medgan.device import use_processor
+from medgan.sources.prepare import prepare
 from medgan.training.checkpoint import load_checkpoint
 from medgan.training.judge import Judge
 from medgan.training.loop import Listener, fit

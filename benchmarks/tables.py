@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.judging import ROOT, Judged, Subject
-from medgan.evaluation.fidelity import check_comparable
+from medgan.scores.fidelity import check_comparable
 
 RESULTS = Path(__file__).parent / "results"
 _Number = TypeVar("_Number", int, float)

@@ -19,14 +19,14 @@ from benchmarks.judging import WORK, configuration
 from benchmarks.tables import rounds, save
 from benchmarks.textbook import BATCH, RECIPE, Textbook, endless, image_folder
 from benchmarks.turns import in_turns, seconds, training_step
-from medgan.config import Config
-from medgan.costs import costs
+from medgan.config.schema import Config
 from medgan.data.loader import Batches
-from medgan.data.prepare import prepare
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared, open_prepared
 from medgan.device import resolve_device, resolve_precision, use_processor
 from medgan.fingerprint import code_hash
+from medgan.sources.prepare import prepare
+from medgan.workspace.costs import costs
 
 STEPS = 3
 WAYS = ("textbook", "ours, fp32", "ours, auto")

@@ -17,14 +17,14 @@ import numpy as np
 from benchmarks.judging import ROOT, WORK, Subject, configuration, identity, open_subject, train
 from benchmarks.tables import save
 from benchmarks.turns import in_turns, training_step
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.device import resolve_precision
-from medgan.evaluation.fidelity import check_comparable
-from medgan.pictures import save_image
+from medgan.gans.drawing import GRID_COLUMNS, sample_grid
+from medgan.imaging.grids import save_image
+from medgan.scores.fidelity import check_comparable
+from medgan.scores.validation import pictured
 from medgan.training.checkpoint import write_atomically
-from medgan.training.drawing import GRID_COLUMNS, sample_grid
 from pipelines.quality import translation_metrics
-from pipelines.scoring import pictured
 
 # What the published lab prints after 20 epochs: MAE, PSNR, SSIM of its own test subjects.
 PUBLISHED = {

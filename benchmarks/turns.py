@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.loader import Batches
 from medgan.data.store import Prepared
 from medgan.training.loop import step

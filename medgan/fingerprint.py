@@ -10,17 +10,15 @@ PACKAGE = Path(__file__).parent
 
 # What can change the weights that training produces, or which of them it takes for the best.
 TRAINING_CODE = (
-    "config.py",
+    "config",
     "randomness.py",
     "device.py",
-    "losses.py",
-    "augment.py",
     "data",
     "models",
     "gans",
     "training",
-    "evaluation",
-    "pictures.py",
+    "scores",
+    "imaging/grids.py",
 )
 
 

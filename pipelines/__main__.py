@@ -15,7 +15,7 @@ from rich.table import Table
 
 from medgan.console import run
 from medgan.errors import MedganError
-from pipelines import EXPORT, METRICS, REGISTRY, SEARCH
+from medgan.workspace.places import EXPORT, METRICS, REGISTRY, SEARCH
 
 _DVC = (sys.executable, "-m", "dvc")
 
@@ -23,7 +23,7 @@ _DVC = (sys.executable, "-m", "dvc")
 def main() -> None:
     if _dvc("status", "-q", "dvc.yaml"):
         # Imported only now: torch takes seconds, which a repeated `make repro` must not.
-        from pipelines.preflight import preflight  # noqa: PLC0415
+        from medgan.workspace.preflight import preflight  # noqa: PLC0415
 
         preflight()
         if _repro():

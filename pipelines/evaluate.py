@@ -3,24 +3,26 @@
 import json
 import shutil
 
-from medgan.config import load_config
+from medgan.config.schema import load_config
 from medgan.console import run
 from medgan.data.store import open_prepared
 from medgan.device import use_processor
-from medgan.pictures import below, grid, save_image
-from medgan.training.drawing import GRID_COLUMNS, sample_grid
+from medgan.gans.drawing import GRID_COLUMNS, sample_grid
+from medgan.imaging.grids import below, grid, save_image
+from medgan.scores.features import Extractor
+from medgan.scores.validation import pictured, shown
+from medgan.tracking.opening import store_at
+from medgan.tracking.recording import find_run
 from medgan.training.result import load_generators
-from pipelines import METRICS, PARAMS, PREPARED, REPORTS, TRAIN
+from medgan.workspace.places import EXTRACTOR, METRICS, PARAMS, PREPARED, REPORTS, STORES, TRAIN
 from pipelines.quality import synthesis_metrics, translation_metrics
-from pipelines.recording import find_run, open_store
-from pipelines.scoring import load_extractor, pictured, shown
 
 
 def main() -> None:
     config = load_config(PARAMS)
     use_processor(config.train.threads)
-    prepared, extractor = open_prepared(PREPARED), load_extractor()
-    store = open_store(config.data.name)  # before minutes of measuring
+    prepared, extractor = open_prepared(PREPARED), Extractor.load(EXTRACTOR)
+    store = store_at(STORES, config.data.name)  # before minutes of measuring
     gan, generators, _ = load_generators(TRAIN)
     back = gan.reversed()
     measured = translation_metrics if "source" in gan.inputs else synthesis_metrics

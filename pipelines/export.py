@@ -7,13 +7,13 @@ import json
 import shutil
 from typing import Any
 
-from medgan.config import Config, load_config
+from medgan.config.schema import Config, load_config
 from medgan.console import run
 from medgan.data.spec import opposite
-from medgan.export import export
+from medgan.export.onnx_file import export
 from medgan.gans.base import Gan
 from medgan.training.result import Description, load_generators
-from pipelines import EXPORT, METRICS, PARAMS, TRAIN
+from medgan.workspace.places import EXPORT, METRICS, PARAMS, TRAIN
 
 
 def main() -> None:

@@ -3,13 +3,13 @@
 import json
 import shutil
 
-from medgan.config import Config, load_config
+from medgan.config.schema import Config, load_config
 from medgan.console import progress, run
 from medgan.data.store import Prepared, open_prepared
 from medgan.device import use_processor
-from medgan.evaluation.features import Extractor, train_extractor
 from medgan.randomness import derive_seed
-from pipelines import FEATURES, PARAMS, PREPARED
+from medgan.scores.features import Extractor, train_extractor
+from medgan.workspace.places import FEATURES, PARAMS, PREPARED
 
 
 def main() -> None:

@@ -2,12 +2,12 @@
 
 import shutil
 
-from medgan.config import load_config
+from medgan.config.schema import load_config
 from medgan.console import run
-from medgan.data.prepare import prepare
 from medgan.data.store import counts
-from medgan.pictures import by_class, grid, save_image
-from pipelines import PARAMS, PREPARED
+from medgan.imaging.grids import by_class, grid, save_image
+from medgan.sources.prepare import prepare
+from medgan.workspace.places import PARAMS, PREPARED
 
 
 def main() -> None:

@@ -9,22 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.console import progress
 from medgan.data.loader import conditions, gather
 from medgan.data.store import Prepared, open_prepared
 from medgan.evaluation.copying import copied_share
-from medgan.evaluation.features import Extractor
-from medgan.evaluation.fidelity import Fidelity, Reference, agreement, check_comparable, kid, measure, reference
 from medgan.evaluation.lesions import judge_lesions
-from medgan.evaluation.paired import DIRECTIONS, Likeness, absolute_errors, difference_margin, likeness
 from medgan.gans.base import Gan
-from medgan.pictures import to_uint8
+from medgan.gans.drawing import generate
+from medgan.imaging.grids import to_uint8
 from medgan.randomness import derive_seed
-from medgan.runtime import OnnxGenerator
-from medgan.training.drawing import generate
-from pipelines import PREPARED
-from pipelines.scoring import load_extractor
+from medgan.runtime.generator import OnnxGenerator
+from medgan.scores.features import Extractor
+from medgan.scores.fidelity import Fidelity, Reference, agreement, check_comparable, kid, measure, reference
+from medgan.scores.paired import DIRECTIONS, Likeness, absolute_errors, difference_margin, likeness
+from medgan.workspace.places import EXTRACTOR, PREPARED
 
 
 def test_images(prepared: Prepared, config: Config) -> NDArray[np.int64]:
@@ -101,7 +100,7 @@ def score_onnx(path: Path, config: Config, *, reverse: bool) -> dict[str, Any] |
 
     reverse: of what translates images back into sources.
     """
-    prepared, extractor, generator = _of(reverse), load_extractor(), OnnxGenerator(path)
+    prepared, extractor, generator = _of(reverse), Extractor.load(EXTRACTOR), OnnxGenerator(path)
     test = test_images(prepared, config)
     given = {name: tensor.numpy() for name, tensor in conditions(prepared, test).items()}
     if (obstacle := _obstacle(generator, prepared, given.keys())) is not None:

@@ -4,17 +4,18 @@ import json
 from pathlib import Path
 from typing import Any
 
-from medgan.config import Config, load_config
+from medgan.config.schema import Config, load_config
 from medgan.console import run
 from medgan.device import use_processor
+from medgan.evaluation.champion import decide, failed_gates, headline
 from medgan.fingerprint import file_digest
-from medgan.registry import decide, failed_gates, headline
 from medgan.tracking import models
+from medgan.tracking.opening import store_at
+from medgan.tracking.recording import find_run
 from medgan.tracking.runs import Store
 from medgan.training.checkpoint import write_atomically
-from pipelines import EXPORT, METRICS, PARAMS, REGISTRY, TRAIN
+from medgan.workspace.places import EXPORT, METRICS, PARAMS, REGISTRY, STORES, TRAIN
 from pipelines.quality import against
-from pipelines.recording import find_run, open_store
 
 
 def main() -> None:
@@ -22,7 +23,7 @@ def main() -> None:
     use_processor(config.train.threads)
     metrics = json.loads(METRICS.read_text())
     name = f"medgan-{config.data.name}-{config.gan.name}"
-    store = open_store(config.data.name)
+    store = store_at(STORES, config.data.name)
     result = _register(store, config, name, EXPORT, metrics)
     if "reverse" in metrics:
         result["reverse"] = _register(store, config, f"{name}-reverse", EXPORT / "reverse", metrics["reverse"])

@@ -7,22 +7,25 @@ from pathlib import Path
 
 import yaml
 
-from medgan.config import load_config
+from medgan.config.schema import load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
 from medgan.device import use_processor
 from medgan.errors import DivergedError
 from medgan.fingerprint import fingerprint, git_commit
-from medgan.recipes import recipe_of
+from medgan.scores.features import Extractor
+from medgan.scores.validation import SCORES, check_score, validation_judge
+from medgan.tracking.opening import store_at
+from medgan.tracking.recording import Recorder, open_run
 from medgan.tracking.runs import Store
 from medgan.training.checkpoint import prune_folders
+from medgan.training.identity import training_fingerprint
 from medgan.training.loop import Listener, fit
 from medgan.training.processes import joined
 from medgan.training.result import describe, write_trained
 from medgan.training.state import identity
-from pipelines import CHECKPOINTS, PARAMS, PREPARED, SEARCH, TRAIN
-from pipelines.recording import Recorder, open_run, open_store
-from pipelines.scoring import SCORES, check_score, load_extractor, training_fingerprint, validation_judge
+from medgan.workspace.places import CHECKPOINTS, EXTRACTOR, PARAMS, PREPARED, SEARCH, STORES, TRAIN
+from medgan.workspace.recipes import recipe_of
 
 
 def main() -> None:
@@ -32,10 +35,10 @@ def main() -> None:
         use_processor(config.train.threads)
         best = yaml.safe_load((SEARCH / "best.yaml").read_text())
         gan, train, seed = config.override(best).gan, config.train, config.seed
-        prepared, extractor = open_prepared(PREPARED), load_extractor()
+        prepared, extractor = open_prepared(PREPARED), Extractor.load(EXTRACTOR)
         check_score(gan, train.score, prepared.spec)
         judge = validation_judge(prepared, extractor, train.n, seed, train.score)
-        folder = CHECKPOINTS / f"train-{training_fingerprint(gan, train, seed, prepared, extractor)}"
+        folder = CHECKPOINTS / f"train-{training_fingerprint(gan, train, seed, prepared, extractor.digest)}"
         fitted = partial(fit, gan, train, prepared, seed=seed, judge=judge, directory=folder)
         if not here.first:
             with suppress(DivergedError):  # the first one says so and records it; an error here would have it killed
@@ -48,7 +51,7 @@ def main() -> None:
         origin = {"commit": git_commit(Path.cwd()), "recipe": recipe_of(Path.cwd(), PARAMS)}
 
         def opened() -> tuple[Store, str]:
-            store = open_store(config.data.name)
+            store = store_at(STORES, config.data.name)
             return store, open_run(store, config.data.name, key, sections, data_md5=prepared.md5, **origin)
 
         recorder = Recorder(opened)

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from medgan.config import Config, load_config
-from medgan.data.prepare import prepare
+from medgan.config.schema import Config, load_config
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
 from medgan.device import use_processor
-from medgan.export import export
+from medgan.export.onnx_file import export
 from medgan.gans import build_gan
+from medgan.sources.prepare import prepare
 
 ROOT = Path(__file__).parents[1]
 

@@ -33,7 +33,7 @@ def imports(root: Path) -> set[Import]:
     for name, path in known.items():
         package = name if path.name == "__init__.py" else name.rpartition(".")[0]
         for module, inner in _named(package, path.read_text(encoding="utf-8")):
-            # `from medgan import losses` is an import of medgan.losses, not of what medgan/__init__.py holds.
+            # `from medgan.gans import losses` is an import of medgan.gans.losses, not of what medgan/__init__.py holds.
             target = f"{module}.{inner}"
             found.add(Import(name, target if target in known else module))
     return found

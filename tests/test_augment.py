@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from medgan.augment import AUGMENTATIONS, augmented, moved
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.spec import Batch
+from medgan.gans.augment import AUGMENTATIONS, augmented, moved
 from medgan.randomness import Rows
 
 KINDS = sorted(AUGMENTATIONS)

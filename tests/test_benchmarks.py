@@ -11,7 +11,7 @@ from benchmarks import judging, recipes, tables, textbook
 from benchmarks.judging import Subject, configuration, identity, judge, open_subject, train
 from benchmarks.tables import cpu_seconds, write_table
 from benchmarks.translation import PUBLISHED, RECOMMENDED
-from medgan.config import Config, parse_config
+from medgan.config.schema import Config, parse_config
 from medgan.errors import MedganError
 from medgan.training.checkpoint import read_checkpoint
 

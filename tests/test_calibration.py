@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional as F
 
-from medgan.data.sources.phantom import Phantom
 from medgan.data.spec import ImageSpec, Sample
-from medgan.evaluation.features import Extractor, train_extractor
-from medgan.evaluation.fidelity import Reference, agreement, reference, score
 from medgan.randomness import numpy_generator
+from medgan.scores.features import Extractor, train_extractor
+from medgan.scores.fidelity import Reference, agreement, reference, score
+from medgan.sources.phantom.source import Phantom
 
 pytestmark = pytest.mark.slow  # an extractor is trained for each kind of data
 

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from torchvision.datasets import CIFAR10
 
-from medgan.data.sources.cifar10 import Cifar10
 from medgan.data.spec import ImageSpec, Sample
 from medgan.errors import MedganError
+from medgan.sources.cifar10 import Cifar10
 
 ROOT = Path(__file__).parents[1]
 CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]

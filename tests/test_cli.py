@@ -14,10 +14,10 @@ from PIL import Image
 from typer.testing import CliRunner, Result
 
 from medgan import __version__
-from medgan.cli import app
-from medgan.doctor import Finding, findings
+from medgan.cli.main import app
 from medgan.errors import MedganError
-from medgan.pictures import by_class, grid, to_uint8
+from medgan.imaging.grids import by_class, grid, to_uint8
+from medgan.workspace.doctor import Finding, findings
 
 
 def call(*arguments: str | Path) -> Result:
@@ -32,7 +32,7 @@ def complaint(*arguments: str | Path) -> str:
 
 def medgan(*arguments: str | Path, cwd: Path, before: str = "") -> "subprocess.CompletedProcess[str]":
     """The real program, after some Python of the test's own."""
-    code = f"import sys\n{before}\nfrom medgan.cli import main\nmain()"
+    code = f"import sys\n{before}\nfrom medgan.cli.main import main\nmain()"
     return subprocess.run(
         [sys.executable, "-c", code, *map(str, arguments)],
         capture_output=True,

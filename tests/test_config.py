@@ -7,12 +7,12 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from medgan.checking import build, set_path
-from medgan.config import Config, load_config, parse_config
-from medgan.data.sources import SOURCES
+from medgan.config.checking import build, set_path
+from medgan.config.schema import Config, load_config, parse_config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans import check_gan
+from medgan.sources import SOURCES
 
 ROOT = Path(__file__).parents[1]
 # The same bytes as the shipped params.yaml, which a user of this clone may have edited.

@@ -1,8 +1,8 @@
 """Sizes and multiply-adds against numbers worked out by hand."""
 
-from medgan.config import Config
-from medgan.costs import costs
+from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
+from medgan.workspace.costs import costs
 
 # Kernels of 4x4: from z to 4x4, to 8x8, to 16x16.
 DRAW = 16 * (8 * 8 + 16 * 8 * 4 + 64 * 4 * 1)

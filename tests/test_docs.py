@@ -7,11 +7,11 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from medgan.cli import app
-from medgan.config import parse_config
+from medgan.cli.main import app
+from medgan.config.schema import parse_config
 from medgan.data.spec import ImageSpec
-from medgan.recipes import read_recipe
-from medgan.search import check_space
+from medgan.search.study import check_space
+from medgan.workspace.recipes import read_recipe
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = ("README.md", "CONTRIBUTING.md", *(f"docs/{path.name}" for path in sorted((ROOT / "docs").glob("*.md"))))

@@ -13,11 +13,11 @@ import pytest
 from torchvision.datasets import CIFAR10
 from typer.testing import CliRunner
 
-import medgan.downloads
-from medgan.cli import app
-from medgan.data.sources.medmnist import information
+import medgan.workspace.downloads
+from medgan.cli.main import app
 from medgan.errors import MedganError
-from medgan.rawdata import raw_data
+from medgan.sources.medmnist import information
+from medgan.workspace.fetch import raw_data
 
 NOWHERE = "http://127.0.0.1:9"  # a port that nobody listens on
 FILE = "pneumoniamnist_64.npz"
@@ -50,7 +50,7 @@ def publish(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], None]:
 
     def publish(address: str, md5: str) -> None:
         entry = information("pneumoniamnist") | {"url_64": f"{address}/{FILE}?download=1", "MD5_64": md5}
-        monkeypatch.setattr(medgan.downloads, "information", lambda flag: entry)
+        monkeypatch.setattr(medgan.workspace.downloads, "information", lambda flag: entry)
 
     return publish
 

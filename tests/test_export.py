@@ -13,14 +13,14 @@ import pytest
 import torch
 from torch import nn
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
-from medgan.export import PARITY_BATCHES, export
+from medgan.export.onnx_file import PARITY_BATCHES, export
 from medgan.gans import build_gan
 from medgan.gans.base import Gan
 from medgan.models import MODELS
-from medgan.runtime import CONTRACT, OnnxGenerator, golden_difference
+from medgan.runtime.generator import CONTRACT, OnnxGenerator, golden_difference
 from medgan.training.loop import Trained
 from medgan.training.result import Description, load_generators, write_trained
 from medgan.training.state import Best

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 
 from medgan.errors import MedganError
-from medgan.evaluation.features import WIDTHS, Extractor, train_extractor
 from medgan.randomness import numpy_generator
+from medgan.scores.features import WIDTHS, Extractor, train_extractor
 
 
 def images_of(count: int, size: int = 16, channels: int = 1, seed: int = 0) -> NDArray[np.uint8]:

@@ -11,11 +11,11 @@ from torch_fidelity import calculate_metrics
 
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
-from medgan.evaluation import fidelity
 from medgan.evaluation.copying import copied_share
-from medgan.evaluation.features import Extractor, train_extractor
-from medgan.evaluation.fidelity import agreement, check_comparable, measure, reference, score
 from medgan.randomness import derive_seed
+from medgan.scores import fidelity
+from medgan.scores.features import Extractor, train_extractor
+from medgan.scores.fidelity import agreement, check_comparable, measure, reference, score
 
 Images = NDArray[np.uint8]
 N = 120

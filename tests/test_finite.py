@@ -9,7 +9,7 @@ import torch
 from test_loop import train
 from torch import Tensor, nn
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.store import Prepared
 from medgan.errors import DivergedError
 from medgan.gans.synthesis import Synthesis

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medgan.data.sources.folder import Folder
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
+from medgan.sources.folder import Folder
 
 GREY = ImageSpec(16, 1)
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.loader import gather
 from medgan.data.spec import Batch, ImageSpec
 from medgan.data.store import Prepared

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from medgan.config import DataConfig
-from medgan.data.prepare import prepare
-from medgan.data.sources.ixi import Ixi
+from medgan.config.schema import DataConfig
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
+from medgan.sources.ixi import Ixi
+from medgan.sources.prepare import prepare
 
 SPEC = ImageSpec(64, 1)
 ROOT = Path(__file__).parents[1]

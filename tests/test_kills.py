@@ -16,9 +16,9 @@ import pytest
 import yaml
 
 from benchmarks.resume import left_behind
-from medgan.config import Config
-from medgan.data.prepare import prepare
+from medgan.config.schema import Config
 from medgan.data.store import Prepared
+from medgan.sources.prepare import prepare
 
 # MLflow's own use of SQLAlchemy, in every query for runs.
 pytestmark = pytest.mark.filterwarnings("ignore:The ..noload.. loader strategy:DeprecationWarning")
@@ -30,7 +30,7 @@ TRAINING = """
 import json, sys, time
 from pathlib import Path
 import numpy as np
-from medgan.config import parse_config
+from medgan.config.schema import parse_config
 from medgan.data.loader import conditions
 from medgan.data.store import open_prepared
 from medgan.training.judge import Judge
@@ -154,7 +154,7 @@ def test_a_killed_cyclegan_ends_with_the_bits_of_an_unbroken_one(config: Config,
 def workplace(tmp_path_factory: pytest.TempPathFactory, config: Config, prepared_folder: Path) -> Path:
     """A folder in which the stages search and train can run: params.yaml, prepared images and features."""
     from medgan.data.store import open_prepared
-    from medgan.evaluation.features import train_extractor
+    from medgan.scores.features import train_extractor
 
     place = tmp_path_factory.mktemp("workplace")
     values = {

@@ -19,15 +19,15 @@ import numpy as np
 import pytest
 import torch
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.loader import Batches, conditions, gather
 from medgan.data.store import Prepared
 from medgan.errors import DivergedError, MedganError
+from medgan.gans.drawing import generate
 from medgan.randomness import StepRandomness
 from medgan.training import judge as judging
 from medgan.training import loop, state
 from medgan.training.checkpoint import load_checkpoint, locked
-from medgan.training.drawing import generate
 from medgan.training.judge import Judge
 from medgan.training.loop import Listener, Trained, fit
 from medgan.training.result import describe, write_trained

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from medgan import losses
+from medgan.gans import losses
 
 LOG2 = math.log(2)
 

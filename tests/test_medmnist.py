@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medgan.checking import build
-from medgan.data.sources import SOURCES
-from medgan.data.sources.medmnist import MedMnist, flags, information, table
+from medgan.config.checking import build
 from medgan.data.spec import ImageSpec, Sample
 from medgan.errors import MedganError
+from medgan.sources import SOURCES
+from medgan.sources.medmnist import MedMnist, flags, information, table
 
 GREY = ImageSpec(16, 1)
 COUNTS = {"train": 5, "val": 2, "test": 3}

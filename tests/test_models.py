@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from medgan.checking import STRICT, build
+from medgan.config.checking import STRICT, build
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
-from medgan.losses import gradient_penalty
+from medgan.gans.losses import gradient_penalty
 from medgan.models import MODELS, MULTISCALE_MODELS, TRANSLATION_MODELS
 from medgan.models.transformer import Transformer
 

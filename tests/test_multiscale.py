@@ -11,16 +11,16 @@ from test_loop import judge, resumes_bit_identically, train
 from torch import Tensor
 from torch.nn import functional as F
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.loader import conditions
 from medgan.data.spec import Batch, ImageSpec
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.gans import build_gan, check_gan
 from medgan.gans.base import Gan
-from medgan.pictures import grid, to_uint8
+from medgan.gans.drawing import GRID_COLUMNS, generate, sample_grid
+from medgan.imaging.grids import grid, to_uint8
 from medgan.randomness import StepRandomness
-from medgan.training.drawing import GRID_COLUMNS, generate, sample_grid
 from medgan.training.loop import Listener, fit
 
 MODEL = {"name": "mscgan", "latent_dim": 8, "width": 4, "max_width": 16, "region_width": 4, "embedding_dim": 4}

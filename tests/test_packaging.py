@@ -39,12 +39,12 @@ def test_it_draws_where_no_training_package_can_be_imported(wheel: Path, tiny_on
         archive.extractall(tmp_path / "site")
     script = (
         f"import sys\nsys.modules.update(dict.fromkeys({BLOCKED!r}))\n"
-        "import medgan, medgan.cli, medgan.translate\n"
+        "import medgan, medgan.cli.main, medgan.runtime.translate\n"
         "from medgan.runtime import OnnxGenerator\n"
         "print(medgan.__file__)\n"
         f"print(OnnxGenerator({str(tiny_onnx)!r}).draw(3, seed=1).shape)\n"
         f"sys.argv = ['medgan', 'generate', {str(tiny_onnx)!r}, '--count', '3', '--out', {str(tmp_path / 'drawn')!r}]\n"
-        "medgan.cli.main()\n"
+        "medgan.cli.main.main()\n"
     )
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "site")}
     done = subprocess.run(

@@ -13,8 +13,8 @@ from scipy.ndimage import gaussian_filter
 
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
-from medgan.evaluation.features import Extractor
-from medgan.evaluation.paired import (
+from medgan.scores.features import Extractor
+from medgan.scores.paired import (
     DIRECTIONS,
     PublishedScores,
     StandardScores,
@@ -25,7 +25,7 @@ from medgan.evaluation.paired import (
     published,
     standard,
 )
-from pipelines.scoring import validation_judge
+from medgan.scores.validation import validation_judge
 
 Images = NDArray[np.float32]
 

@@ -9,11 +9,11 @@ from conftest import ROOT
 from PIL import Image
 from test_folder import picture
 
-from medgan.config import Config
-from medgan.data.prepare import prepare
-from medgan.data.sources.pairs import Pairs
+from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
+from medgan.sources.pairs import Pairs
+from medgan.sources.prepare import prepare
 
 GREY = ImageSpec(16, 1)
 T1_T2 = Pairs(source="T1", image="T2")

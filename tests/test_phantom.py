@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import yaml
 
-from medgan.checking import build
-from medgan.data.sources.lesions import LESIONS
-from medgan.data.sources.phantom import Phantom
+from medgan.config.checking import build
 from medgan.data.spec import ImageSpec, Sample
 from medgan.errors import MedganError
+from medgan.sources.phantom.lesions import LESIONS
+from medgan.sources.phantom.source import Phantom
 
 TABLE = Path(__file__).parents[1] / "data" / "phantom.yaml"
 

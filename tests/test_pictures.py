@@ -9,12 +9,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans import build_gan
-from medgan.pictures import below, by_class, check_suffix, grid, read_mask, to_uint8
-from medgan.training.drawing import GRID_COLUMNS, generate, sample_grid
+from medgan.gans.drawing import GRID_COLUMNS, generate, sample_grid
+from medgan.imaging.grids import below, by_class, check_suffix, grid, read_mask, to_uint8
 
 PLANE: NDArray[np.uint8] = np.array([[0, 1, 0], [0, 7, 255]], np.uint8)
 

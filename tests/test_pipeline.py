@@ -18,18 +18,18 @@ from mlflow import MlflowClient
 from PIL import Image
 
 from benchmarks.outage import free_port
-from medgan.config import Config, load_config
+from medgan.config.schema import Config, load_config
 from medgan.data.store import open_prepared
 from medgan.device import use_processor
 from medgan.errors import MedganError
-from medgan.pictures import grid, to_uint8
-from medgan.runtime import OnnxGenerator, golden_difference
+from medgan.gans.drawing import GRID_COLUMNS
+from medgan.imaging.grids import grid, to_uint8
+from medgan.runtime.generator import OnnxGenerator, golden_difference
+from medgan.scores.validation import pictured
 from medgan.tracking.models import downloaded
 from medgan.tracking.opening import store_at
-from medgan.training.drawing import GRID_COLUMNS
+from medgan.tracking.recording import find_run
 from pipelines.quality import against, score_onnx, translation_margin
-from pipelines.recording import find_run
-from pipelines.scoring import pictured
 
 pytestmark = [
     pytest.mark.slow,

@@ -15,7 +15,7 @@ import torch
 from test_kills import TRAINING
 from torch import Tensor
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.loader import Batches
 from medgan.data.store import Prepared
 from medgan.errors import MedganError

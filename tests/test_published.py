@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from medgan.config import Config, parse_config
+from medgan.config.schema import Config, parse_config
 from medgan.data.spec import ImageSpec
-from medgan.recipes import read_recipe
 from medgan.training.state import State
+from medgan.workspace.recipes import read_recipe
 
 ROOT = Path(__file__).parents[1]
 CLASSES = 10

@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 import yaml
 
-from medgan.checking import build
-from medgan.config import Config, load_config, parse_config
-from medgan.data.sources import SOURCES
+from medgan.config.checking import build
+from medgan.config.schema import Config, load_config, parse_config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans import check_gan
-from medgan.recipes import clone_root, list_recipes, recipe_of, use_recipe
-from medgan.search import check_space
+from medgan.search.study import check_space
+from medgan.sources import SOURCES
+from medgan.workspace.recipes import clone_root, list_recipes, recipe_of, use_recipe
 
 ROOT = Path(__file__).parents[1]
 RECIPES = sorted(path.stem for path in (ROOT / "recipes").glob("*.yaml"))

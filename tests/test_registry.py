@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from medgan.registry import decide, failed_gates
+from medgan.evaluation.champion import decide, failed_gates
 
 GATES = {"parity": 1e-4, "recall": 0.25, "copies": 0.1}
 

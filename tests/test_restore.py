@@ -13,7 +13,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.training.transfer import FRESH
 
 pytestmark = pytest.mark.slow

@@ -13,12 +13,12 @@ import torch
 from conftest import LESIONS
 from numpy.typing import NDArray
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
-from medgan.export import export
+from medgan.export.onnx_file import export
 from medgan.gans import build_gan
-from medgan.runtime import OnnxGenerator, golden_difference
+from medgan.runtime.generator import OnnxGenerator, golden_difference
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_golden_vectors_are_those_beside_it(generator: OnnxGenerator, tiny_onnx:
 
 def test_the_runtime_imports_numpy_and_onnxruntime_alone(tiny_onnx: Path) -> None:
     code = (
-        "import sys; from medgan.runtime import OnnxGenerator;"
+        "import sys; from medgan.runtime.generator import OnnxGenerator;"
         "print(OnnxGenerator(sys.argv[1]).draw(2, seed=0).shape);"
         "print(sorted({name.split('.')[0] for name in sys.modules}"
         " & {'torch', 'pydantic', 'onnx', 'mlflow', 'optuna', 'PIL', 'yaml', 'scipy', 'typer'}))"

@@ -9,10 +9,10 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.errors import DivergedError, MedganError
-from medgan.search import check_space, choose, open_study, records, run_trials, sweep, write_trials
+from medgan.search.study import check_space, choose, open_study, records, run_trials, sweep, write_trials
 
 SPACE = {
     "gan.lr": {"low": 0.0001, "high": 0.01, "log": True},
@@ -157,7 +157,7 @@ def test_a_trial_that_is_told_to_stop_again_and_again_goes_on(
     for swept in ([0], [1], [2]):
         with pytest.raises(SystemExit), monkeypatch.context() as patch:
             if early:
-                patch.setattr("medgan.search.check_gan", stopped)
+                patch.setattr("medgan.search.study.check_gan", stopped)
             run_trials(study, wide, SPEC, stopped)
         assert sweep(study) == swept
     run_trials(study, wide, SPEC, quality)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from medgan.errors import MedganError
-from medgan.runtime import OnnxGenerator
-from medgan.sheets import SHEETS, between, classes, path, samples
+from medgan.runtime.generator import OnnxGenerator
+from medgan.runtime.sheets import SHEETS, between, classes, path, samples
 
 
 @pytest.fixture

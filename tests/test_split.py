@@ -6,8 +6,9 @@ from itertools import pairwise
 
 import pytest
 
-from medgan.data.split import SPARE, SPLITS, check_leaks, limit_training, split_by_patient
+from medgan.data.spec import SPARE, SPLITS
 from medgan.errors import MedganError
+from medgan.sources.split import check_leaks, limit_training, split_by_patient
 
 
 def table(patients: dict[str, int], images: int = 3) -> list[tuple[str, str, str]]:

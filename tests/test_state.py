@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.training.state import State
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.loader import Batches, gather
-from medgan.data.prepare import prepare
-from medgan.data.spec import ImageSpec, Rejected, Sample
-from medgan.data.split import SPARE, SPLITS
-from medgan.data.store import Prepared, counts, open_prepared, write_prepared
+from medgan.data.spec import SPARE, SPLITS, ImageSpec, Rejected, Sample
+from medgan.data.store import Prepared, counts, open_prepared
 from medgan.errors import MedganError
+from medgan.sources.prepare import prepare
+from medgan.sources.writing import write_prepared
 
 
 def sample(index: int, *, dtype: Any = np.uint8, channels: int = 1, **fields: Any) -> Sample:

@@ -16,15 +16,15 @@ import pytest
 from PIL import Image
 
 from benchmarks.outage import free_port, served
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.errors import MedganError
-from medgan.runtime import OnnxGenerator
+from medgan.runtime.generator import OnnxGenerator
 from medgan.tracking import models, opening, runs, tracking_uri
 from medgan.tracking.models import champion, crown, downloaded, log_model, register_version
 from medgan.tracking.opening import store_at
+from medgan.tracking.recording import Recorder, search_mirror
 from medgan.tracking.runs import FAILURE, Store
 from medgan.tracking.trials import mirror_trial
-from pipelines.recording import Recorder, search_mirror
 
 # MLflow's own use of SQLAlchemy, in every query for runs.
 pytestmark = pytest.mark.filterwarnings(
@@ -374,7 +374,7 @@ def test_a_search_whose_server_is_away_goes_on(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     monkeypatch.chdir(tmp_path)
     trials = [Told(number, "COMPLETE", score=1.0) for number in range(3)]
-    mirror = search_mirror(config, "study", "0" * 32)
+    mirror = search_mirror(Path.cwd(), config, "study", "0" * 32)
     for trial in trials:
         mirror([trial], "RUNNING")
     assert not capsys.readouterr().out  # who waits for a server says that it is away
@@ -382,7 +382,7 @@ def test_a_search_whose_server_is_away_goes_on(
     assert "cannot be reached" in (said := capsys.readouterr().out)
     assert "`dvc repro -s -f search` sends its trials later" in said
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'later.db'}")
-    search_mirror(config, "study", "0" * 32)(trials, "FINISHED")
+    search_mirror(Path.cwd(), config, "study", "0" * 32)(trials, "FINISHED")
     later = store_at(tmp_path, config.data.name)
     assert sorted(run.info.status for run in later.client.search_runs([later.experiment_id])) == ["FINISHED"] * 4
 
@@ -391,8 +391,8 @@ def test_a_trial_that_found_the_thread_busy_goes_with_the_next(
     store: Store, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow, busy, free = slowed(store)
-    monkeypatch.setattr("pipelines.recording.open_store", lambda name: slow)
-    mirror = search_mirror(config, "busy", "0" * 32)
+    monkeypatch.setattr("medgan.tracking.recording.store_at", lambda root, name: slow)
+    mirror = search_mirror(Path.cwd(), config, "busy", "0" * 32)
     mirror([Told(0, "COMPLETE", score=1.0)], "RUNNING")
     busy.wait(10)
     mirror([Told(1, "COMPLETE", score=1.0)], "RUNNING")

@@ -11,15 +11,16 @@ import torch
 from test_loop import StoppedError, resumes_bit_identically, stop_at, timeless, train, weights
 from torch import Tensor
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
-from medgan.evaluation.features import Extractor
+from medgan.scores.features import Extractor
+from medgan.search.study import trial_training
 from medgan.training.checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
+from medgan.training.identity import training_fingerprint
 from medgan.training.state import State
 from medgan.training.transfer import FRESH, initial_networks
-from pipelines.scoring import training_fingerprint, trial_training
 
 DCGAN = {"name": "dcgan", "latent_dim": 8, "width": 4, "max_width": 16, "embedding_dim": 4}
 TRANSFORMER = {"name": "transformer", "latent_dim": 6, "width": 64, "blocks": 1, "embedding_dim": 3}
@@ -322,7 +323,7 @@ def test_the_fingerprint_is_of_the_content_and_not_of_the_place(
 
     def of(path: Path) -> str:
         changed = config.override({"train.init_from": str(path)})
-        return training_fingerprint(changed.gan, changed.train, 1, prepared, extractor)
+        return training_fingerprint(changed.gan, changed.train, 1, prepared, extractor.digest)
 
     first, second = two
     named = tmp_path / "named"

@@ -18,12 +18,12 @@ from PIL import Image
 from test_cli import call, complaint, medgan
 from torch import Tensor, nn
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
-from medgan.export import export
+from medgan.export.onnx_file import export
 from medgan.gans import build_gan
-from medgan.runtime import OnnxGenerator
-from medgan.translate import read_source
+from medgan.runtime.generator import OnnxGenerator
+from medgan.runtime.translate import read_source
 
 SIZE = 16
 AGAIN = "convert it or save it again"

@@ -13,24 +13,24 @@ from test_loop import judge, resumes_bit_identically, stepped, timeless, train, 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from medgan.config import Config
+from medgan.config.schema import Config
 from medgan.data.loader import gather
-from medgan.data.prepare import prepare
 from medgan.data.spec import Batch, ImageSpec
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
-from medgan.evaluation.features import Extractor
 from medgan.gans import build_gan, check_gan
 from medgan.gans.base import Gan
 from medgan.gans.cyclegan import DOMAINS, CycleGan
+from medgan.gans.drawing import generate
 from medgan.gans.translation import Translation
 from medgan.models import TRANSLATION_MODELS
 from medgan.randomness import StepRandomness
+from medgan.scores import validation as scoring
+from medgan.scores.features import Extractor
+from medgan.sources.prepare import prepare
 from medgan.training.checkpoint import load_checkpoint
-from medgan.training.drawing import generate
 from medgan.training.loop import fit
 from medgan.training.state import State
-from pipelines import scoring
 
 MODEL = {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4}
 # Logits come as maps of 2x2; the channels of the two domains differ.

@@ -7,6 +7,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+SPLITS = ("train", "validation", "test")
+SPARE = "spare"  # training images beyond `data.train_per_class`
+
 
 @dataclass(frozen=True)
 class ImageSpec:

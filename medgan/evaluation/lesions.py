@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.data.store import Prepared
-from medgan.evaluation.pretext import normalised
 from medgan.randomness import derive_seed, numpy_generator
+from medgan.scores.pretext import normalised
 
 _WIDTHS = (16, 32, 64)
 _LEARNING_RATE = 3e-3

@@ -2,7 +2,7 @@
 
 import torch
 
-from medgan.config import GanConfig
+from medgan.config.schema import GanConfig
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans.base import Gan

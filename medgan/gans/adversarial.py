@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from medgan import losses
-from medgan.augment import augmented
-from medgan.config import GanConfig
+from medgan.config.schema import GanConfig
+from medgan.gans import losses
+from medgan.gans.augment import augmented
 from medgan.randomness import StepRandomness
 
 Discriminate = Callable[[Tensor], Tensor]  # images (B, C, H, W) to logits (B, ...), one or a map of them an image

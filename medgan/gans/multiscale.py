@@ -7,8 +7,8 @@ from typing import cast
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from medgan.checking import build
-from medgan.config import GanConfig
+from medgan.config.checking import build
+from medgan.config.schema import GanConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.errors import MedganError
 from medgan.gans.adversarial import Discriminate, Game

@@ -5,8 +5,8 @@ from functools import partial
 
 from torch import Tensor, nn
 
-from medgan.checking import build
-from medgan.config import GanConfig
+from medgan.config.checking import build
+from medgan.config.schema import GanConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.errors import MedganError
 from medgan.gans.adversarial import Discriminate, Game

@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.models import ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
 
-from medgan.runtime import OnnxGenerator
+from medgan.runtime.generator import OnnxGenerator
 from medgan.tracking.runs import FINGERPRINT, Store
 
 CHAMPION = "champion"

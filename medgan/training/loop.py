@@ -10,11 +10,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from medgan.augment import moved
-from medgan.config import GanConfig, TrainConfig
+from medgan.config.schema import GanConfig, TrainConfig
 from medgan.data.loader import Batches
 from medgan.data.store import Prepared
 from medgan.device import autocast, resolve_threads
+from medgan.gans.augment import moved
 from medgan.gans.base import Gan
 from medgan.randomness import StepRandomness
 from medgan.training.checkpoint import locked

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from medgan.config import GanConfig, TrainConfig
+from medgan.config.schema import GanConfig, TrainConfig
 from medgan.data.spec import ImageSpec
 from medgan.device import resolve_device, resolve_precision, resolve_threads, working_dtype
 from medgan.errors import MedganError

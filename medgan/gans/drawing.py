@@ -1,0 +1,58 @@
+"""Images from a GAN in training or after it, to be scored or looked at."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from medgan.gans.base import Gan
+from medgan.imaging.grids import grid, to_uint8
+from medgan.randomness import torch_generator
+
+GRID_COLUMNS = 8
+_ERROR_GAIN = 4
+
+
+def sample_grid(gan: Gan, generators: nn.ModuleDict, shown: Mapping[str, Tensor]) -> NDArray[np.uint8]:
+    """Rows of GRID_COLUMNS images under these conditions, four rows where there are none; the same z at every call.
+
+    Where the generator is given a mask or a source, each row of images stands below the row of what it was given.
+    With a "target" among the conditions two rows follow: the targets, and the absolute error, four times as bright.
+    """
+    n = len(next(iter(shown.values()))) if shown else 4 * GRID_COLUMNS
+    images = generate(gan, generators, n, shown, seed=0)
+    above = [shown["mask"][:, :1].numpy() * 2 - 1] if "mask" in gan.inputs else []
+    if "source" in gan.inputs:
+        source = shown["source"].numpy()
+        if source.shape != images.shape:  # three channels are taken for colour; of others, the first
+            source = source.mean(axis=1, keepdims=True) if source.shape[1] == 3 else source[:, :1]
+        above.append(source)
+    target = shown["target"].numpy() if "target" in shown and "source" in gan.inputs else None
+    below = [] if target is None else [target, np.abs(images - target) * _ERROR_GAIN - 1]
+    rows = [to_uint8(np.broadcast_to(array, images.shape)) for array in (*above, images, *below)]
+    stacked = np.stack([row.reshape(-1, GRID_COLUMNS, *row.shape[1:]) for row in rows], axis=1)
+    return grid(stacked.reshape(-1, *rows[0].shape[1:]), columns=GRID_COLUMNS)
+
+
+@torch.no_grad()
+def generate(
+    gan: Gan, generators: nn.ModuleDict, n: int, conditions: Mapping[str, Tensor], *, seed: int, batch: int = 100
+) -> NDArray[np.float32]:
+    """(n, C, H, W) in [-1, 1], in float32 arithmetic; the same seed gives the same images.
+
+    conditions: (n, ...) each; those that the generator does not take are not looked at.
+    """
+    z = torch.randn(n, gan.latent_dim, generator=torch_generator(seed, "draw"))
+    weight = next(generators.parameters())
+    inputs = {name: tensor for name, tensor in {"z": z, **conditions}.items() if name in gan.inputs}
+    was_training = generators.training
+    generators.eval()
+    drawn = []
+    for i in range(0, n, batch):
+        given = {name: tensor[i : i + batch].to(weight.device) for name, tensor in inputs.items()}
+        given = {name: t.to(weight.dtype) if t.is_floating_point() else t for name, t in given.items()}
+        drawn.append(gan.draw(generators, given).float().cpu().numpy())
+    generators.train(was_training)
+    return np.concatenate(drawn)

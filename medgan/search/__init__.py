@@ -1,0 +1,1 @@
+"""Optuna: which configuration to train."""

@@ -1,0 +1,34 @@
+"""One file a raw format; a new source is one file and one line here."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.sources.cifar10 import Cifar10
+from medgan.sources.folder import Folder
+from medgan.sources.ixi import Ixi
+from medgan.sources.medmnist import MedMnist
+from medgan.sources.pairs import Pairs
+from medgan.sources.phantom.source import Phantom
+
+
+class Source(Protocol):
+    """A frozen dataclass of its options. One that gives pairs has a `direction` beside: "T1 to T2"."""
+
+    def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
+        """Every image under `raw`, at `spec.size` and with `spec.channels`; what cannot be read is a Rejected.
+
+        Raises MedganError where `raw` itself is missing or empty.
+        """
+        ...
+
+
+SOURCES: dict[str, type[Source]] = {
+    "cifar10": Cifar10,
+    "folder": Folder,
+    "ixi": Ixi,
+    "medmnist": MedMnist,
+    "pairs": Pairs,
+    "phantom": Phantom,
+}

@@ -1,0 +1,53 @@
+"""Source `folder`: PNG, JPEG or TIFF, one sub-folder a class, or no sub-folders where there are no labels."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic.dataclasses import dataclass
+
+from medgan.config.checking import STRICT, nearest
+from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.errors import MedganError
+from medgan.sources.files import SUFFIXES, files_under, patient_of, patient_pattern, read_picture
+
+
+@dataclass(frozen=True, config=STRICT)
+class Folder:
+    """patient: a regular expression whose first group is the patient in a file's name; empty: each file is one.
+
+    With an empty expression byte-identical files still stay in one split.
+    classes: the sub-folders to read; empty: all.
+    """
+
+    patient: str = ""
+    classes: tuple[str, ...] = ()
+
+    def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
+        pattern = patient_pattern(self.patient)
+        if not raw.is_dir():
+            raise MedganError(f"{raw} is not a folder; put one sub-folder of images a class there")
+        for name in self.classes:
+            if not (raw / name).is_dir():
+                known = [path.name for path in raw.iterdir() if path.is_dir()]
+                raise MedganError(f"data.options.classes: {raw / name} is not a folder{nearest(name, known)}")
+        folders = [raw / name for name in self.classes] or [raw]
+        files = sorted(path for folder in folders for path in files_under(folder))
+        if not any(path.suffix.lower() in SUFFIXES for path in files):
+            raise MedganError(
+                f"{raw} holds no image; put {', '.join(sorted(SUFFIXES))} files there, one folder a class"
+            )
+        for path in files:
+            within = path.relative_to(raw)
+            try:
+                image, digest, _ = read_picture(path, spec)
+                patient = patient_of(path.name, pattern)
+            except ValueError as error:
+                yield Rejected(within.as_posix(), str(error))
+                continue
+            yield Sample(
+                image=image,
+                patient=patient or within.as_posix(),
+                origin=within.as_posix(),
+                digest=digest,
+                label=within.parts[0] if len(within.parts) > 1 else None,
+            )

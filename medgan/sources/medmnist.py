@@ -1,0 +1,116 @@
+"""Source `medmnist`: pictures of MedMNIST v2 (Yang et al. 2023) with one label each, as its package stores them."""
+
+import ast
+import zlib
+from collections.abc import Iterator
+from importlib.metadata import distribution
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile, is_zipfile
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic.dataclasses import dataclass
+
+from medgan.config.checking import STRICT, nearest
+from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.errors import MedganError
+from medgan.sources.files import numbered
+
+SUFFIXES = {28: "", 64: "_64", 128: "_128", 224: "_224"}  # of file names and of keys in the package, by size in pixels
+PARTS = ("train", "val", "test")
+
+
+@dataclass(frozen=True, config=STRICT)
+class MedMnist:
+    """flag: the package's name of a data set, such as pneumoniamnist.
+
+    The files name no patient: each image counts as one, and byte-identical ones stay in one split.
+    """
+
+    flag: str
+
+    def __post_init__(self) -> None:
+        information(self.flag)
+
+    def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
+        """All three parts, since medgan splits by itself; `raw` is a folder with a FLAG.npz of any stored size."""
+        names: dict[str, str] = information(self.flag)["label"]
+        path = _smallest_that_suffices(raw, self.flag, spec.size)
+        for part in PARTS:
+            try:
+                images, labels = _read(path, part, len(names))
+            except (OSError, ValueError, EOFError, KeyError, RuntimeError, BadZipFile, zlib.error) as error:
+                reason = " ".join(str(error).split())
+                raise MedganError(
+                    f"{path} is damaged ({reason}); remove it and run `medgan data {self.flag}`"
+                ) from None
+            yield from numbered(part, images, (names[str(code)] for code in labels), spec)
+
+
+def table() -> dict[str, dict[str, Any]]:
+    """What the package knows of each data set, by flag: label, task, url, MD5, url_64, MD5_64 and more.
+
+    Raises ModuleNotFoundError where it is not installed.
+    """
+    # Read and not imported: importing it makes a folder ~/.medmnist and loads pandas, scikit-learn and scikit-image.
+    text = Path(str(distribution("medmnist").locate_file("medmnist/info.py"))).read_text(encoding="utf-8")
+    assigned = (node for node in ast.parse(text).body if isinstance(node, ast.Assign))
+    found: dict[str, dict[str, Any]] = ast.literal_eval(
+        next(node.value for node in assigned if ast.unparse(node.targets[0]) == "INFO")
+    )
+    return found
+
+
+def flags() -> list[str]:
+    """Those that this source reads."""
+    return [flag for flag, entry in table().items() if not _obstacle(entry)]
+
+
+def information(flag: str) -> dict[str, Any]:
+    """The entry of a flag. Raises MedganError where this source cannot read it."""
+    entries = table()
+    if flag not in entries:
+        raise MedganError(f"unknown medmnist data set '{flag}'{nearest(flag, flags())}")
+    obstacle = _obstacle(entries[flag])
+    if obstacle:
+        raise MedganError(f"medmnist's '{flag}' {obstacle}; choices: {', '.join(sorted(flags()))}")
+    return entries[flag]
+
+
+def _obstacle(entry: dict[str, Any]) -> str | None:
+    if entry["python_class"].endswith("3D"):
+        return "has volumes, and medgan takes pictures"
+    if entry["task"].startswith("multi-label"):
+        return "has several labels an image, and medgan takes one"
+    return None
+
+
+def _smallest_that_suffices(raw: Path, flag: str, size: int) -> Path:
+    """The stored file to shrink from, or the largest where none is as large as `size`."""
+    stored = {pixels: raw / f"{flag}{suffix}.npz" for pixels, suffix in SUFFIXES.items()}
+    present = [pixels for pixels, path in stored.items() if path.is_file()]
+    if not present:
+        names = ", ".join(path.name for path in stored.values())
+        raise MedganError(
+            f"{raw} holds none of {names}; run `medgan data {flag}` and set data.raw to data/raw/{flag}, "
+            "or put one of them there"
+        )
+    return stored[next((pixels for pixels in present if pixels >= size), present[-1])]
+
+
+def _read(path: Path, part: str, classes: int) -> tuple[NDArray[np.uint8], list[int]]:
+    """Images (N, S, S) or (N, S, S, 3) and N labels below `classes`. Raises what numpy and zipfile raise."""
+    if not is_zipfile(path):
+        raise ValueError("not an .npz file, or cut off")
+    # A pickle could run code of whoever wrote the file. Opened here, since numpy forgets to close what is torn.
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        images, labels = stored[f"{part}_images"], stored[f"{part}_labels"]
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)):
+        raise ValueError(f"{part}_images are {images.dtype} {images.shape}, not grey or RGB bytes")
+    if labels.dtype.kind not in "iu" or labels.shape != (len(images), 1):
+        raise ValueError(f"{part}_labels are {labels.dtype} {labels.shape} for {len(images)} images")
+    codes: list[int] = labels[:, 0].tolist()
+    if not all(0 <= code < classes for code in codes):
+        raise ValueError(f"{part}_labels go from {min(codes)} to {max(codes)}, and there are {classes} classes")
+    return images, codes

@@ -1,0 +1,1 @@
+"""The built-in numerical head with lesions."""

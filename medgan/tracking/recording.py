@@ -1,0 +1,171 @@
+"""The MLflow run of one training: written while it trains, found again later, made anew where it is missing."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+from medgan.config.schema import Config
+from medgan.tracking.opening import AWAY, store_at
+from medgan.tracking.runs import FAILURE, Store, flat
+from medgan.tracking.trials import Trial, mirror_trial
+from medgan.training.result import Description, read_description, read_rows
+from medgan.training.state import Row
+
+_COMPLETE = "medgan.complete"
+
+
+def open_run(
+    store: Store, name: str, identity: str, sections: Mapping[str, Any], *, data_md5: str, commit: str, recipe: str
+) -> str:
+    """The run of a training, with its params (dotted paths of `sections`) and where it comes from."""
+    tags = {
+        "medgan.kind": "training",
+        "medgan.data_md5": data_md5,
+        "medgan.recipe": recipe,
+        "mlflow.source.git.commit": commit,
+    }
+    title = f"{recipe.partition(',')[0]} on {name} {identity[:6]}"
+    run_id = store.run(identity, title, params=dict(flat(sections)), tags=tags)
+    store.reopen(run_id)
+    store.log_data(run_id, name=name, md5=data_md5)
+    return run_id
+
+
+def replay(store: Store, run_id: str, rows: Sequence[Row], samples: Path) -> None:
+    """Send rows and sample grids; what the store has already is not doubled."""
+    store.log_rows(run_id, rows)
+    for path in sorted(samples.glob("step-*.png")):
+        store.log_picture(run_id, path, key="samples", step=int(path.stem.removeprefix("step-")))
+
+
+def find_run(store: Store, name: str, trained: Path) -> tuple[str, Description]:
+    """The finished run behind artifacts/train, whatever became of the store in the meantime."""
+    description = read_description(trained)
+    found = store.find_run(description.fingerprint)
+    if found is None or _COMPLETE not in found.data.tags:
+        sections = {"gan": description.gan, "train": description.train, "seed": description.seed}
+        origin = {"commit": description.commit, "recipe": description.recipe}
+        run_id = open_run(store, name, description.fingerprint, sections, data_md5=description.data_md5, **origin)
+        finish(store, run_id, read_rows(trained), trained / "samples")
+        return run_id, description
+    return found.info.run_id, description
+
+
+def finish(store: Store, run_id: str, rows: Sequence[Row], samples: Path) -> None:
+    """Everything, then the mark that everything is there, then FINISHED: in this order."""
+    replay(store, run_id, rows, samples)
+    store.tag(run_id, _COMPLETE, "true")
+    store.end(run_id)
+
+
+def search_mirror(root: Path, config: Config, name: str, data_md5: str) -> Callable[[Sequence[Trial], str], None]:
+    """Tells MLflow of trials and of the status of their search, of which the study is the record."""
+
+    def opened() -> tuple[Store, str]:
+        store = store_at(root, config.data.name)
+        tags = {"medgan.kind": "search", "medgan.data_md5": data_md5}
+        params = config.search.model_dump(mode="json")
+        run_id = store.run(f"search-{name}", f"search {name[:6]}", params=params, tags=tags)
+        store.reopen(run_id)
+        return store, run_id
+
+    sender = Sender(opened)
+    known, sent = dict[int, Trial](), dict[int, Trial]()
+
+    def mirror(trials: Sequence[Trial], status: str) -> None:
+        known.update({trial.number: trial for trial in trials})
+        unsent = [trial for number, trial in known.items() if sent.get(number) != trial]
+
+        def send(store: Store, run_id: str) -> None:
+            for trial in unsent:
+                mirror_trial(store, run_id, name, trial)
+                sent[trial.number] = trial
+            if status != "RUNNING":
+                store.end(run_id, status)
+
+        if status == "RUNNING":
+            sender.send(send)
+        else:
+            sender.send_now(send, "`dvc repro -s -f search` sends its trials later", now_or_never=status == "FAILED")
+
+    return mirror
+
+
+class Sender:
+    """Sends to a run in a thread: nobody waits for MLflow on the way, or ends because a server is away.
+
+    opened: makes or finds the run.
+    """
+
+    def __init__(self, opened: Callable[[], tuple[Store, str]]) -> None:
+        self._opened = opened
+        self._run: tuple[Store, str] | None = None
+        self._thread = Thread()
+        self._error: Exception | None = None
+
+    def send(self, what: Callable[[Store, str], None]) -> None:
+        """Skipped while the last call is under way; its error, where the store is away, is kept."""
+        if not self._thread.is_alive():
+            # A daemon: a training that is told to stop does not wait for it either.
+            self._thread = Thread(target=self._work, args=(what,), daemon=True)
+            self._thread.start()
+
+    def send_now(self, what: Callable[[Store, str], None], otherwise: str, *, now_or_never: bool = False) -> None:
+        """After what is under way, and waited for. otherwise: what to say of it where the store is away.
+
+        One that has just failed to answer is not waited for a second time, unless it is now or never.
+        """
+        waited = self._thread.is_alive()
+        if waited:
+            self._thread.join()
+        if now_or_never or not (waited and self._error):
+            self._work(what)
+        if self._error:
+            print(f"MLflow could not be reached ({self._error}); {otherwise}")
+
+    def _work(self, what: Callable[[Store, str], None]) -> None:
+        self._error = None
+        try:
+            self._run = self._run or self._opened()
+            what(*self._run)
+        except AWAY as error:
+            self._error = error
+
+
+class Recorder:
+    """The run of a training under way: a checkpoint's rows and pictures are sent once they are saved.
+
+    What could not be sent waits for the next checkpoint, for `complete`, or for `find_run` of a later stage.
+    """
+
+    def __init__(self, opened: Callable[[], tuple[Store, str]]) -> None:
+        self._sender, self._sent = Sender(opened), 0
+        self._covered: tuple[Sequence[Row], Path] | None = None
+
+    def __call__(self, rows: Sequence[Row], samples: Path) -> None:
+        """What a checkpoint covers; skipped while the last call is under way."""
+        covered = list(rows)
+        self._covered = covered, samples
+
+        def send(store: Store, run_id: str) -> None:
+            replay(store, run_id, covered[self._sent :], samples)
+            self._sent = len(covered)
+
+        self._sender.send(send)
+
+    def complete(self, rows: Sequence[Row], samples: Path) -> None:
+        self._sender.send_now(
+            lambda store, run_id: finish(store, run_id, rows, samples), "a later stage makes and completes the run"
+        )
+
+    def fail(self, reason: str) -> None:
+        """With all that a checkpoint covers."""
+
+        def end(store: Store, run_id: str) -> None:
+            if self._covered is not None:
+                replay(store, run_id, *self._covered)
+            store.tag(run_id, FAILURE, reason)
+            store.end(run_id, "FAILED")
+
+        self._sender.send_now(end, "the run does not say that this training failed", now_or_never=True)

@@ -1,0 +1,1 @@
+"""What a clone is: its recipes, raw data, state and costs."""

@@ -1,0 +1,103 @@
+"""Recipes: overlays of the shipped params.yaml. The shipped one lives in recipes/default.yaml."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from medgan.config.checking import nearest, read_yaml
+from medgan.config.schema import parse_config
+from medgan.errors import MedganError
+
+DEFAULT = "default"
+_MADE_BY = "# medgan use "  # begins a params.yaml, before the name of its recipe
+_REPLACED_WHOLE = (("gan", "model"), ("data", "options"), ("search", "space"))
+
+
+def clone_root(here: Path) -> Path:
+    """The clone that `here` is in. Raises MedganError outside one: recipes and pipelines are not in the wheel."""
+    for folder in (here, *here.parents):
+        if (folder / "dvc.yaml").is_file() and (folder / "recipes").is_dir():
+            return folder
+    raise MedganError(
+        f"{here} is not in a clone of medgan; this command needs recipes/ and dvc.yaml: clone and cd there"
+    )
+
+
+def list_recipes(here: Path) -> Iterator[tuple[str, str]]:
+    """(name, first comment line) of each."""
+    for path in sorted((clone_root(here) / "recipes").glob("*.yaml")):
+        first = path.read_text(encoding="utf-8").splitlines()[0]
+        yield path.stem, first.removeprefix("# ")
+
+
+def use_recipe(here: Path, name: str, *, force: bool) -> list[str]:
+    """Overlay the recipe on the defaults, write params.yaml, and return the lines that changed.
+
+    Raises MedganError for an unknown recipe, and where params.yaml holds hand edits and force is not given.
+    """
+    root = clone_root(here)
+    known = [path.stem for path in (root / "recipes").glob("*.yaml")]
+    if name not in known:
+        raise MedganError(f"unknown recipe '{name}'{nearest(name, known)}")
+    params = root / "params.yaml"
+    current: dict[str, Any] = {}
+    with suppress(MedganError) if force else nullcontext():  # with --force even a broken file is replaced
+        current = read_yaml(params) if params.exists() else {}
+    if current and not force and not any(current == read_recipe(root, other)[0] for other in known):
+        raise MedganError("params.yaml was edited by hand; keep it, or use --force to drop the edits")
+    wanted, text = read_recipe(root, name)
+    parse_config(wanted, where=f"recipes/{name}.yaml")
+    aside = params.with_name(f".params-{os.getpid()}.yaml")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(params)
+    before, after = dict(_flat(current)), dict(_flat(wanted))
+    changed = [
+        f"{key}: {before.get(key, '(none)')} -> {after.get(key, '(none)')}"
+        for key in sorted(before.keys() | after.keys())
+        if before.get(key) != after.get(key)
+    ]
+    return changed or [f"params.yaml is recipe '{name}' already"]
+
+
+def read_recipe(root: Path, name: str) -> tuple[dict[str, Any], str]:
+    """The whole tree and the text of its params.yaml; the default keeps its comments."""
+    path = root / "recipes" / f"{DEFAULT}.yaml"
+    tree = read_yaml(path)
+    if name == DEFAULT:
+        return tree, path.read_text(encoding="utf-8")
+    overlay = read_yaml(root / "recipes" / f"{name}.yaml")
+    merged = _merge(tree, overlay, ())
+    return merged, f"{_MADE_BY}{name}\n" + yaml.safe_dump(merged, sort_keys=False)
+
+
+def recipe_of(root: Path, params: Path) -> str:
+    """The recipe that a params.yaml was made from, with ", edited" where it holds other values; "unknown" without."""
+    first = params.read_text(encoding="utf-8").partition("\n")[0]
+    name = first.removeprefix(_MADE_BY) if first.startswith(_MADE_BY) else DEFAULT
+    if not (root / "recipes" / f"{name}.yaml").is_file():
+        return "unknown"
+    return name if read_yaml(params) == read_recipe(root, name)[0] else f"{name}, edited"
+
+
+def _merge(base: Mapping[str, Any], overlay: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in overlay.items():
+        deeper = (*path, key)
+        # Options of another source or model are not mixed with those of the default one.
+        if isinstance(value, Mapping) and isinstance(merged.get(key), Mapping) and deeper not in _REPLACED_WHOLE:
+            merged[key] = _merge(merged[key], value, deeper)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
