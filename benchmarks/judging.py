@@ -23,7 +23,8 @@ from medgan.evaluation.copying import copied_share
 from medgan.fingerprint import TRAINING_CODE, code_hash, file_digest, fingerprint
 from medgan.gans import build_gan
 from medgan.gans.drawing import generate, sample_grid
-from medgan.imaging.grids import save_image, to_uint8
+from medgan.imaging.arrays import to_uint8
+from medgan.imaging.grids import save_image
 from medgan.randomness import derive_seed
 from medgan.scores.features import Extractor
 from medgan.scores.fidelity import Fidelity, Reference, agreement, measure, reference

@@ -16,7 +16,7 @@ from benchmarks.judging import WORK, Subject, configuration, judge, open_subject
 from benchmarks.tables import cpu_seconds, save
 from benchmarks.textbook import BATCH, Textbook, image_folder
 from medgan.fingerprint import code_hash, file_digest, fingerprint
-from medgan.imaging.grids import to_uint8
+from medgan.imaging.arrays import to_uint8
 from medgan.scores.fidelity import measure
 from medgan.training.checkpoint import write_atomically
 

@@ -23,7 +23,8 @@ from medgan.data.store import open_prepared
 from medgan.device import use_processor
 from medgan.errors import MedganError
 from medgan.gans.drawing import GRID_COLUMNS
-from medgan.imaging.grids import grid, to_uint8
+from medgan.imaging.arrays import to_uint8
+from medgan.imaging.grids import grid
 from medgan.runtime.generator import OnnxGenerator, golden_difference
 from medgan.scores.validation import pictured
 from medgan.tracking.models import downloaded
