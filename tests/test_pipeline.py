@@ -115,6 +115,7 @@ def test_the_results_belong_together(place: Path) -> None:
     assert registered["crowned"] and registered["champion"] == registered["version"]
     assert generator.label_names == tuple(description["label_names"])
     assert json.loads(generator.metadata["scores"])["fid"] == metrics["quality"]["fid"]
+    assert json.loads(generator.metadata["intensity"]) == {"low": 0, "high": 255, "unit": ""}
     contract = {"value_range", "scores", "data_md5", "commit", "recipe", "modality", "licence", "notice"}
     assert contract <= generator.metadata.keys()
     assert golden_difference(generator, place / "artifacts/export/golden.npz") < 1e-4

@@ -14,6 +14,7 @@ from medgan.data.loader import Batches, gather
 from medgan.data.spec import SPARE, SPLITS, ImageSpec, Rejected, Sample
 from medgan.data.store import Prepared, counts, open_prepared
 from medgan.errors import MedganError
+from medgan.imaging.intensity import EIGHT_BITS, SIXTEEN_BITS, Intensity
 from medgan.sources.prepare import prepare
 from medgan.sources.writing import write_prepared
 
@@ -37,10 +38,12 @@ def write(
     labelled: bool = True,
     channels: int = 1,
     train_per_class: int | None = None,
+    intensity: Intensity = EIGHT_BITS,
 ) -> Prepared:
     return write_prepared(
         folder,
         items,
+        intensity=intensity,
         size=16,
         channels=channels,
         labelled=labelled,
@@ -59,7 +62,8 @@ def test_what_is_written_is_read_back(tmp_path: Path, dtype: Any, channels: int)
         sample(i, dtype=dtype, channels=channels, source=sample(100 + i, dtype=dtype).image, mask=np.roll(mask, i))
         for i in range(24)
     ]
-    write(tmp_path / "new" / "folder", items, channels=channels)
+    intensity = Intensity(0, np.iinfo(dtype).max, "HU")
+    write(tmp_path / "new" / "folder", items, channels=channels, intensity=intensity)
     prepared = open_prepared(tmp_path / "new" / "folder")
     assert prepared.spec == ImageSpec(16, channels, classes=2, source_channels=1, mask_channels=2)
     assert prepared.images.dtype == dtype
@@ -71,7 +75,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, dtype: Any, channels: int)
     assert prepared.labels is not None
     assert [prepared.label_names[code] for code in prepared.labels] == [item.label for item in items]
     assert prepared.patients.tolist() == [item.patient for item in items]
-    assert prepared.value_range == (0, np.iinfo(dtype).max)
+    assert prepared.intensity == Intensity(0, np.iinfo(dtype).max, "HU")
 
 
 def test_arrays_are_mapped_not_loaded(tmp_path: Path) -> None:
@@ -274,7 +278,7 @@ def test_the_configuration_limits_what_prepare_writes(config: Config, prepared: 
 
 def test_pictures_are_eight_bits_whatever_is_stored(prepared: Prepared) -> None:
     assert (prepared.pictures([3, 5]) == prepared.images[[3, 5]]).all()
-    deep = replace(prepared, images=prepared.images.astype(np.uint16) * 257, value_range=(0.0, 65535.0))
+    deep = replace(prepared, images=prepared.images.astype(np.uint16) * 257, intensity=SIXTEEN_BITS)
     assert deep.pictures([3, 5]).dtype == np.uint8
     assert (deep.pictures([3, 5]) == prepared.images[[3, 5]]).all()
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from medgan.data.spec import SPARE, SPLITS, ImageSpec, opposite
 from medgan.errors import MedganError
+from medgan.imaging.intensity import EIGHT_BITS, Intensity
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class Prepared:
     """A prepared data set, arrays memory-mapped.
 
     images (N, H, W, C) uint8 or uint16; labels (N,) int64 into `label_names`, or None; splits (N,) of names;
-    value_range: raw values that map to -1 and 1; direction: what translates into what, "T1 to T2", "" without sources;
-    md5: of every prepared byte and the index.
+    intensity: of images and sources; direction: what translates into what, "T1 to T2", "" without sources;
+    md5: of every prepared byte, the index, and an intensity that is not the whole range of the pixels' type.
     """
 
     spec: ImageSpec
@@ -31,7 +32,7 @@ class Prepared:
     label_names: tuple[str, ...]
     patients: NDArray[np.str_]
     splits: NDArray[np.str_]
-    value_range: tuple[float, float]
+    intensity: Intensity
     direction: str
     md5: str
 
@@ -55,21 +56,19 @@ class Prepared:
         return np.flatnonzero(self.splits == split)
 
     def pictures(self, indices: NDArray[np.int64] | Sequence[int]) -> NDArray[np.uint8]:
-        """Images (n, H, W, C) in 8 bits, whatever they are stored in: for judges and people."""
+        """Images (n, H, W, C) in 8 bits, 0 at the lowest intensity and 255 at the highest: for judges and people."""
         images = np.asarray(self.images[indices])
-        if images.dtype == np.uint8:
+        if images.dtype == np.uint8 and self.intensity == replace(EIGHT_BITS, unit=self.intensity.unit):
             return images
-        low, high = self.value_range
-        return np.rint((images - low) / (high - low) * 255).astype(np.uint8)
+        return np.rint(self.intensity.share(images) * 255).astype(np.uint8)
 
     def mean(self) -> NDArray[np.float32]:
         """The mean of `learnable` images, (C, H, W) in [-1, 1]."""
-        low, high = self.value_range
         total = np.zeros(self.images.shape[1:], np.float64)
         for index in self.learnable():
             total += self.images[index]
-        unit = (total / len(self.learnable()) - low) / (high - low)
-        return (2 * unit - 1).astype(np.float32).transpose(2, 0, 1)
+        share = self.intensity.share(total / len(self.learnable()))
+        return (2 * share - 1).astype(np.float32).transpose(2, 0, 1)
 
     def learnable(self) -> NDArray[np.int64]:
         """Training images and spare ones: what the judges of a generator may learn from."""
@@ -98,7 +97,6 @@ def open_prepared(directory: Path) -> Prepared:
         rows = list(csv.DictReader(file))
     names: tuple[str, ...] = tuple(description["labels"])
     codes = {name: code for code, name in enumerate(names)}
-    low, high = description["value_range"]
     return Prepared(
         spec=ImageSpec(**description["spec"]),
         images=np.load(directory / "images.npy", mmap_mode="r"),
@@ -108,7 +106,7 @@ def open_prepared(directory: Path) -> Prepared:
         label_names=names,
         patients=np.array([row["patient"] for row in rows]),
         splits=np.array([row["split"] for row in rows]),
-        value_range=(float(low), float(high)),
+        intensity=Intensity(**description["intensity"]),
         direction=description["direction"],
         md5=description["md5"],
     )

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.data.store import Prepared, open_prepared
 from medgan.errors import MedganError
+from medgan.imaging.intensity import Intensity
 from medgan.sources.split import limit_training, split_by_patient
 
 INDEX_COLUMNS = ("patient", "label", "split", "origin", "digest")
@@ -23,6 +24,7 @@ def write_prepared(
     directory: Path,
     items: Iterable[Sample | Rejected],
     *,
+    intensity: Intensity,
     size: int,
     channels: int,
     labelled: bool,
@@ -74,6 +76,9 @@ def write_prepared(
         for s, label, split in zip(samples, labels, splits, strict=True)
     ]
     digest.update(json.dumps(rows).encode())
+    if (intensity.low, intensity.high) != (0, np.iinfo(samples[0].image.dtype).max):
+        # Equal pixels that mean other intensities train another generator.
+        digest.update(json.dumps([intensity.low, intensity.high]).encode())
     _write_csv(directory / "index.csv", INDEX_COLUMNS, rows)
     _write_csv(directory / "rejected.csv", ("file", "reason"), [(r.origin, r.reason) for r in rejected])
     first = samples[0]
@@ -88,7 +93,7 @@ def write_prepared(
     description = {
         "spec": asdict(spec),
         "labels": names,
-        "value_range": [0, int(np.iinfo(first.image.dtype).max)],
+        "intensity": asdict(intensity),
         "direction": direction,
         "md5": digest.hexdigest(),
     }
