@@ -1,7 +1,9 @@
 """The prepared format: what goes in comes out, and what cannot go in says why."""
 
 import csv
-from collections.abc import Sequence
+import json
+import tracemalloc
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -80,6 +82,45 @@ def test_what_is_written_is_read_back(tmp_path: Path, dtype: Any, channels: int)
 
 def test_arrays_are_mapped_not_loaded(tmp_path: Path) -> None:
     assert isinstance(write(tmp_path, samples()).images, np.memmap)
+
+
+def test_no_more_than_a_few_images_are_held_at_a_time(tmp_path: Path) -> None:
+    count, blank, shares = 400, np.zeros((128, 128, 1), np.uint16), {"validation": 0.2, "test": 0.2}
+
+    def made() -> Iterator[Sample]:
+        for index in range(count):
+            yield sample(index, image=blank + np.uint16(index), source=blank.copy(), mask=blank.astype(np.uint8))
+
+    tracemalloc.start()
+    try:
+        write_prepared(tmp_path, made(), intensity=SIXTEEN_BITS, size=128, channels=1, labelled=True, seed=0, **shares)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    written = sum((tmp_path / f"{name}.npy").stat().st_size for name in ("images", "sources", "masks"))
+    assert written > count * 5 * 128 * 128 and peak < written / 10
+
+
+def test_only_the_arrays_that_were_written_are_opened(tmp_path: Path) -> None:
+    """An older masks.npy may lie beside them: one that another process had put back from a cache did."""
+    write(tmp_path, samples())
+    np.save(tmp_path / "masks.npy", np.zeros((5, 16, 16, 1), np.uint8))
+    assert open_prepared(tmp_path).masks is None
+    assert json.loads((tmp_path / "spec.json").read_text())["arrays"] == {"images": "uint8"}
+
+
+@pytest.mark.parametrize("kind", ["gone", "torn", "shorter", "deeper"])
+def test_an_array_of_another_run_is_a_sentence_with_a_remedy(tmp_path: Path, kind: str) -> None:
+    images = np.array(write(tmp_path, samples()).images)
+    path = tmp_path / "images.npy"
+    if kind == "gone":
+        path.unlink()
+    elif kind == "torn":
+        path.write_bytes(path.read_bytes()[:-5])
+    else:
+        np.save(path, images[:-1] if kind == "shorter" else images.astype(np.uint16))
+    with pytest.raises(MedganError, match=rf"{path} .*; remove {tmp_path} and run `make repro`"):
+        open_prepared(tmp_path)
 
 
 def test_what_the_source_does_not_give_is_absent(tmp_path: Path) -> None:

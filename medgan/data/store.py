@@ -88,20 +88,22 @@ class Prepared:
 
 
 def open_prepared(directory: Path) -> Prepared:
-    """Raises MedganError where `prepare` has not run."""
+    """What `prepare` wrote there. Raises MedganError where it has not run, or where its files are of several runs."""
     path = directory / "spec.json"
     if not path.exists():
         raise MedganError(f"{path} does not exist; run `make repro`, or `dvc repro prepare`")
     description = json.loads(path.read_text())
-    with (directory / "index.csv").open(newline="") as file:
+    with (directory / "index.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     names: tuple[str, ...] = tuple(description["labels"])
     codes = {name: code for code, name in enumerate(names)}
+    # Other files may lie there, left by a source that gave more than this one.
+    arrays = {name: _open_array(directory, name, dtype, len(rows)) for name, dtype in description["arrays"].items()}
     return Prepared(
         spec=ImageSpec(**description["spec"]),
-        images=np.load(directory / "images.npy", mmap_mode="r"),
-        sources=_load_optional(directory / "sources.npy"),
-        masks=_load_optional(directory / "masks.npy"),
+        images=arrays["images"],
+        sources=arrays.get("sources"),
+        masks=arrays.get("masks"),
         labels=np.array([codes[row["label"]] for row in rows], dtype=np.int64) if names else None,
         label_names=names,
         patients=np.array([row["patient"] for row in rows]),
@@ -121,8 +123,16 @@ def counts(prepared: Prepared) -> Iterator[tuple[str, str, int]]:
             yield name, split, int(np.sum(of_class & (prepared.splits == split)))
 
 
-def _load_optional(path: Path) -> NDArray[Any] | None:
-    if not path.exists():
-        return None
-    array: NDArray[Any] = np.load(path, mmap_mode="r")
+def _open_array(directory: Path, name: str, dtype: str, rows: int) -> NDArray[Any]:
+    """Mapped, not read. Raises MedganError for a file that is not the one that `prepare` wrote with this index."""
+    path = directory / f"{name}.npy"
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise MedganError(f"{path} cannot be read ({error}); remove {directory} and run `make repro`") from None
+    if len(array) != rows or array.dtype != dtype:
+        raise MedganError(
+            f"{path} holds {len(array)} {array.dtype} images, and index.csv and spec.json name {rows} of {dtype}; "
+            f"remove {directory} and run `make repro`"
+        )
     return array
