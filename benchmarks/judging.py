@@ -20,6 +20,7 @@ from medgan.data.loader import conditions
 from medgan.data.store import Prepared, open_prepared
 from medgan.device import use_processor
 from medgan.evaluation.copying import copied_share
+from medgan.files import write_atomically
 from medgan.fingerprint import TRAINING_CODE, code_hash, file_digest, fingerprint
 from medgan.gans import build_gan
 from medgan.gans.drawing import generate, sample_grid
@@ -30,7 +31,6 @@ from medgan.scores.fidelity import Fidelity, Reference, agreement, measure, refe
 from medgan.scores.validation import shown, validation_judge
 from medgan.sources.prepare import prepare
 from medgan.training import state
-from medgan.training.checkpoint import write_atomically
 from medgan.training.identity import training_fingerprint
 from medgan.training.loop import Listener, Trained, fit
 from medgan.workspace.recipes import read_recipe

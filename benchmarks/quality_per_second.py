@@ -15,10 +15,10 @@ from benchmarks import textbook
 from benchmarks.judging import WORK, Subject, configuration, judge, open_subject
 from benchmarks.tables import cpu_seconds, save
 from benchmarks.textbook import BATCH, Textbook, image_folder
+from medgan.files import write_atomically
 from medgan.fingerprint import code_hash, file_digest, fingerprint
 from medgan.imaging.grids import to_uint8
 from medgan.scores.fidelity import measure
-from medgan.training.checkpoint import write_atomically
 
 SEEDS = (0, 1, 2)
 RECIPE = "medical-mnist"

@@ -114,7 +114,7 @@ def _killed(system: str, config: Config, kills: int, chance: random.Random) -> R
             moment = time.monotonic() + chance.uniform(0, 1 / (number + 1)) * lifetime
             aside = _folder(path, name).glob
             while victim.poll() is None and (
-                time.monotonic() < moment or (done % SAVING_EVERY == 0 and not any(aside(f".step-*.{victim.pid}")))
+                time.monotonic() < moment or (done % SAVING_EVERY == 0 and not any(aside(f".new-{victim.pid}-*.checkpoint")))
             ):
                 time.sleep(0)
             victim.send_signal(signal.SIGKILL)
@@ -122,7 +122,7 @@ def _killed(system: str, config: Config, kills: int, chance: random.Random) -> R
             if victim.wait() != -signal.SIGKILL or b"end" in victim.stdout.read():
                 break  # it had ended before its moment came
             done += 1
-            saving += any(aside(f".step-*.{victim.pid}"))
+            saving += any(aside(f".new-{victim.pid}-*.checkpoint"))
         if done == before:
             shutil.rmtree(_folder(path, name))  # its first moment came too late
             continue

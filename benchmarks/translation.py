@@ -19,11 +19,11 @@ from benchmarks.tables import save
 from benchmarks.turns import in_turns, training_step
 from medgan.config.schema import Config
 from medgan.device import resolve_precision
+from medgan.files import write_atomically
 from medgan.gans.drawing import GRID_COLUMNS, sample_grid
 from medgan.imaging.grids import save_image
 from medgan.scores.fidelity import check_comparable
 from medgan.scores.validation import pictured
-from medgan.training.checkpoint import write_atomically
 from pipelines.quality import translation_metrics
 
 # What the published lab prints after 20 epochs: MAE, PSNR, SSIM of its own test subjects.

@@ -8,12 +8,12 @@ from medgan.config.schema import Config, load_config
 from medgan.console import run
 from medgan.device import use_processor
 from medgan.evaluation.champion import decide, failed_gates, headline
+from medgan.files import write_atomically
 from medgan.fingerprint import file_digest
 from medgan.tracking import models
 from medgan.tracking.opening import store_at
 from medgan.tracking.recording import find_run
 from medgan.tracking.runs import Store
-from medgan.training.checkpoint import write_atomically
 from medgan.workspace.places import EXPORT, METRICS, PARAMS, REGISTRY, STORES, TRAIN
 from pipelines.quality import against
 

@@ -17,7 +17,7 @@ from medgan.scores.validation import check_score, validation_judge
 from medgan.search import study as search
 from medgan.search.study import trial_training
 from medgan.tracking.recording import search_mirror
-from medgan.training.checkpoint import locked, remove_folders
+from medgan.training.checkpoint import held, remove_folders
 from medgan.training.identity import training_fingerprint
 from medgan.training.loop import Listener, fit
 from medgan.training.state import identity
@@ -57,7 +57,7 @@ def _search(config: Config) -> tuple[dict[str, Scalar], list[search.TrialRecord]
             )
         return trained.best.score
 
-    with locked(CHECKPOINTS / f"study-{name}"):
+    with held(CHECKPOINTS / f"study-{name}"):
         study = search.open_study(name, STUDIES)
         for number in search.sweep(study):
             print(f"trial {number} was interrupted; it is tried again")

@@ -22,12 +22,12 @@ import torch
 from medgan.config.schema import Config
 from medgan.data.loader import Batches, conditions, gather
 from medgan.data.store import Prepared
-from medgan.errors import DivergedError, MedganError
+from medgan.errors import DivergedError, MedganError, TrainingInterrupted
 from medgan.gans.drawing import generate
 from medgan.randomness import StepRandomness
 from medgan.training import judge as judging
 from medgan.training import loop, state
-from medgan.training.checkpoint import load_checkpoint, locked
+from medgan.training.checkpoint import held, load_checkpoint
 from medgan.training.judge import Judge
 from medgan.training.loop import Listener, Trained, fit
 from medgan.training.result import describe, write_trained
@@ -172,7 +172,7 @@ def test_a_folder_in_use_is_refused(config: Config, prepared: Prepared, tmp_path
 
     train(config, prepared, tmp_path, listener=Listener(on_step=second))
     assert len(refused) == 6 and "another process trains in" in refused[0]
-    with locked(tmp_path):  # released at the end
+    with held(tmp_path):  # released at the end
         pass
 
 
@@ -258,7 +258,7 @@ def test_a_stop_breaks_off_an_evaluation_which_is_made_again(
         given = judge(prepared, score)
         return fit(config.gan, config.train, prepared, seed=1, judge=given, directory=tmp_path / "cut")
 
-    with pytest.raises(SystemExit, match=f"stopped and saved at step {at} of 6; the same command goes on"):
+    with pytest.raises(TrainingInterrupted, match=f"stopped and saved at step {at} of 6; the same command goes on"):
         go()
     assert len(calls) == asked
     resumed = go()

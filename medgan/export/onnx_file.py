@@ -10,9 +10,9 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from medgan.files import write_atomically
 from medgan.gans.base import Gan
 from medgan.runtime.generator import CONTRACT, OnnxGenerator
-from medgan.training.checkpoint import write_atomically
 
 PARITY_BATCHES = (1, 7, 64)
 GOLDEN_IMAGES = 8

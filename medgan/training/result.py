@@ -15,9 +15,9 @@ from medgan.config.schema import GanConfig
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
+from medgan.files import write_atomically, writing
 from medgan.gans import build_gan
 from medgan.gans.base import Gan
-from medgan.training.checkpoint import write_atomically, writing
 from medgan.training.loop import Trained
 from medgan.training.state import Row
 

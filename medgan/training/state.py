@@ -1,5 +1,6 @@
 """The state of a training: networks, averages, optimisers, scores; how it is saved and restored."""
 
+import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,8 +20,10 @@ from medgan.randomness import derive_seed
 from medgan.training.checkpoint import Checkpoint, discard, load_checkpoint, save_checkpoint
 from medgan.training.ema import Ema
 from medgan.training.finite import Finite
-from medgan.training.processes import check_shareable, shared, world
+from medgan.training.processes import check_shareable, shared, this_process
 from medgan.training.transfer import initial_networks, start_from
+
+_LOG = logging.getLogger(__name__)
 
 Row = dict[str, float]
 
@@ -45,9 +48,9 @@ class State:
             self.gan = build_gan(gan_config, spec)
         if (initial := initial_networks(config.init_from)) is not None:
             fresh = start_from(self.gan, initial)
-            print(f"networks of {config.init_from.name}, step {initial.step}; fresh: {', '.join(fresh) or 'none'}")
+            _LOG.info(f"networks of {config.init_from.name}, step {initial.step}; fresh: {', '.join(fresh) or 'none'}")
         self.precision, self.device = resolve_precision(config.precision), resolve_device()
-        if (processes := world().size) > 1:
+        if (processes := this_process().size) > 1:
             check_shareable(self.gan, gan_config.batch, processes)
             self.gan = nn.SyncBatchNorm.convert_sync_batchnorm(self.gan)  # type: ignore[no-untyped-call]
         self.dtype = working_dtype(self.precision)
@@ -92,7 +95,7 @@ class State:
                 tensors |= {f"{name}.{index}.{key}": value for key, value in kept.items()}
         best = {"score": self.best.score, "step": self.best.step, "weights": self.best.weights}
         meta = {"identity": self._identity, "steps": self.config.steps, "rows": self.rows, "best": best}
-        meta |= {"processes": world().size, "restarted": self._restarted}
+        meta |= {"processes": this_process().size, "restarted": self._restarted}
         # clone: a tensor that two names share (best and ema at an evaluation) cannot be saved twice.
         saved = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
         save_checkpoint(directory, Checkpoint(self.step, saved, meta))
@@ -108,7 +111,7 @@ class State:
         anew = self.config.restart and (bool(differing) or not checkpoint.meta["restarted"])
         finished = checkpoint.step >= self.config.steps and _evaluated(checkpoint.meta["rows"], checkpoint.step)
         if differing and finished and not anew:
-            print("a finished training of other code, precision or threads was found: starting anew")
+            _LOG.info("a finished training of other code, precision or threads was found: starting anew")
             anew = True
         if anew:
             discard(directory)
@@ -118,8 +121,8 @@ class State:
                 f"an unfinished training (step {checkpoint.step} of {self.config.steps}) differs in "
                 f"{', '.join(differing)}; go back to those, or start anew with train.restart: true"
             )
-        if (processes := checkpoint.meta["processes"]) != world().size:
-            print(f"goes on with {world().size} process(es) after {processes}: the same batches, other rounding")
+        if (processes := checkpoint.meta["processes"]) != this_process().size:
+            _LOG.info(f"goes on with {this_process().size} process(es) after {processes}: same batches, other rounding")
         self._restarted = checkpoint.meta["restarted"]
         part = _parts(checkpoint.tensors)
         self.gan.load_state_dict(part["gan"])
