@@ -16,7 +16,7 @@ from benchmarks.judging import WORK, Subject, configuration, judge, open_subject
 from benchmarks.tables import cpu_seconds, save
 from benchmarks.textbook import BATCH, Textbook, image_folder
 from medgan.files import write_atomically
-from medgan.fingerprint import code_hash, file_digest, fingerprint
+from medgan.fingerprint import code_digest, file_digest, fingerprint
 from medgan.imaging.grids import to_uint8
 from medgan.scores.fidelity import measure
 
@@ -58,7 +58,7 @@ def _textbook(subject: Subject, seed: int, seconds: float) -> Row:
         "gan": configuration(textbook.RECIPE).gan.model_dump(mode="json"),
         "loop": file_digest(Path(textbook.__file__)),
     }
-    code = code_hash(("data", "models", "gans", "scores", "evaluation"))
+    code = code_digest(["medgan.gans.synthesis", "medgan.models.dcgan", "medgan.scores.fidelity"])
     kept = WORK / "judged" / f"textbook-{fingerprint({**parts, 'code': code})}.json"
     if kept.exists():
         return Row(**json.loads(kept.read_text()))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.judging import ROOT, WORK, Subject, configuration, identity, open_subject, train
+from benchmarks.judging import ROOT, WORK, Subject, configuration, open_subject, row_identity, train
 from benchmarks.tables import save
 from benchmarks.turns import in_turns, training_step
 from medgan.config.schema import Config
@@ -67,7 +67,7 @@ def main() -> None:
 
 def translated(recipe: str, config: Config, subject: Subject) -> Row:
     """Train as the recipe says and score on the test subjects, or find both from the last time."""
-    name, key = f"{recipe}-{config.seed}", identity(config, subject)
+    name, key = f"{recipe}-{config.seed}", row_identity(config, subject)
     kept = WORK / "judged" / f"{key}.json"
     if kept.exists():
         return Row(**json.loads(kept.read_text()))

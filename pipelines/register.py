@@ -14,7 +14,7 @@ from medgan.tracking import models
 from medgan.tracking.opening import store_at
 from medgan.tracking.recording import find_run
 from medgan.tracking.runs import Store
-from medgan.workspace.places import EXPORT, METRICS, PARAMS, REGISTRY, STORES, TRAIN
+from medgan.workspace.places import EXPORT, METRICS, PARAMS, REGISTRY, TRAIN, store_root
 from pipelines.quality import against
 
 
@@ -23,7 +23,7 @@ def main() -> None:
     use_processor(config.train.threads)
     metrics = json.loads(METRICS.read_text())
     name = f"medgan-{config.data.name}-{config.gan.name}"
-    store = store_at(STORES, config.data.name)
+    store = store_at(store_root(), config.data.name)
     result = _register(store, config, name, EXPORT, metrics)
     if "reverse" in metrics:
         result["reverse"] = _register(store, config, f"{name}-reverse", EXPORT / "reverse", metrics["reverse"])

@@ -18,10 +18,9 @@ from medgan.search import study as search
 from medgan.search.study import trial_training
 from medgan.tracking.recording import search_mirror
 from medgan.training.checkpoint import held, remove_folders
-from medgan.training.identity import training_fingerprint
+from medgan.training.identity import identity, training_fingerprint
 from medgan.training.loop import Listener, fit
-from medgan.training.state import identity
-from medgan.workspace.places import CHECKPOINTS, EXTRACTOR, PARAMS, PREPARED, SEARCH, STORES, STUDIES
+from medgan.workspace.places import EXTRACTOR, PARAMS, PREPARED, SEARCH, checkpoints, store_root, studies
 
 
 def main() -> None:
@@ -46,22 +45,25 @@ def _search(config: Config) -> tuple[dict[str, Scalar], list[search.TrialRecord]
     judge = validation_judge(prepared, extractor, config.search.n, config.seed, config.train.score)
     space = config.search.model_dump(mode="json", exclude={"trials", "finalists"})
     base = training_fingerprint(config.gan, training, config.seed, prepared, extractor.digest)
-    name = fingerprint({"base": base, "space": space, **identity(training)})
+    changes = [{path: value} for path, values in config.search.space.items() for value in values.examples()]
+    candidates = [config.gan, *(config.override(change).gan for change in changes)]
+    code = identity(candidates, training, spec, scored_by=judge.score.__module__)
+    name = fingerprint({"base": base, "space": space, **code})
 
     def objective(candidate: Config, seed: int, report: Callable[[int, float], None]) -> float:
         key = training_fingerprint(candidate.gan, training, seed, prepared, extractor.digest)
         with progress("trial", training.steps) as done:
-            listener, folder = Listener(on_step=done, on_evaluation=report), CHECKPOINTS / f"trial-{name}-{key}"
+            listener, folder = Listener(on_step=done, on_evaluation=report), checkpoints() / f"trial-{name}-{key}"
             trained = fit(
                 candidate.gan, training, prepared, seed=seed, judge=judge, directory=folder, listener=listener
             )
         return trained.best.score
 
-    with held(CHECKPOINTS / f"study-{name}"):
-        study = search.open_study(name, STUDIES)
+    with held(checkpoints() / f"study-{name}"):
+        study = search.open_study(name, studies())
         for number in search.sweep(study):
             print(f"trial {number} was interrupted; it is tried again")
-        mirror = search_mirror(STORES, config, name, prepared.md5)
+        mirror = search_mirror(store_root(), config, name, prepared.md5)
         mirror(search.records(study), "RUNNING")
         try:
             search.run_trials(study, config, spec, objective, on_trial=lambda trial: mirror([trial], "RUNNING"))
@@ -70,7 +72,7 @@ def _search(config: Config) -> tuple[dict[str, Scalar], list[search.TrialRecord]
             mirror(search.records(study), "FAILED")
             raise
         mirror(search.records(study), "FINISHED")
-    remove_folders(CHECKPOINTS.glob("trial-*"))
+    remove_folders(checkpoints().glob("trial-*"))
     return best, search.records(study)
 
 

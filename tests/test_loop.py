@@ -25,8 +25,8 @@ from medgan.data.store import Prepared
 from medgan.errors import DivergedError, MedganError, TrainingInterrupted
 from medgan.gans.drawing import generate
 from medgan.randomness import StepRandomness
+from medgan.training import identity, loop
 from medgan.training import judge as judging
-from medgan.training import loop, state
 from medgan.training.checkpoint import held, load_checkpoint
 from medgan.training.judge import Judge
 from medgan.training.loop import Listener, Trained, fit
@@ -182,7 +182,7 @@ def test_other_code_refuses_an_unfinished_training_and_restarts_a_finished_one(
     reference = train(config, prepared, tmp_path / "done")
     with pytest.raises(StoppedError):
         train(config, prepared, tmp_path / "cut", listener=stop_at(5))
-    monkeypatch.setattr(state, "code_hash", lambda: "0123456789abcdef")
+    monkeypatch.setattr(identity, "code_digest", lambda starts: "0123456789abcdef")
     with pytest.raises(MedganError, match=r"step 4 of 6.*code \(.* then, 0123456789abcdef now\).*train.restart: true"):
         train(config, prepared, tmp_path / "cut")
     with pytest.raises(MedganError, match=r"threads \(1 then, 2 now\)"):
@@ -231,7 +231,7 @@ def test_what_is_saved_names_the_code_that_made_it(
     """Not the code that lies there at the moment of saving, after an edit."""
 
     def edited(step: int) -> None:
-        monkeypatch.setattr(state, "code_hash", lambda: "0123456789abcdef")
+        monkeypatch.setattr(identity, "code_digest", lambda starts: "0123456789abcdef")
         stop_at(5).on_step(step)
 
     with pytest.raises(StoppedError):

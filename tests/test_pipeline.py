@@ -66,10 +66,6 @@ def after_stages(folder: Path, config: Config, names: Iterable[str] = STAGES) ->
         # MLflow sets this one for its children; set here first, so that it is gone afterwards.
         patch.setenv("MLFLOW_TRACKING_URI", "")
         patch.chdir(folder)
-        # These two are fixed when `pipelines` is imported.
-        for name in ("search", "train"):
-            patch.setattr(f"pipelines.{name}.CHECKPOINTS", folder / ".checkpoints")
-        patch.setattr("pipelines.search.STUDIES", f"sqlite:///{folder / 'optuna.db'}")
         for name in names:
             stage(name)
         yield folder

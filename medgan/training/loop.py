@@ -67,7 +67,7 @@ def fit(
     listener = listener if listener and process.first else Listener()
     folder = held(directory) if process.first else nullcontext()
     with folder, _threads(resolve_threads(config.threads)), peer_failure_as_error():
-        state = State(gan_config, config, prepared.spec, seed=seed)
+        state = State(gan_config, config, prepared.spec, seed=seed, scored_by=judge.score.__module__)
         if not process.first:
             process.wait()
         resumed = state.restore(directory)

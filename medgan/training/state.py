@@ -5,21 +5,20 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from medgan.config.schema import GanConfig, TrainConfig
 from medgan.data.spec import ImageSpec
-from medgan.device import resolve_device, resolve_precision, resolve_threads, working_dtype
+from medgan.device import resolve_device, resolve_precision, working_dtype
 from medgan.errors import MedganError
-from medgan.fingerprint import code_hash
 from medgan.gans import build_gan
 from medgan.randomness import derive_seed
 from medgan.training.checkpoint import Checkpoint, discard, load_checkpoint, save_checkpoint
 from medgan.training.ema import Ema
 from medgan.training.finite import Finite
+from medgan.training.identity import identity
 from medgan.training.processes import check_shareable, shared, this_process
 from medgan.training.transfer import initial_networks, start_from
 
@@ -41,7 +40,10 @@ class Best:
 class State:
     """What a training is at a step: exactly what a checkpoint holds."""
 
-    def __init__(self, gan_config: GanConfig, config: TrainConfig, spec: ImageSpec, *, seed: int) -> None:
+    def __init__(
+        self, gan_config: GanConfig, config: TrainConfig, spec: ImageSpec, *, seed: int, scored_by: str = ""
+    ) -> None:
+        """scored_by: the module of the validation score, whose code belongs to the identity."""
         self.gan_config, self.config, self.seed = gan_config, config, seed
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "init"))
@@ -69,7 +71,8 @@ class State:
         self.discriminator_losses = shared(self.gan.discriminators, self.gan.discriminator_losses, grows=self.gan.grows)
         self.generator_losses = shared(self.gan.generators, self.gan.generator_losses, grows=self.gan.grows)
         self.step, self.rows, self.best, self.finite = 0, list[Row](), Best(), Finite()
-        self._identity, self._restarted = identity(config), config.restart
+        self._identity = identity([gan_config], config, spec, scored_by=scored_by)
+        self._restarted = config.restart
 
     def set_learning_rates(self) -> None:
         """Linear to its value, constant, then half a cosine from `decay_from` of the budget to zero at its end."""
@@ -139,15 +142,6 @@ class State:
         self.best = Best(**checkpoint.meta["best"], tensors=part.get("best", {}))
         self.step, self.rows = checkpoint.step, checkpoint.meta["rows"]
         return self.step
-
-
-def identity(config: TrainConfig) -> dict[str, Any]:
-    """What of the code and the machine decides the bits of a training: a checkpoint is not continued under another.
-
-    But for the number of processes, which may change: threads are those that one process would have.
-    """
-    precision, threads = resolve_precision(config.precision), resolve_threads(config.threads, processes=1)
-    return {"code": code_hash(), "precision": precision, "threads": threads}
 
 
 def _evaluated(rows: Iterable[Row], step: int) -> bool:

@@ -24,6 +24,16 @@ def store_root(here: Path | None = None) -> Path:
     return here
 
 
-STORES = store_root()
-CHECKPOINTS = STORES / ".checkpoints"
-STUDIES = f"sqlite:///{STORES / 'optuna.db'}"
+def checkpoints() -> Path:
+    """Of trainings, by fingerprint. DVC removes outputs before a stage runs, so they lie outside them."""
+    return store_root() / ".checkpoints"
+
+
+def results() -> Path:
+    """Of stages, by fingerprint (see kept.py)."""
+    return store_root() / ".results"
+
+
+def studies() -> str:
+    """The address of Optuna's database."""
+    return f"sqlite:///{store_root() / 'optuna.db'}"
