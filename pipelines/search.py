@@ -21,11 +21,13 @@ from medgan.training.checkpoint import held, remove_folders
 from medgan.training.identity import identity, training_fingerprint
 from medgan.training.loop import Listener, fit
 from medgan.workspace.places import EXTRACTOR, PARAMS, PREPARED, SEARCH, checkpoints, store_root, studies
+from medgan.workspace.preflight import check_counts
 
 
 def main() -> None:
     config = load_config(PARAMS)
     use_processor(config.train.threads)
+    check_counts(config, open_prepared(PREPARED))
     search.check_space(config, open_prepared(PREPARED).spec)
     best: dict[str, Scalar] = {}
     trials: list[search.TrialRecord] = []

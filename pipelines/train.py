@@ -24,6 +24,7 @@ from medgan.training.loop import Listener, fit
 from medgan.training.processes import joined
 from medgan.training.result import describe, write_trained
 from medgan.workspace.places import EXTRACTOR, PARAMS, PREPARED, SEARCH, TRAIN, checkpoints, store_root
+from medgan.workspace.preflight import check_counts
 from medgan.workspace.recipes import recipe_of
 
 
@@ -35,6 +36,7 @@ def main() -> None:
         best = yaml.safe_load((SEARCH / "best.yaml").read_text())
         gan, train, seed = config.override(best).gan, config.train, config.seed
         prepared, extractor = open_prepared(PREPARED), Extractor.load(EXTRACTOR)
+        check_counts(config, prepared)
         check_score(gan, train.score, prepared.spec)
         judge = validation_judge(prepared, extractor, train.n, seed, train.score)
         folder = checkpoints() / f"train-{training_fingerprint(gan, train, seed, prepared, extractor.digest)}"
