@@ -23,7 +23,8 @@ from medgan.evaluation.copying import copied_share
 from medgan.files import write_atomically
 from medgan.fingerprint import code_digest, file_digest, fingerprint
 from medgan.gans.drawing import generate, sample_grid
-from medgan.imaging.grids import save_image, to_uint8
+from medgan.imaging.arrays import to_uint8
+from medgan.imaging.grids import save_image
 from medgan.randomness import derive_seed
 from medgan.scores.features import Extractor
 from medgan.scores.fidelity import Fidelity, Reference, agreement, measure, reference

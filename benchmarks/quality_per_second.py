@@ -17,7 +17,7 @@ from benchmarks.tables import cpu_seconds, save
 from benchmarks.textbook import BATCH, Textbook, image_folder
 from medgan.files import write_atomically
 from medgan.fingerprint import code_digest, file_digest, fingerprint
-from medgan.imaging.grids import to_uint8
+from medgan.imaging.arrays import to_uint8
 from medgan.scores.fidelity import measure
 
 SEEDS = (0, 1, 2)

@@ -39,6 +39,7 @@ def _metadata(config: Config, gan: Gan, description: Description, quality: dict[
         "name": config.data.name,
         "label_names": json.dumps(description.label_names if gan.spec.classes else []),
         "value_range": "[-1, 1]",
+        "intensity": json.dumps(description.intensity, sort_keys=True),
         "scores": json.dumps({key: quality[key] for key in figures if key in quality}, sort_keys=True),
         "fingerprint": description.fingerprint,
         "data_md5": description.data_md5,

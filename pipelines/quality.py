@@ -17,7 +17,7 @@ from medgan.evaluation.copying import copied_share
 from medgan.evaluation.lesions import judge_lesions
 from medgan.gans.base import Gan
 from medgan.gans.drawing import generate
-from medgan.imaging.grids import to_uint8
+from medgan.imaging.arrays import to_uint8
 from medgan.randomness import derive_seed
 from medgan.runtime.generator import OnnxGenerator
 from medgan.scores.features import Extractor

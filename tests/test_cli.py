@@ -16,7 +16,8 @@ from typer.testing import CliRunner, Result
 from medgan import __version__
 from medgan.cli.main import app
 from medgan.errors import MedganError
-from medgan.imaging.grids import by_class, grid, to_uint8
+from medgan.imaging.arrays import to_uint8
+from medgan.imaging.grids import by_class, grid
 from medgan.workspace.doctor import Finding, findings
 
 

@@ -120,6 +120,7 @@ def written_and_read(gan: Gan, config: Config, spec: ImageSpec, folder: Path) ->
         train={},
         seed=0,
         spec=asdict(spec),
+        intensity={},
         label_names=(),
         direction="",
         data_md5="",

@@ -11,6 +11,7 @@ from medgan.data.loader import Batches, gather
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
+from medgan.imaging.intensity import Intensity
 
 
 def numbered(count: int, *, dtype: Any = np.uint8, train: int | None = None) -> Prepared:
@@ -25,7 +26,7 @@ def numbered(count: int, *, dtype: Any = np.uint8, train: int | None = None) -> 
         label_names=tuple(str(i) for i in range(count)),
         patients=np.array([str(i) for i in range(count)]),
         splits=splits,
-        value_range=(0.0, float(np.iinfo(dtype).max)),
+        intensity=Intensity(0, int(np.iinfo(dtype).max)),
         direction="",
         md5="",
     )

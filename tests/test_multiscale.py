@@ -19,7 +19,8 @@ from medgan.errors import MedganError
 from medgan.gans import build_gan, check_gan
 from medgan.gans.base import Gan
 from medgan.gans.drawing import GRID_COLUMNS, generate, sample_grid
-from medgan.imaging.grids import grid, to_uint8
+from medgan.imaging.arrays import to_uint8
+from medgan.imaging.grids import grid
 from medgan.randomness import StepRandomness
 from medgan.training.loop import Listener, fit
 

@@ -23,7 +23,8 @@ from medgan.data.store import open_prepared
 from medgan.device import use_processor
 from medgan.errors import MedganError
 from medgan.gans.drawing import GRID_COLUMNS
-from medgan.imaging.grids import grid, to_uint8
+from medgan.imaging.arrays import to_uint8
+from medgan.imaging.grids import grid
 from medgan.runtime.generator import OnnxGenerator, golden_difference
 from medgan.scores.validation import pictured
 from medgan.tracking.models import downloaded
@@ -110,6 +111,7 @@ def test_the_results_belong_together(place: Path) -> None:
     assert registered["crowned"] and registered["champion"] == registered["version"]
     assert generator.label_names == tuple(description["label_names"])
     assert json.loads(generator.metadata["scores"])["fid"] == metrics["quality"]["fid"]
+    assert json.loads(generator.metadata["intensity"]) == {"low": 0, "high": 255, "unit": ""}
     contract = {"value_range", "scores", "data_md5", "commit", "recipe", "modality", "licence", "notice"}
     assert contract <= generator.metadata.keys()
     assert golden_difference(generator, place / "artifacts/export/golden.npz") < 1e-4

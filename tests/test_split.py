@@ -25,7 +25,7 @@ def divided(
     rows: list[tuple[str, str, str]], *, validation: float = 0.2, test: float = 0.2, seed: int = 0
 ) -> list[str]:
     patients, labels, digests = zip(*rows, strict=True)
-    return split_by_patient(patients, labels, digests, validation=validation, test=test, seed=seed)
+    return split_by_patient(patients, labels, {"image": digests}, validation=validation, test=test, seed=seed)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -77,10 +77,10 @@ def test_a_class_of_copies_of_one_image_counts_as_one() -> None:
 
 def test_unlabelled_data_is_one_stratum() -> None:
     patients = [f"p{i}" for i in range(10)]
-    splits = split_by_patient(patients, [None] * 10, patients, validation=0.2, test=0.2, seed=0)
+    splits = split_by_patient(patients, [None] * 10, {}, validation=0.2, test=0.2, seed=0)
     assert Counter(splits) == {"train": 6, "validation": 2, "test": 2}
     with pytest.raises(MedganError, match="the data set has 2 patient"):
-        split_by_patient(patients[:2], [None] * 2, patients[:2], validation=0.2, test=0.2, seed=0)
+        split_by_patient(patients[:2], [None] * 2, {}, validation=0.2, test=0.2, seed=0)
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -89,6 +89,26 @@ def test_byte_identical_images_of_other_patients_stay_together(seed: int) -> Non
     rows = [*table({"ill": 12}), ("a", "ill", "x"), ("b", "ill", "x"), ("b", "ill", "y"), ("c", "ill", "y")]
     splits = divided(rows, seed=seed)
     assert len(set(splits[-4:])) == 1
+
+
+def test_any_number_of_kinds_of_keys_keeps_images_together() -> None:
+    """A chain over two kinds; keys of two kinds that read alike, and keys that are missing, join nothing."""
+    patients = [f"p{index:02}" for index in range(30)]
+    digests: list[str | None] = [f"d{index}" for index in range(30)]
+    looks: list[str | None] = [None] * 30
+    digests[4] = digests[20]
+    looks[20] = looks[9] = "alike"
+    looks[7], digests[8] = "d8", "d8"
+    joined = 0
+    for seed in range(20):
+        splits = split_by_patient(
+            patients, [None] * 30, {"image": digests, "look": looks}, validation=0.3, test=0.3, seed=seed
+        )
+        assert splits[4] == splits[20] == splits[9]
+        joined += splits[7] == splits[8]
+    assert joined < 20
+    with pytest.raises(MedganError, match="look 'alike' is in both test and train"):
+        check_leaks({"look": looks}, ["test" if index == 9 else "train" for index in range(30)])
 
 
 def test_the_order_of_the_images_changes_nothing() -> None:
@@ -126,9 +146,10 @@ def test_one_more_patient_moves_few_others() -> None:
     [(["a", "a"], ["x", "y"], "patient 'a'"), (["a", "b"], ["x", "x"], "image 'x'")],
 )
 def test_leaks_are_found(patients: list[str], digests: list[str], what: str) -> None:
-    check_leaks(patients, digests, ["train", "train"])
+    keys = {"patient": patients, "image": digests}
+    check_leaks(keys, ["train", "train"])
     with pytest.raises(MedganError, match=f"{what} is in both train and test"):
-        check_leaks(patients, digests, ["train", "test"])
+        check_leaks(keys, ["train", "test"])
 
 
 # data.train_per_class

@@ -1,7 +1,9 @@
 """The prepared format: what goes in comes out, and what cannot go in says why."""
 
 import csv
-from collections.abc import Sequence
+import json
+import tracemalloc
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ from medgan.data.loader import Batches, gather
 from medgan.data.spec import SPARE, SPLITS, ImageSpec, Rejected, Sample
 from medgan.data.store import Prepared, counts, open_prepared
 from medgan.errors import MedganError
+from medgan.imaging.intensity import EIGHT_BITS, SIXTEEN_BITS, Intensity
 from medgan.sources.prepare import prepare
 from medgan.sources.writing import write_prepared
 
@@ -37,10 +40,12 @@ def write(
     labelled: bool = True,
     channels: int = 1,
     train_per_class: int | None = None,
+    intensity: Intensity = EIGHT_BITS,
 ) -> Prepared:
     return write_prepared(
         folder,
         items,
+        intensity=intensity,
         size=16,
         channels=channels,
         labelled=labelled,
@@ -59,7 +64,8 @@ def test_what_is_written_is_read_back(tmp_path: Path, dtype: Any, channels: int)
         sample(i, dtype=dtype, channels=channels, source=sample(100 + i, dtype=dtype).image, mask=np.roll(mask, i))
         for i in range(24)
     ]
-    write(tmp_path / "new" / "folder", items, channels=channels)
+    intensity = Intensity(0, np.iinfo(dtype).max, "HU")
+    write(tmp_path / "new" / "folder", items, channels=channels, intensity=intensity)
     prepared = open_prepared(tmp_path / "new" / "folder")
     assert prepared.spec == ImageSpec(16, channels, classes=2, source_channels=1, mask_channels=2)
     assert prepared.images.dtype == dtype
@@ -71,11 +77,50 @@ def test_what_is_written_is_read_back(tmp_path: Path, dtype: Any, channels: int)
     assert prepared.labels is not None
     assert [prepared.label_names[code] for code in prepared.labels] == [item.label for item in items]
     assert prepared.patients.tolist() == [item.patient for item in items]
-    assert prepared.value_range == (0, np.iinfo(dtype).max)
+    assert prepared.intensity == Intensity(0, np.iinfo(dtype).max, "HU")
 
 
 def test_arrays_are_mapped_not_loaded(tmp_path: Path) -> None:
     assert isinstance(write(tmp_path, samples()).images, np.memmap)
+
+
+def test_no_more_than_a_few_images_are_held_at_a_time(tmp_path: Path) -> None:
+    count, blank, shares = 400, np.zeros((128, 128, 1), np.uint16), {"validation": 0.2, "test": 0.2}
+
+    def made() -> Iterator[Sample]:
+        for index in range(count):
+            yield sample(index, image=blank + np.uint16(index), source=blank.copy(), mask=blank.astype(np.uint8))
+
+    tracemalloc.start()
+    try:
+        write_prepared(tmp_path, made(), intensity=SIXTEEN_BITS, size=128, channels=1, labelled=True, seed=0, **shares)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    written = sum((tmp_path / f"{name}.npy").stat().st_size for name in ("images", "sources", "masks"))
+    assert written > count * 5 * 128 * 128 and peak < written / 10
+
+
+def test_only_the_arrays_that_were_written_are_opened(tmp_path: Path) -> None:
+    """An older masks.npy may lie beside them: one that another process had put back from a cache did."""
+    write(tmp_path, samples())
+    np.save(tmp_path / "masks.npy", np.zeros((5, 16, 16, 1), np.uint8))
+    assert open_prepared(tmp_path).masks is None
+    assert json.loads((tmp_path / "spec.json").read_text())["arrays"] == {"images": "uint8"}
+
+
+@pytest.mark.parametrize("kind", ["gone", "torn", "shorter", "deeper"])
+def test_an_array_of_another_run_is_a_sentence_with_a_remedy(tmp_path: Path, kind: str) -> None:
+    images = np.array(write(tmp_path, samples()).images)
+    path = tmp_path / "images.npy"
+    if kind == "gone":
+        path.unlink()
+    elif kind == "torn":
+        path.write_bytes(path.read_bytes()[:-5])
+    else:
+        np.save(path, images[:-1] if kind == "shorter" else images.astype(np.uint16))
+    with pytest.raises(MedganError, match=rf"{path} .*; remove {tmp_path} and run `make repro`"):
+        open_prepared(tmp_path)
 
 
 def test_what_the_source_does_not_give_is_absent(tmp_path: Path) -> None:
@@ -274,7 +319,7 @@ def test_the_configuration_limits_what_prepare_writes(config: Config, prepared: 
 
 def test_pictures_are_eight_bits_whatever_is_stored(prepared: Prepared) -> None:
     assert (prepared.pictures([3, 5]) == prepared.images[[3, 5]]).all()
-    deep = replace(prepared, images=prepared.images.astype(np.uint16) * 257, value_range=(0.0, 65535.0))
+    deep = replace(prepared, images=prepared.images.astype(np.uint16) * 257, intensity=SIXTEEN_BITS)
     assert deep.pictures([3, 5]).dtype == np.uint8
     assert (deep.pictures([3, 5]) == prepared.images[[3, 5]]).all()
 

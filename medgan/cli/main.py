@@ -32,7 +32,9 @@ def generate(  # noqa: PLR0917 (options, by name on the command line)
     """Draw images: a PNG each, and grid.png with all of them."""
     import math
 
-    from medgan.imaging.grids import grid, read_mask, save_image, to_uint8
+    from medgan.imaging.arrays import to_uint8
+    from medgan.imaging.grids import grid, save_image
+    from medgan.imaging.masks import read_mask
     from medgan.runtime.generator import OnnxGenerator
 
     generator = OnnxGenerator(model)
@@ -67,7 +69,9 @@ def grid(  # noqa: PLR0917 (options, by name on the command line)
     out: Annotated[Path, typer.Option(help="The picture.")] = Path("grid.png"),
 ) -> None:
     """Draw one picture of a model: samples, a sweep over its classes, or interpolations."""
-    from medgan.imaging.grids import check_suffix, grid, read_mask, save_image, to_uint8
+    from medgan.imaging.arrays import to_uint8
+    from medgan.imaging.grids import check_suffix, grid, save_image
+    from medgan.imaging.masks import read_mask
     from medgan.runtime.generator import OnnxGenerator
     from medgan.runtime.sheets import SHEETS
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from medgan.data.spec import SPARE, SPLITS, ImageSpec, opposite
 from medgan.errors import MedganError
+from medgan.imaging.intensity import EIGHT_BITS, Intensity
 
 
 @dataclass(frozen=True)
@@ -19,8 +20,8 @@ class Prepared:
     """A prepared data set, arrays memory-mapped.
 
     images (N, H, W, C) uint8 or uint16; labels (N,) int64 into `label_names`, or None; splits (N,) of names;
-    value_range: raw values that map to -1 and 1; direction: what translates into what, "T1 to T2", "" without sources;
-    md5: of every prepared byte and the index.
+    intensity: of images and sources; direction: what translates into what, "T1 to T2", "" without sources;
+    md5: of every prepared byte, the index, and an intensity that is not the whole range of the pixels' type.
     """
 
     spec: ImageSpec
@@ -31,7 +32,7 @@ class Prepared:
     label_names: tuple[str, ...]
     patients: NDArray[np.str_]
     splits: NDArray[np.str_]
-    value_range: tuple[float, float]
+    intensity: Intensity
     direction: str
     md5: str
 
@@ -55,21 +56,19 @@ class Prepared:
         return np.flatnonzero(self.splits == split)
 
     def pictures(self, indices: NDArray[np.int64] | Sequence[int]) -> NDArray[np.uint8]:
-        """Images (n, H, W, C) in 8 bits, whatever they are stored in: for judges and people."""
+        """Images (n, H, W, C) in 8 bits, 0 at the lowest intensity and 255 at the highest: for judges and people."""
         images = np.asarray(self.images[indices])
-        if images.dtype == np.uint8:
+        if images.dtype == np.uint8 and self.intensity == replace(EIGHT_BITS, unit=self.intensity.unit):
             return images
-        low, high = self.value_range
-        return np.rint((images - low) / (high - low) * 255).astype(np.uint8)
+        return np.rint(self.intensity.share(images) * 255).astype(np.uint8)
 
     def mean(self) -> NDArray[np.float32]:
         """The mean of `learnable` images, (C, H, W) in [-1, 1]."""
-        low, high = self.value_range
         total = np.zeros(self.images.shape[1:], np.float64)
         for index in self.learnable():
             total += self.images[index]
-        unit = (total / len(self.learnable()) - low) / (high - low)
-        return (2 * unit - 1).astype(np.float32).transpose(2, 0, 1)
+        share = self.intensity.share(total / len(self.learnable()))
+        return (2 * share - 1).astype(np.float32).transpose(2, 0, 1)
 
     def learnable(self) -> NDArray[np.int64]:
         """Training images and spare ones: what the judges of a generator may learn from."""
@@ -89,26 +88,27 @@ class Prepared:
 
 
 def open_prepared(directory: Path) -> Prepared:
-    """Raises MedganError where `prepare` has not run."""
+    """What `prepare` wrote there. Raises MedganError where it has not run, or where its files are of several runs."""
     path = directory / "spec.json"
     if not path.exists():
         raise MedganError(f"{path} does not exist; run `make repro`, or `dvc repro prepare`")
     description = json.loads(path.read_text())
-    with (directory / "index.csv").open(newline="") as file:
+    with (directory / "index.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     names: tuple[str, ...] = tuple(description["labels"])
     codes = {name: code for code, name in enumerate(names)}
-    low, high = description["value_range"]
+    # Other files may lie there, left by a source that gave more than this one.
+    arrays = {name: _open_array(directory, name, dtype, len(rows)) for name, dtype in description["arrays"].items()}
     return Prepared(
         spec=ImageSpec(**description["spec"]),
-        images=np.load(directory / "images.npy", mmap_mode="r"),
-        sources=_load_optional(directory / "sources.npy"),
-        masks=_load_optional(directory / "masks.npy"),
+        images=arrays["images"],
+        sources=arrays.get("sources"),
+        masks=arrays.get("masks"),
         labels=np.array([codes[row["label"]] for row in rows], dtype=np.int64) if names else None,
         label_names=names,
         patients=np.array([row["patient"] for row in rows]),
         splits=np.array([row["split"] for row in rows]),
-        value_range=(float(low), float(high)),
+        intensity=Intensity(**description["intensity"]),
         direction=description["direction"],
         md5=description["md5"],
     )
@@ -123,8 +123,16 @@ def counts(prepared: Prepared) -> Iterator[tuple[str, str, int]]:
             yield name, split, int(np.sum(of_class & (prepared.splits == split)))
 
 
-def _load_optional(path: Path) -> NDArray[Any] | None:
-    if not path.exists():
-        return None
-    array: NDArray[Any] = np.load(path, mmap_mode="r")
+def _open_array(directory: Path, name: str, dtype: str, rows: int) -> NDArray[Any]:
+    """Mapped, not read. Raises MedganError for a file that is not the one that `prepare` wrote with this index."""
+    path = directory / f"{name}.npy"
+    try:
+        array: NDArray[Any] = np.load(path, mmap_mode="r")
+    except (OSError, ValueError) as error:
+        raise MedganError(f"{path} cannot be read ({error}); remove {directory} and run `make repro`") from None
+    if len(array) != rows or array.dtype != dtype:
+        raise MedganError(
+            f"{path} holds {len(array)} {array.dtype} images, and index.csv and spec.json name {rows} of {dtype}; "
+            f"remove {directory} and run `make repro`"
+        )
     return array

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from medgan.gans.base import Gan
-from medgan.imaging.grids import grid, to_uint8
+from medgan.imaging.arrays import to_uint8
+from medgan.imaging.grids import grid
 from medgan.randomness import torch_generator
 
 GRID_COLUMNS = 8

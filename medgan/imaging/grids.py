@@ -1,9 +1,8 @@
-"""Grids of images for people to look at; numpy and Pillow only."""
+"""Grids of images for people, and the pictures that they are written to; numpy and Pillow only."""
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +12,6 @@ from medgan.errors import MedganError
 
 _GAP = 2
 _LARGEST_SIDE = 1600
-
-
-def to_uint8(images: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """(N, C, H, W) in [-1, 1] to (N, H, W, C) in 0..255, rounded."""
-    scaled = np.rint((np.clip(images, -1, 1) + 1) * 127.5).astype(np.uint8)
-    return np.ascontiguousarray(scaled.transpose(0, 2, 3, 1))
 
 
 def grid(images: NDArray[np.uint8], *, columns: int) -> NDArray[np.uint8]:
@@ -64,42 +57,6 @@ def _spread(indices: NDArray[np.int64], count: int) -> list[int]:
     if not len(indices):
         return []
     return [int(i) for i in indices[np.linspace(0, len(indices), count, endpoint=False).astype(int)]]
-
-
-def read_mask(path: Path) -> NDArray[np.uint8]:
-    """(H, W) of 0 and 1: where a picture or a .npy array is not 0, or a picture on a transparent ground is drawn on.
-
-    Raises MedganError for another file, and for JPEG, whose blacks are not quite black.
-    """
-    try:
-        if path.suffix == ".npy":
-            plane: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
-        else:
-            with Image.open(path) as image:
-                if image.format == "JPEG":
-                    raise MedganError(f"{path} is a JPEG, which blurs the edge of a mask; save it as PNG or .npy")
-                plane = _drawn(image)
-    except FileNotFoundError:
-        raise MedganError(f"{path} does not exist; name a picture or a .npy file") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise MedganError(f"{path} cannot be read as a picture or .npy file: {error}") from None
-    if plane.ndim != 2:
-        raise MedganError(f"{path} has shape {plane.shape}; a plane (height, width) is needed")
-    if plane.dtype.kind == "f" and not np.isfinite(plane).all():
-        raise MedganError(f"{path} holds values that are not finite; a mask is 0 where there is no lesion")
-    return np.asarray(plane != 0, dtype=np.uint8)
-
-
-def _drawn(image: Image.Image) -> NDArray[Any]:
-    """(H, W), not 0 where something is drawn."""
-    if image.has_transparency_data:
-        opaque = np.asarray(image.convert("RGBA"))[..., 3]
-        if not opaque.all():
-            return opaque
-    if len(image.getbands()) == 1 and image.mode != "P":  # floats and 16 bits as they are
-        return np.asarray(image)
-    brightest: NDArray[Any] = np.asarray(image.convert("RGB")).max(axis=2)
-    return brightest
 
 
 def check_suffix(path: Path) -> None:

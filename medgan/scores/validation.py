@@ -10,7 +10,8 @@ from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
 from medgan.gans import check_gan
 from medgan.gans.drawing import GRID_COLUMNS
-from medgan.imaging.grids import by_class, to_uint8
+from medgan.imaging.arrays import to_uint8
+from medgan.imaging.grids import by_class
 from medgan.randomness import derive_seed
 from medgan.scores.features import Extractor
 from medgan.scores.fidelity import reference

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.imaging.intensity import Intensity
 from medgan.sources.cifar10 import Cifar10
 from medgan.sources.folder import Folder
 from medgan.sources.ixi import Ixi
@@ -15,6 +16,11 @@ from medgan.sources.phantom.source import Phantom
 
 class Source(Protocol):
     """A frozen dataclass of its options. One that gives pairs has a `direction` beside: "T1 to T2"."""
+
+    @property
+    def intensity(self) -> Intensity:
+        """What the raw values of its images and sources mean."""
+        ...
 
     def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
         """Every image under `raw`, at `spec.size` and with `spec.channels`; what cannot be read is a Rejected.

@@ -5,18 +5,22 @@ Not medical: a data set that many published GANs give scores for.
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
 from medgan.config.checking import STRICT
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
+from medgan.imaging.intensity import EIGHT_BITS, Intensity
 from medgan.sources.files import numbered
 
 
 @dataclass(frozen=True, config=STRICT)
 class Cifar10:
     """No options. There are no patients: each picture counts as one, and byte-identical ones stay in one split."""
+
+    intensity: ClassVar[Intensity] = EIGHT_BITS
 
     def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
         """Training and test part alike, since medgan splits by itself; `raw` is torchvision's root."""

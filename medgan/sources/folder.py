@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
 from medgan.config.checking import STRICT, nearest
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
+from medgan.imaging.intensity import EIGHT_BITS, Intensity
 from medgan.sources.files import SUFFIXES, files_under, patient_of, patient_pattern, read_picture
 
 
@@ -18,6 +20,8 @@ class Folder:
     With an empty expression byte-identical files still stay in one split.
     classes: the sub-folders to read; empty: all.
     """
+
+    intensity: ClassVar[Intensity] = EIGHT_BITS
 
     patient: str = ""
     classes: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from medgan.config.checking import STRICT
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
+from medgan.imaging.intensity import SIXTEEN_BITS, Intensity
 
 SIZE = 64
 _TRAIN_SHARE = 0.8
@@ -27,6 +28,8 @@ class Ixi:
     The first 80 % of the sorted subjects are for training and validation, the last 20 % for the test. The published
     lab splits by the same shares after an unordered set of subjects, which each run of Python orders anew.
     """
+
+    intensity: ClassVar[Intensity] = SIXTEEN_BITS
 
     image: Literal["T1", "T2"] = "T2"
 

@@ -5,7 +5,7 @@ import zlib
 from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from zipfile import BadZipFile, is_zipfile
 
 import numpy as np
@@ -15,6 +15,7 @@ from pydantic.dataclasses import dataclass
 from medgan.config.checking import STRICT, nearest
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
+from medgan.imaging.intensity import EIGHT_BITS, Intensity
 from medgan.sources.files import numbered
 
 SUFFIXES = {28: "", 64: "_64", 128: "_128", 224: "_224"}  # of file names and of keys in the package, by size in pixels
@@ -27,6 +28,8 @@ class MedMnist:
 
     The files name no patient: each image counts as one, and byte-identical ones stay in one split.
     """
+
+    intensity: ClassVar[Intensity] = EIGHT_BITS
 
     flag: str
 

@@ -3,12 +3,14 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
 from medgan.config.checking import STRICT, nearest
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
+from medgan.imaging.intensity import EIGHT_BITS, Intensity
 from medgan.sources.files import SUFFIXES, files_under, patient_of, patient_pattern, read_picture
 
 
@@ -18,6 +20,8 @@ class Pairs:
 
     Suffixes may differ. patient: as in source `folder`, looked for in the name of the file to be drawn.
     """
+
+    intensity: ClassVar[Intensity] = EIGHT_BITS
 
     source: str
     image: str

@@ -17,6 +17,7 @@ def prepare(config: DataConfig, directory: Path, *, seed: int) -> Prepared:
     return write_prepared(
         directory,
         source.samples(config.raw, ImageSpec(config.size, config.channels)),
+        intensity=source.intensity,
         size=config.size,
         channels=config.channels,
         labelled=config.labels,

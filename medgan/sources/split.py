@@ -2,7 +2,9 @@
 
 import hashlib
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from scipy.cluster.hierarchy import DisjointSet
 
 from medgan.data.spec import SPARE, SPLITS
 from medgan.errors import MedganError
@@ -11,20 +13,22 @@ from medgan.errors import MedganError
 def split_by_patient(
     patients: Sequence[str],
     labels: Sequence[str | None],
-    digests: Sequence[str],
+    keys: Mapping[str, Sequence[str | None]],
     *,
     validation: float,
     test: float,
     seed: int,
     published: Sequence[bool | None] | None = None,
 ) -> list[str]:
-    """The split of each image. Patients that share a byte-identical image count as one patient.
+    """The split of each image. Patients count as one if two of their images share a key of any kind.
 
-    Within each class, groups are ordered by a hash of (seed, patient), so adding a patient moves no other across
-    a boundary by more than the shares themselves shift. published: whether a published protocol tests on the image;
-    where it says so, `test` is not looked at. Raises MedganError where a class cannot fill every split.
+    keys: what else keeps images together, by its name in errors: {"image": digests of the content}, a key an image;
+    None shares nothing. Within each class, groups are ordered by a hash of (seed, smallest patient), so adding a
+    patient moves no other across a boundary by more than the shares themselves shift. published: whether a published
+    protocol tests on the image; where it says so, `test` is not looked at. Raises MedganError where a class cannot
+    fill every split.
     """
-    groups = _merge_duplicates(patients, digests)
+    groups = _groups(patients, keys)
     members: dict[str, list[int]] = defaultdict(list)
     for index, group in enumerate(groups):
         members[group].append(index)
@@ -53,7 +57,7 @@ def split_by_patient(
             later = "validation" if rank < n_test + n_validation else "train"
             assigned[name] = "test" if rank < n_test else later
     splits = [assigned[group] for group in groups]
-    check_leaks(patients, digests, splits)
+    check_leaks({"patient": patients, **keys}, splits)
     return splits
 
 
@@ -73,28 +77,25 @@ def limit_training(
     return limited
 
 
-def check_leaks(patients: Sequence[str], digests: Sequence[str], splits: Sequence[str]) -> None:
-    """Raise MedganError if a patient or a byte-identical image appears in two splits."""
-    for what, keys in (("patient", patients), ("image", digests)):
+def check_leaks(keys: Mapping[str, Sequence[str | None]], splits: Sequence[str]) -> None:
+    """Raise MedganError if a key, such as a patient or a byte-identical image, appears in two splits."""
+    for what, of_images in keys.items():
         seen: dict[str, str] = {}
-        for key, split in zip(keys, splits, strict=True):
-            if seen.setdefault(key, split) != split:
+        for key, split in zip(of_images, splits, strict=True):
+            if key is not None and seen.setdefault(key, split) != split:
                 raise MedganError(f"{what} '{key}' is in both {seen[key]} and {split}; run prepare again")
 
 
-def _merge_duplicates(patients: Sequence[str], digests: Sequence[str]) -> list[str]:
-    """A group name an image: union-find over patients that own the same digest."""
-    parent = {patient: patient for patient in patients}
-
-    def root(name: str) -> str:
-        while parent[name] != name:
-            parent[name] = parent[parent[name]]
-            name = parent[name]
-        return name
-
-    owner: dict[str, str] = {}
-    for patient, digest in zip(patients, digests, strict=True):
-        first, second = root(owner.setdefault(digest, patient)), root(patient)
-        # The smaller name wins, whatever the order of the images.
-        parent[max(first, second)] = min(first, second)
-    return [root(patient) for patient in patients]
+def _groups(patients: Sequence[str], keys: Mapping[str, Sequence[str | None]]) -> list[str]:
+    """A group an image, named after the smallest of its patients, whatever the order of the images."""
+    sets = DisjointSet(("patient", patient) for patient in patients)
+    for kind, of_images in keys.items():
+        for patient, key in zip(patients, of_images, strict=True):
+            if key is not None:
+                sets.add((kind, key))
+                sets.merge(("patient", patient), (kind, key))
+    roots = [sets["patient", patient] for patient in patients]
+    smallest: dict[tuple[str, str], str] = {}
+    for root, patient in zip(roots, patients, strict=True):
+        smallest[root] = min(patient, smallest.get(root, patient))
+    return [smallest[root] for root in roots]

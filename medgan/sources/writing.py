@@ -1,10 +1,11 @@
-"""Samples of a source, written as prepared data (see data/store.py)."""
+"""Samples of a source, written as prepared data (see data/store.py) while they come."""
 
 import csv
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
+from contextlib import ExitStack, closing
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,71 @@ from numpy.typing import NDArray
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.data.store import Prepared, open_prepared
 from medgan.errors import MedganError
+from medgan.imaging.intensity import Intensity
+from medgan.sources.growing import GrowingArray
 from medgan.sources.split import limit_training, split_by_patient
 
 INDEX_COLUMNS = ("patient", "label", "split", "origin", "digest")
+
+
+@dataclass(frozen=True)
+class _Described:
+    """What is kept of a sample in memory: all but its pixels. label: None where the data have none."""
+
+    patient: str
+    label: str | None
+    origin: str
+    digest: str
+    test: bool | None
+
+
+class _Arrays:
+    """images.npy and, where the samples have them, sources.npy and masks.npy in `directory`, by their names.
+
+    The first sample says which there are, and makes the directory.
+    """
+
+    def __init__(self, directory: Path, size: int, channels: int) -> None:
+        self.files: dict[str, GrowingArray] = {}
+        self._directory, self._shape = directory, (size, size, channels)
+        self._first: tuple[str, dict[str, str]] | None = None
+        self._open = ExitStack()
+
+    def append(self, sample: Sample) -> None:
+        """Raises MedganError for another shape, dtype or choice of arrays than that of the first sample."""
+        if sample.image.shape != self._shape:
+            raise MedganError(f"{sample.origin}: shape {sample.image.shape}, expected {self._shape}")
+        arrays = {"image": sample.image, "source": sample.source, "mask": sample.mask}
+        forms = {name: _form(array) for name, array in arrays.items()}
+        if self._first is None:
+            self._first = sample.origin, forms
+        origin, expected = self._first
+        for name, form in forms.items():
+            if form != expected[name]:
+                raise MedganError(f"{sample.origin}: its {name} is {form}, while that of {origin} is {expected[name]}")
+        for name, array in arrays.items():
+            if array is not None:
+                self._file(f"{name}s", array).append(array)
+
+    def _file(self, name: str, first: NDArray[Any]) -> GrowingArray:
+        if name not in self.files:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            file = GrowingArray(self._directory / f"{name}.npy", shape=first.shape, dtype=first.dtype)
+            self.files[name] = self._open.enter_context(closing(file))
+        return self.files[name]
+
+    def channels(self, name: str) -> int:
+        return self.files[name].shape[-1] if name in self.files else 0
+
+    def close(self) -> None:
+        self._open.close()
 
 
 def write_prepared(
     directory: Path,
     items: Iterable[Sample | Rejected],
     *,
+    intensity: Intensity,
     size: int,
     channels: int,
     labelled: bool,
@@ -34,9 +91,57 @@ def write_prepared(
 ) -> Prepared:
     """Drain a source into `directory` (created, which must not hold older files), and open the result.
 
-    Raises MedganError for an empty source, samples of another shape, or splits that cannot be filled.
+    No more than one sample is held at a time. Raises MedganError for an empty source, samples of another shape, or
+    splits that cannot be filled; what is in the directory then cannot be opened.
     """
-    samples: list[Sample] = []
+    with closing(_Arrays(directory, size, channels)) as arrays:
+        samples, rejected = _drain(items, arrays, labelled=labelled)
+    labels, patients = [s.label for s in samples], [s.patient for s in samples]
+    splits = split_by_patient(
+        patients,
+        labels,
+        {"image": [s.digest for s in samples]},
+        validation=validation,
+        test=test,
+        seed=seed,
+        published=[s.test for s in samples],
+    )
+    if train_per_class is not None:
+        splits = limit_training(splits, labels, patients, per_class=train_per_class, seed=seed)
+    rows = [(s.patient, s.label or "", split, s.origin, s.digest) for s, split in zip(samples, splits, strict=True)]
+    names = sorted({label for label in labels if label})
+    spec = ImageSpec(
+        size=size,
+        channels=channels,
+        classes=len(names),
+        source_channels=arrays.channels("sources"),
+        mask_channels=arrays.channels("masks"),
+    )
+    _write_csv(directory / "index.csv", INDEX_COLUMNS, rows)
+    _write_csv(directory / "rejected.csv", ("file", "reason"), [(r.origin, r.reason) for r in rejected])
+    description = {
+        "spec": asdict(spec),
+        "arrays": {name: file.dtype.name for name, file in arrays.files.items()},
+        "labels": names,
+        "intensity": asdict(intensity),
+        "direction": direction,
+        "md5": _md5(directory, arrays, rows, intensity),
+    }
+    # Last: a directory without it has not been prepared.
+    (directory / "spec.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+    return open_prepared(directory)
+
+
+def nothing_usable(rejected: Sequence[Rejected]) -> MedganError:
+    """The error of a source of which every file was rejected, or that has none."""
+    reasons = f"; first reason: {rejected[0].origin}: {rejected[0].reason}" if rejected else ""
+    return MedganError(f"the source gave no usable image ({len(rejected)} rejected{reasons})")
+
+
+def _drain(
+    items: Iterable[Sample | Rejected], arrays: _Arrays, *, labelled: bool
+) -> tuple[list[_Described], list[Rejected]]:
+    samples: list[_Described] = []
     rejected: list[Rejected] = []
     for item in items:
         if isinstance(item, Rejected):
@@ -44,65 +149,24 @@ def write_prepared(
         elif labelled and item.label is None:
             rejected.append(Rejected(item.origin, "not in a class folder, and data.labels is true"))
         else:
-            _check(item, size, channels, samples[0] if samples else item)
-            samples.append(item)
+            arrays.append(item)
+            label = item.label if labelled else None
+            samples.append(_Described(item.patient, label, item.origin, item.digest, item.test))
     if not samples:
-        reasons = f"; first reason: {rejected[0].origin}: {rejected[0].reason}" if rejected else ""
-        raise MedganError(f"the source gave no usable image ({len(rejected)} rejected{reasons})")
-    labels = [sample.label if labelled else None for sample in samples]
-    splits = split_by_patient(
-        [s.patient for s in samples],
-        labels,
-        [s.digest for s in samples],
-        validation=validation,
-        test=test,
-        seed=seed,
-        published=[s.test for s in samples],
-    )
-    if train_per_class is not None:
-        patients = [s.patient for s in samples]
-        splits = limit_training(splits, labels, patients, per_class=train_per_class, seed=seed)
-    directory.mkdir(parents=True, exist_ok=True)
+        raise nothing_usable(rejected)
+    return samples, rejected
+
+
+def _md5(directory: Path, arrays: _Arrays, rows: Sequence[Sequence[str]], intensity: Intensity) -> str:
+    """Of arrays, one after the other, then of the index."""
     digest = hashlib.md5(usedforsecurity=False)
-    for name in ("image", "source", "mask"):
-        if getattr(samples[0], name) is not None:
-            array = np.stack([getattr(sample, name) for sample in samples])
-            np.save(directory / f"{name}s.npy", array)
-            digest.update(np.ascontiguousarray(array).data)
-    rows = [
-        (s.patient, label or "", split, s.origin, s.digest)
-        for s, label, split in zip(samples, labels, splits, strict=True)
-    ]
+    for name in arrays.files:
+        digest.update(np.load(directory / f"{name}.npy", mmap_mode="r").data)
     digest.update(json.dumps(rows).encode())
-    _write_csv(directory / "index.csv", INDEX_COLUMNS, rows)
-    _write_csv(directory / "rejected.csv", ("file", "reason"), [(r.origin, r.reason) for r in rejected])
-    first = samples[0]
-    names = sorted({label for label in labels if label})
-    spec = ImageSpec(
-        size=size,
-        channels=channels,
-        classes=len(names),
-        source_channels=first.source.shape[-1] if first.source is not None else 0,
-        mask_channels=first.mask.shape[-1] if first.mask is not None else 0,
-    )
-    description = {
-        "spec": asdict(spec),
-        "labels": names,
-        "value_range": [0, int(np.iinfo(first.image.dtype).max)],
-        "direction": direction,
-        "md5": digest.hexdigest(),
-    }
-    (directory / "spec.json").write_text(json.dumps(description, indent=2) + "\n")
-    return open_prepared(directory)
-
-
-def _check(sample: Sample, size: int, channels: int, first: Sample) -> None:
-    if sample.image.shape != (size, size, channels):
-        raise MedganError(f"{sample.origin}: shape {sample.image.shape}, expected {(size, size, channels)}")
-    for name in ("image", "source", "mask"):
-        own, expected = (_form(getattr(of, name)) for of in (sample, first))
-        if own != expected:
-            raise MedganError(f"{sample.origin}: its {name} is {own}, while that of {first.origin} is {expected}")
+    if (intensity.low, intensity.high) != (0, np.iinfo(arrays.files["images"].dtype).max):
+        # Equal pixels that mean other intensities train another generator.
+        digest.update(json.dumps([intensity.low, intensity.high]).encode())
+    return digest.hexdigest()
 
 
 def _form(array: NDArray[Any] | None) -> str:
@@ -110,7 +174,7 @@ def _form(array: NDArray[Any] | None) -> str:
 
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    with path.open("w", newline="") as file:
+    with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)

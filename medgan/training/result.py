@@ -35,6 +35,7 @@ class Description:
     train: dict[str, Any]
     seed: int
     spec: dict[str, int]
+    intensity: dict[str, Any]
     label_names: tuple[str, ...]
     direction: str
     data_md5: str
@@ -53,6 +54,7 @@ def describe(
         fingerprint=fingerprint,
         **sections,
         spec=asdict(prepared.spec),
+        intensity=asdict(prepared.intensity),
         label_names=prepared.label_names,
         direction=prepared.direction,
         data_md5=prepared.md5,

@@ -8,7 +8,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 from medgan.config.checking import STRICT, nearest, read_yaml
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
+from medgan.imaging.intensity import EIGHT_BITS, Intensity
 from medgan.randomness import numpy_generator
 from medgan.sources.phantom.anatomy import BANDS, WAVES, Array, Draws, Slices, healthy_head, paint
 from medgan.sources.phantom.lesions import LESIONS
@@ -38,6 +39,8 @@ class Phantom:
     modalities: one is a channel of the image. source_modalities: those of the paired source image, of the same slice.
     noise: standard deviation of the Rician noise as a share of the strongest signal.
     """
+
+    intensity: ClassVar[Intensity] = EIGHT_BITS
 
     count: Annotated[int, Field(ge=1, le=10_000_000)] = 6000
     slices: Annotated[int, Field(ge=1, le=64)] = 4

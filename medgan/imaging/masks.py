@@ -1,0 +1,46 @@
+"""Lesion masks from files that people draw; numpy and Pillow only."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from medgan.errors import MedganError
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """(H, W) of 0 and 1: where a picture or a .npy array is not 0, or a picture on a transparent ground is drawn on.
+
+    Raises MedganError for another file, and for JPEG, whose blacks are not quite black.
+    """
+    try:
+        if path.suffix == ".npy":
+            plane: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+        else:
+            with Image.open(path) as image:
+                if image.format == "JPEG":
+                    raise MedganError(f"{path} is a JPEG, which blurs the edge of a mask; save it as PNG or .npy")
+                plane = _drawn(image)
+    except FileNotFoundError:
+        raise MedganError(f"{path} does not exist; name a picture or a .npy file") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise MedganError(f"{path} cannot be read as a picture or .npy file: {error}") from None
+    if plane.ndim != 2:
+        raise MedganError(f"{path} has shape {plane.shape}; a plane (height, width) is needed")
+    if plane.dtype.kind == "f" and not np.isfinite(plane).all():
+        raise MedganError(f"{path} holds values that are not finite; a mask is 0 where there is no lesion")
+    return np.asarray(plane != 0, dtype=np.uint8)
+
+
+def _drawn(image: Image.Image) -> NDArray[Any]:
+    """(H, W), not 0 where something is drawn."""
+    if image.has_transparency_data:
+        opaque = np.asarray(image.convert("RGBA"))[..., 3]
+        if not opaque.all():
+            return opaque
+    if len(image.getbands()) == 1 and image.mode != "P":  # floats and 16 bits as they are
+        return np.asarray(image)
+    brightest: NDArray[Any] = np.asarray(image.convert("RGB")).max(axis=2)
+    return brightest
