@@ -1,6 +1,7 @@
 """By what a training is found again."""
 
-from medgan.config.schema import GanConfig, TrainConfig
+from medgan.config.gan import GanConfig
+from medgan.config.train import TrainConfig
 from medgan.data.store import Prepared
 from medgan.fingerprint import file_digest, fingerprint
 
