@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 import yaml
+from import_graph import closure
 from pydantic import ValidationError
 
-from medgan.config.checking import build, set_path
+from medgan.config.checking import build
 from medgan.config.gan import parse_gan
 from medgan.config.schema import Config, load_config, parse_config
+from medgan.config.trees import set_path
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans import GANS, check_gan
@@ -315,6 +317,11 @@ def test_another_gan_keeps_what_both_have_and_starts_with_its_own_defaults(name:
     assert section == before.gan.model_dump(mode="json", exclude={"conditional"}) | {"name": name} | expected
 
 
+def test_a_name_that_is_no_name_is_refused_like_an_unknown_one() -> None:
+    with pytest.raises(MedganError, match=r"gan\.name: unknown name '\['a'\]'"):
+        load_config(PARAMS).override({"gan.name": ["a"], "gan.lr": 0.1})
+
+
 def test_values_of_another_gan_may_come_before_its_name() -> None:
     changed = load_config(PARAMS).override({"gan.buffer": 5, "gan.weights.cycle": 2.0, "gan.name": "cyclegan"})
     section = changed.gan.model_dump(mode="json")
@@ -328,6 +335,12 @@ def test_a_section_alone_is_read_as_its_gan() -> None:
     assert parse_gan(section, "here").model_dump(mode="json") == section
     with pytest.raises(MedganError, match=r"^here: gan.grow_until is a knob of multiscale, and gan.name is cyclegan"):
         parse_gan({**section, "grow_until": 0.1}, "here")
+
+
+def test_training_reads_no_section_but_its_own() -> None:
+    """Another section's new key leaves the code of a training as it is."""
+    reached = {name for name in closure(ROOT, "medgan.training.loop") if name.startswith("medgan.config.")}
+    assert reached == {"medgan.config.checking", "medgan.config.gan", "medgan.config.train"}
 
 
 # options of models and sources

@@ -1,12 +1,10 @@
-"""Values from YAML files, checked; an error is one sentence with the key, the value and the choices."""
+"""Values from YAML files as frozen classes; an error is one sentence with the key, the value and the choices."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
@@ -31,20 +29,6 @@ def nearest(word: str, choices: list[str]) -> str:
     listed = f"; choices: {', '.join(sorted(choices))}" if choices else ""
     close = difflib.get_close_matches(word, choices, n=1)
     return f" (did you mean '{close[0]}'?){listed}" if close else listed
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        tree = yaml.safe_load(path.read_bytes())
-    except FileNotFoundError:
-        raise MedganError(f"{path} does not exist; run this in a clone of the repository") from None
-    except OSError as error:
-        raise MedganError(f"{path} cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise MedganError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(tree, dict):
-        raise MedganError(f"{path} must hold a mapping of sections, not {type(tree).__name__}")
-    return tree
 
 
 def build(table: Mapping[str, type[T]], name: str, options: Options, where: str) -> T:
@@ -104,39 +88,11 @@ def foreign(root: type, tree: Any, keys: Sequence[str]) -> str | None:
         if members := _members(field):
             chosen = node.get(field.discriminator) if isinstance(node, Mapping) else None
             owners = sorted(tag for tag, member in members.items() if _has(member, keys[depth:]))
-            if chosen not in members or chosen in owners or not owners:
+            if not owners or chosen in owners or chosen not in list(members):
                 return None
             choice = ".".join([*keys[:depth], str(field.discriminator)])
             return f"{'.'.join(keys)} is a knob of {' and '.join(owners)}, and {choice} is {chosen}; leave it out"
     return None
-
-
-def set_path(tree: dict[str, Any], path: str, value: Any) -> None:
-    """Replace one dotted path in place, such as gan.lr or gan.betas.0.
-
-    A missing parent or leaf is an error that names the nearest key.
-    """
-    *parents, leaf = path.split(".")
-    node: Any = tree
-    for depth, key in enumerate([*parents, leaf]):
-        # Options are checked by the model or source that they are for.
-        open_ended = depth == len(parents) and parents in (["gan", "model"], ["data", "options"])
-        known = _parts(node)
-        if key not in known and not open_ended:
-            raise MedganError(f"unknown parameter '{path}'{nearest(key, list(known))}")
-        if depth < len(parents):
-            node = node[known[key]]
-        else:
-            node[known.get(key, key)] = value
-
-
-def get_path(tree: dict[str, Any], path: str) -> Any:
-    """The value at a dotted path; None for an option that is left at its default."""
-    node: Any = tree
-    for key in path.split("."):
-        known = _parts(node)
-        node = node[known[key]] if key in known else None
-    return node
 
 
 def _keys(root: type, location: Sequence[int | str]) -> list[str]:
@@ -200,10 +156,3 @@ def _classes(annotation: Any) -> Iterator[type]:
             yield from _classes(inner)
     elif isinstance(annotation, type) and issubclass(annotation, BaseModel):
         yield annotation
-
-
-def _parts(node: Any) -> dict[str, str | int]:
-    """What a part of a path may be at this node, and the key or index that it stands for."""
-    if isinstance(node, list):
-        return {str(index): index for index in range(len(node))}
-    return {key: key for key in node} if isinstance(node, dict) else {}

@@ -6,12 +6,13 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
-from medgan.config.checking import Section, foreign, read_yaml, sentence, set_path
+from medgan.config.checking import Section, foreign, sentence
 from medgan.config.data import DataConfig
 from medgan.config.gan import GanConfig, switched
 from medgan.config.judging import LEAST_IMAGES, EvaluateConfig, FeaturesConfig, RegisterConfig
 from medgan.config.search import SearchConfig
 from medgan.config.train import TrainConfig
+from medgan.config.trees import read_yaml, set_path
 from medgan.errors import MedganError
 
 

@@ -8,9 +8,10 @@ from typing import Any
 
 import yaml
 
-from medgan.config.checking import nearest, read_yaml
+from medgan.config.checking import nearest
 from medgan.config.gan import switched
 from medgan.config.schema import parse_config
+from medgan.config.trees import read_yaml
 from medgan.errors import MedganError
 
 DEFAULT = "default"
