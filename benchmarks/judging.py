@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.config.checking import set_path
 from medgan.config.schema import Config, parse_config
+from medgan.config.trees import set_path
 from medgan.console import progress
 from medgan.data.loader import conditions
 from medgan.data.store import Prepared, open_prepared

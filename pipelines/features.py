@@ -9,8 +9,8 @@ from medgan.data.store import Prepared, open_prepared
 from medgan.device import use_processor
 from medgan.randomness import derive_seed
 from medgan.scores.features import Extractor, train_extractor
+from medgan.workspace.counts import check_counts
 from medgan.workspace.places import FEATURES, PARAMS, PREPARED
-from medgan.workspace.preflight import check_counts
 
 
 def main() -> None:

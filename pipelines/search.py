@@ -20,8 +20,8 @@ from medgan.tracking.recording import search_mirror
 from medgan.training.checkpoint import held, remove_folders
 from medgan.training.identity import identity, training_fingerprint
 from medgan.training.loop import Listener, fit
+from medgan.workspace.counts import check_counts
 from medgan.workspace.places import EXTRACTOR, PARAMS, PREPARED, SEARCH, checkpoints, store_root, studies
-from medgan.workspace.preflight import check_counts
 
 
 def main() -> None:

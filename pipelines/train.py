@@ -23,8 +23,8 @@ from medgan.training.identity import identity, training_fingerprint
 from medgan.training.loop import Listener, fit
 from medgan.training.processes import joined
 from medgan.training.result import describe, write_trained
+from medgan.workspace.counts import check_counts
 from medgan.workspace.places import EXTRACTOR, PARAMS, PREPARED, SEARCH, TRAIN, checkpoints, store_root
-from medgan.workspace.preflight import check_counts
 from medgan.workspace.recipes import recipe_of
 
 

@@ -56,7 +56,7 @@ SYSTEMS = [
     ),
     pytest.param(MASKED, MULTISCALE, id="mscgan"),
     *(
-        pytest.param(PAIRED, {"gan.name": gan, "gan.conditional": False, "gan.model": OUR_UNET}, id=f"unet-{gan}")
+        pytest.param(PAIRED, {"gan.name": gan, "gan.model": OUR_UNET}, id=f"unet-{gan}")
         for gan in ("translation", "cyclegan")
     ),
 ]
@@ -253,7 +253,7 @@ def test_exporting_leaves_the_generator_usable(config: Config, tmp_path: Path) -
 def test_a_translating_generator_takes_its_source(
     config: Config, tmp_path: Path, name: str, model: dict[str, Any]
 ) -> None:
-    gan = trained(config, PAIRED, {"gan.name": name, "gan.conditional": False, "gan.model": model})
+    gan = trained(config, PAIRED, {"gan.name": name, "gan.model": model})
     exported = export(gan, gan.generators, tmp_path, metadata(gan))
     assert exported.worst <= 1e-4
     runtime = OnnxGenerator(exported.path)

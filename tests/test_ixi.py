@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from medgan.config.schema import DataConfig
+from medgan.config.data import DataConfig
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.sources.ixi import Ixi

@@ -135,7 +135,6 @@ def test_a_killed_cyclegan_ends_with_the_bits_of_an_unbroken_one(config: Config,
             "data.labels": False,
             "data.options": {"count": 160, "slices": 2, "modalities": ["T2w"], "source_modalities": ["T1w"]},
             "gan.name": "cyclegan",
-            "gan.conditional": False,
             "gan.model": {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4},
             "gan.buffer": 8,
         }

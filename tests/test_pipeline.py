@@ -209,7 +209,6 @@ def both_ways(tmp_path_factory: pytest.TempPathFactory, config: Config, place: P
         "data.labels": False,
         "data.options": {"count": 480, "slices": 4, "modalities": ["T2w"], "source_modalities": ["T1w"]},
         "gan.name": "cyclegan",
-        "gan.conditional": False,
         "gan.model": {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4},
         "train.score": "mae",
     }

@@ -11,8 +11,11 @@ import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from medgan.config.checking import Scalar, get_path
-from medgan.config.schema import Config, Distribution, SearchConfig, TrainConfig
+from medgan.config.checking import Scalar
+from medgan.config.schema import Config
+from medgan.config.search import Distribution, SearchConfig
+from medgan.config.train import TrainConfig
+from medgan.config.trees import get_path
 from medgan.data.spec import ImageSpec
 from medgan.errors import DivergedError, MedganError
 from medgan.gans import check_gan

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from medgan.config.checking import build
-from medgan.config.schema import DataConfig
+from medgan.config.data import DataConfig
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
 from medgan.fingerprint import ARITHMETIC, code_digest, fingerprint, tree_digest

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from medgan.config.schema import GanConfig, TrainConfig
+from medgan.config.gan import GanConfig
+from medgan.config.train import TrainConfig
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
 from medgan.device import resolve_precision, resolve_threads

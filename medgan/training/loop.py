@@ -10,7 +10,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from medgan.config.schema import GanConfig, TrainConfig
+from medgan.config.gan import GanConfig
+from medgan.config.train import TrainConfig
 from medgan.data.loader import Batches
 from medgan.data.store import Prepared
 from medgan.device import autocast, resolve_threads

@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from medgan.config.schema import GanConfig, TrainConfig
+from medgan.config.gan import GanConfig
+from medgan.config.train import TrainConfig
 from medgan.data.spec import ImageSpec
 from medgan.device import resolve_device, resolve_precision, working_dtype
 from medgan.errors import MedganError

@@ -1,9 +1,8 @@
 """What can be checked before DVC starts, since DVC removes a stage's outputs before it runs."""
 
 from medgan.config.checking import build
-from medgan.config.schema import Config, load_config
+from medgan.config.schema import load_config
 from medgan.data.spec import ImageSpec, Sample
-from medgan.data.store import Prepared
 from medgan.gans import check_gan
 from medgan.scores.validation import check_score
 from medgan.search.study import check_space
@@ -29,10 +28,3 @@ def preflight() -> None:
         start_from(gan, initial)
     check_score(config.gan, config.train.score, spec)
     check_space(config, spec)
-
-
-def check_counts(config: Config, prepared: Prepared) -> None:
-    """Raise MedganError where a later stage asks for more images than a split of the prepared data has."""
-    validation = [config.train.n, *([config.search.n] if config.search.trials else [])]
-    for split, n in (("validation", max(validation)), ("test", config.evaluate.n), ("train", config.evaluate.n)):
-        prepared.take(split, n, config.seed)

@@ -8,8 +8,10 @@ from typing import Any
 
 import yaml
 
-from medgan.config.checking import nearest, read_yaml
+from medgan.config.checking import nearest
+from medgan.config.gan import switched
 from medgan.config.schema import parse_config
+from medgan.config.trees import read_yaml
 from medgan.errors import MedganError
 
 DEFAULT = "default"
@@ -70,6 +72,9 @@ def read_recipe(root: Path, name: str) -> tuple[dict[str, Any], str]:
     if name == DEFAULT:
         return tree, path.read_text(encoding="utf-8")
     overlay = read_yaml(root / "recipes" / f"{name}.yaml")
+    base, above = tree.get("gan"), overlay.get("gan")
+    if isinstance(base, dict) and isinstance(above, dict) and above.get("name", base.get("name")) != base.get("name"):
+        tree["gan"] = switched(base, above["name"])
     merged = _merge(tree, overlay, ())
     return merged, f"{_MADE_BY}{name}\n" + yaml.safe_dump(merged, sort_keys=False)
 
