@@ -114,7 +114,8 @@ def _killed(system: str, config: Config, kills: int, chance: random.Random) -> R
             moment = time.monotonic() + chance.uniform(0, 1 / (number + 1)) * lifetime
             aside = _folder(path, name).glob
             while victim.poll() is None and (
-                time.monotonic() < moment or (done % SAVING_EVERY == 0 and not any(aside(f".new-{victim.pid}-*.checkpoint")))
+                time.monotonic() < moment
+                or (done % SAVING_EVERY == 0 and not any(aside(f".new-{victim.pid}-*.checkpoint")))
             ):
                 time.sleep(0)
             victim.send_signal(signal.SIGKILL)

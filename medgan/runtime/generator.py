@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -23,7 +24,7 @@ class OnnxGenerator:
 
     def __init__(self, path: Path | str, *, threads: int | None = None) -> None:
         path = Path(path)
-        if not path.is_file():
+        if not _is_file(path):
             raise MedganError(f"{path} does not exist; `make repro` writes artifacts/export/generator.onnx")
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
@@ -191,7 +192,7 @@ def golden_difference(generator: OnnxGenerator, golden: Path) -> float:
 
     Raises MedganError for a file that is missing, damaged or of another model.
     """
-    if not golden.is_file():
+    if not _is_file(golden):
         raise MedganError(f"{golden} does not exist; copy it from beside the exported model")
     try:
         with golden.open("rb") as file, np.load(file) as saved:
@@ -202,6 +203,13 @@ def golden_difference(generator: OnnxGenerator, golden: Path) -> float:
     if image.shape != images.shape:
         raise MedganError(f"{golden} holds images {image.shape}, and the model draws {images.shape}: it is of another")
     return float(np.abs(images - image).max())
+
+
+def _is_file(path: Path) -> bool:
+    """Also of a name that no file can have."""
+    with suppress(OSError):
+        return path.is_file()
+    return False
 
 
 def _to_float32(name: str, array: NDArray[Any]) -> NDArray[np.float32]:
