@@ -1,6 +1,6 @@
 """FID at equal CPU time: the textbook loop against the recommended recipe, three seeds -> results/quality-per-second.*.
 
-python -m benchmarks.quality_per_second [CPU_SECONDS]     # some 30 minutes; `medgan data medical-mnist` first
+python -m benchmarks.quality_per_second [CPU_SECONDS]     # some 30 minutes; `medgan data fetch medical-mnist` first
 """
 
 import json

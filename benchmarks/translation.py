@@ -1,6 +1,6 @@
 """T1 to T2 on IXI: U-Net, cGAN and CycleGAN as published beside the recommended ones -> results/translation.*, docs/.
 
-python -m benchmarks.translation        # some seventy minutes; `medgan data ixi` first
+python -m benchmarks.translation        # some seventy minutes; `medgan data fetch ixi` first
 """
 
 import argparse

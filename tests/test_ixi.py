@@ -91,7 +91,7 @@ def test_another_shape_is_refused(raw: Path, spec: ImageSpec) -> None:
 
 
 def test_an_empty_folder_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(MedganError, match="medgan data ixi"):
+    with pytest.raises(MedganError, match="medgan data fetch ixi"):
         next(iter(Ixi().samples(tmp_path, SPEC)))
 
 

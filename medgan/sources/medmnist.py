@@ -46,7 +46,7 @@ class MedMnist:
             except (OSError, ValueError, EOFError, KeyError, RuntimeError, BadZipFile, zlib.error) as error:
                 reason = " ".join(str(error).split())
                 raise MedganError(
-                    f"{path} is damaged ({reason}); remove it and run `medgan data {self.flag}`"
+                    f"{path} is damaged ({reason}); remove it and run `medgan data fetch {self.flag}`"
                 ) from None
             yield from numbered(part, images, (names[str(code)] for code in labels), spec)
 
@@ -96,7 +96,7 @@ def _smallest_that_suffices(raw: Path, flag: str, size: int) -> Path:
     if not present:
         names = ", ".join(path.name for path in stored.values())
         raise MedganError(
-            f"{raw} holds none of {names}; run `medgan data {flag}` and set data.raw to data/raw/{flag}, "
+            f"{raw} holds none of {names}; run `medgan data fetch {flag}` and set data.raw to data/raw/{flag}, "
             "or put one of them there"
         )
     return stored[next((pixels for pixels in present if pixels >= size), present[-1])]

@@ -1,6 +1,5 @@
 """Recipes: overlays of the shipped params.yaml. The shipped one lives in recipes/default.yaml."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -13,6 +12,7 @@ from medgan.config.gan import switched
 from medgan.config.schema import parse_config
 from medgan.config.trees import read_yaml
 from medgan.errors import MedganError
+from medgan.files import write_atomically
 
 DEFAULT = "default"
 _MADE_BY = "# medgan use "  # begins a params.yaml, before the name of its recipe
@@ -53,9 +53,7 @@ def use_recipe(here: Path, name: str, *, force: bool) -> list[str]:
         raise MedganError("params.yaml was edited by hand; keep it, or use --force to drop the edits")
     wanted, text = read_recipe(root, name)
     parse_config(wanted, where=f"recipes/{name}.yaml")
-    aside = params.with_name(f".params-{os.getpid()}.yaml")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(params)
+    write_atomically(params, text.encode())
     before, after = dict(_flat(current)), dict(_flat(wanted))
     changed = [
         f"{key}: {before.get(key, '(none)')} -> {after.get(key, '(none)')}"
