@@ -36,8 +36,8 @@ def main() -> None:
         best = yaml.safe_load((SEARCH / "best.yaml").read_text())
         gan, train, seed = config.override(best).gan, config.train, config.seed
         prepared, extractor = open_prepared(PREPARED), Extractor.load(EXTRACTOR)
-        check_counts(config, prepared)
         check_score(gan, train.score, prepared.spec)
+        check_counts(config, prepared)
         judge = validation_judge(prepared, extractor, train.n, seed, train.score)
         folder = checkpoints() / f"train-{training_fingerprint(gan, train, seed, prepared, extractor.digest)}"
         fitted = partial(fit, gan, train, prepared, seed=seed, judge=judge, directory=folder)

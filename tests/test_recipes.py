@@ -12,7 +12,7 @@ from medgan.config.schema import Config, load_config, parse_config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans import check_gan
-from medgan.search.study import check_space
+from medgan.search.space import check_space
 from medgan.sources import SOURCES
 from medgan.workspace.recipes import clone_root, list_recipes, recipe_of, use_recipe
 

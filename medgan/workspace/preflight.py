@@ -5,7 +5,7 @@ from medgan.config.schema import load_config
 from medgan.data.spec import ImageSpec, Sample
 from medgan.gans import check_gan
 from medgan.scores.validation import check_score
-from medgan.search.study import check_space
+from medgan.search.space import check_space
 from medgan.sources import SOURCES
 from medgan.training.transfer import initial_networks, start_from
 from medgan.workspace.places import PARAMS
