@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from test_folder import fitted
 from torchvision.datasets import CIFAR10
 
 from medgan.data.spec import ImageSpec, Sample
@@ -46,9 +47,9 @@ def original(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def read(raw: Path, spec: ImageSpec = COLOUR) -> list[Sample]:
-    items = list(Cifar10().samples(raw, spec))
-    assert all(isinstance(item, Sample) for item in items)
-    return [item for item in items if isinstance(item, Sample)]
+    samples, rejected = fitted(Cifar10(), raw, spec)
+    assert not rejected
+    return samples
 
 
 def test_both_parts_are_samples_with_the_names_of_their_classes(original: Path) -> None:

@@ -10,6 +10,8 @@ from PIL import Image
 
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
+from medgan.sources import Source
+from medgan.sources.fit import fit
 from medgan.sources.folder import Folder
 
 GREY = ImageSpec(16, 1)
@@ -24,7 +26,13 @@ def picture(path: Path, *, size: tuple[int, int] = (16, 16), mode: str = "L", sh
 
 
 def read(raw: Path, source: Folder | None = None, spec: ImageSpec = GREY) -> tuple[list[Sample], list[Rejected]]:
-    items = list((source or Folder()).samples(raw, spec))
+    return fitted(source or Folder(), raw, spec)
+
+
+def fitted(source: Source, raw: Path, spec: ImageSpec) -> tuple[list[Sample], list[Rejected]]:
+    """All that a source gives, fitted to the spec."""
+    given = source.samples(raw, spec)
+    items = [fit(item, spec, source.intensity) if isinstance(item, Sample) else item for item in given]
     return [i for i in items if isinstance(i, Sample)], [i for i in items if isinstance(i, Rejected)]
 
 

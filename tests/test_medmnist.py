@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from test_folder import fitted
 
 from medgan.config.checking import build
 from medgan.data.spec import ImageSpec, Sample
@@ -38,9 +39,9 @@ def store(path: Path, **held: Any) -> Path:
 
 
 def read(raw: Path, flag: str = "pneumoniamnist", spec: ImageSpec = GREY) -> list[Sample]:
-    items = list(MedMnist(flag=flag).samples(raw, spec))
-    assert all(isinstance(item, Sample) for item in items)
-    return [item for item in items if isinstance(item, Sample)]
+    samples, rejected = fitted(MedMnist(flag=flag), raw, spec)
+    assert not rejected
+    return samples
 
 
 def test_all_parts_are_samples_and_each_is_its_own_patient(tmp_path: Path) -> None:
@@ -99,6 +100,20 @@ def test_a_folder_without_the_file_says_what_to_run(tmp_path: Path, kind: str) -
         store(raw / "dermamnist_64.npz", **arrays(64, channels=3))
     with pytest.raises(MedganError, match=rf"{raw} holds none of .*_64\.npz.*run `medgan data fetch pneumoniamnist`"):
         read(raw)
+
+
+def test_images_are_unpacked_one_by_one_and_stored_by_column_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = {name: np.asfortranarray(array) for name, array in arrays().items()}
+    store(tmp_path / "by-column" / "pneumoniamnist.npz", **held)
+    store(tmp_path / "by-row" / "pneumoniamnist.npz", **arrays())
+    by_column, by_row = (read(tmp_path / name) for name in ("by-column", "by-row"))
+    assert [sample.digest for sample in by_column] == [sample.digest for sample in by_row]
+    assert all((one.image == other.image).all() for one, other in zip(by_column, by_row, strict=True))
+    store(tmp_path / "pneumoniamnist.npz", **(arrays() | {"test_images": np.zeros(1), "val_images": np.zeros(1)}))
+    first = next(MedMnist(flag="pneumoniamnist").samples(tmp_path, GREY))  # the others are not looked at
+    assert isinstance(first, Sample) and first.image.shape == (28, 28, 1)
 
 
 def damaged(kind: str) -> dict[str, Any]:

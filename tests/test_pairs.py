@@ -7,7 +7,7 @@ import pytest
 import yaml
 from conftest import ROOT
 from PIL import Image
-from test_folder import picture
+from test_folder import fitted, picture
 
 from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec, Rejected, Sample
@@ -20,8 +20,7 @@ T1_T2 = Pairs(source="T1", image="T2")
 
 
 def read(raw: Path, source: Pairs = T1_T2) -> tuple[list[Sample], list[Rejected]]:
-    items = list(source.samples(raw, GREY))
-    return [i for i in items if isinstance(i, Sample)], [i for i in items if isinstance(i, Rejected)]
+    return fitted(source, raw, GREY)
 
 
 def pair(raw: Path, name: str, shade: int = 0, *, suffixes: tuple[str, str] = (".png", ".png")) -> None:

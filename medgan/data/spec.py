@@ -28,11 +28,12 @@ class ImageSpec:
 
 @dataclass(frozen=True)
 class Sample:
-    """One image as a source yields it: arrays (H, W, C) uint8 or uint16, already at the prepared size.
+    """One image as a source yields it: arrays (H, W, C) uint8 or uint16, of the size that they have in the raw files.
 
     patient: images of one patient never cross a split. origin: where it came from, for people.
     digest: hex digest of the raw content; equal digests are duplicates and stay in one split.
-    mask: (H, W, M) uint8, 0 or 1. test: whether a published protocol tests on it; None where there is none.
+    mask: (H, W, M) uint8, 0 or 1, as large as the image. test: whether a published protocol tests on it; None where
+    there is none. colour: three channels are red, green and blue, and may become grey; else they are modalities.
     """
 
     image: NDArray[np.uint8] | NDArray[np.uint16]
@@ -43,6 +44,7 @@ class Sample:
     source: NDArray[np.uint8] | NDArray[np.uint16] | None = None
     mask: NDArray[np.uint8] | None = None
     test: bool | None = None
+    colour: bool = True
 
 
 @dataclass(frozen=True)

@@ -23,9 +23,10 @@ class Source(Protocol):
         ...
 
     def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
-        """Every image under `raw`, at `spec.size` and with `spec.channels`; what cannot be read is a Rejected.
+        """Every image under `raw` as it is stored; what cannot be read is a Rejected. sources/fit.py fits it to `spec`.
 
-        Raises MedganError where `raw` itself is missing or empty.
+        spec: for a source that makes images of any size, or has some of several sizes. Raises MedganError where `raw`
+        itself is missing or empty.
         """
         ...
 

@@ -40,4 +40,4 @@ class Cifar10:
                     f"{folder} is damaged (a file is missing or has another md5 than torchvision knows); remove it and "
                     "run `medgan data fetch cifar10`"
                 ) from None
-            yield from numbered(part, pictures.data, (pictures.classes[code] for code in pictures.targets), spec)
+            yield from numbered(part, pictures.data, (pictures.classes[code] for code in pictures.targets))

@@ -1,4 +1,4 @@
-"""Pictures as people have them, at the size and with the channels that a data set asks for."""
+"""Pictures as people have them, read as they are."""
 
 import hashlib
 import io
@@ -10,31 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from medgan.data.spec import ImageSpec, Sample
+from medgan.data.spec import Sample
 from medgan.errors import MedganError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
+_GREY = ("1", "L", "LA")
 
 
-def fitted(picture: Image.Image, spec: ImageSpec) -> NDArray[np.uint8]:
-    """(size, size, channels) of 8-bit pixels; the shorter side is fitted and the longer one cropped at the centre."""
-    image = picture.convert("L" if spec.channels == 1 else "RGB")
-    if image.size != (spec.size, spec.size):
-        side = min(image.size)
-        left, top = (image.width - side) // 2, (image.height - side) // 2
-        box = (left, top, left + side, top + side)
-        image = image.resize((spec.size, spec.size), Image.Resampling.LANCZOS, box=box)
-    return np.asarray(image, dtype=np.uint8).reshape(spec.size, spec.size, spec.channels)
-
-
-def numbered(
-    part: str, images: Iterable[NDArray[np.uint8]], labels: Iterable[str], spec: ImageSpec
-) -> Iterator[Sample]:
+def numbered(part: str, images: Iterable[NDArray[np.uint8]], labels: Iterable[str]) -> Iterator[Sample]:
     """Images (H, W) or (H, W, 3) that have no names and no patients: each counts as one."""
     for index, (pixels, label) in enumerate(zip(images, labels, strict=True)):
         origin = f"{part}/{index:05d}"
         yield Sample(
-            image=fitted(Image.fromarray(pixels), spec),
+            image=np.atleast_3d(pixels),
             patient=origin,
             origin=origin,
             digest=hashlib.sha256(pixels.tobytes()).hexdigest(),
@@ -48,8 +36,8 @@ def files_under(folder: Path) -> list[Path]:
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
-def read_picture(path: Path, spec: ImageSpec) -> tuple[NDArray[np.uint8], str, tuple[int, int]]:
-    """A file as `fitted` gives it, the sha256 of its content, and its own width and height as viewers show it.
+def read_picture(path: Path) -> tuple[NDArray[np.uint8], str]:
+    """A file as viewers show it, (H, W, 1) or, in colour, (H, W, 3), and the sha256 of its content.
 
     Raises ValueError with the reason if it is none.
     """
@@ -61,12 +49,12 @@ def read_picture(path: Path, spec: ImageSpec) -> tuple[NDArray[np.uint8], str, t
             if file.mode.startswith(("I", "F")):
                 raise ValueError(f"{file.mode} pixels: more than 8 bits are not supported by this source")
             upright = ImageOps.exif_transpose(file)
-            image, size = fitted(upright, spec), upright.size
+            pixels = np.asarray(upright.convert("L" if upright.mode in _GREY else "RGB"))
     except UnidentifiedImageError:
         raise ValueError(f"its content is not an image's, whatever {path.suffix} says") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(" ".join(str(error).split())) from None
-    return image, hashlib.sha256(content).hexdigest(), size
+    return np.atleast_3d(pixels), hashlib.sha256(content).hexdigest()
 
 
 def patient_pattern(expression: str) -> re.Pattern[str] | None:

@@ -43,7 +43,7 @@ class Folder:
         for path in files:
             within = path.relative_to(raw)
             try:
-                image, digest, _ = read_picture(path, spec)
+                image, digest = read_picture(path)
                 patient = patient_of(path.name, pattern)
             except ValueError as error:
                 yield Rejected(within.as_posix(), str(error))

@@ -1,12 +1,13 @@
 """Source `medmnist`: pictures of MedMNIST v2 (Yang et al. 2023) with one label each, as its package stores them."""
 
 import ast
+import math
 import zlib
 from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any, ClassVar
-from zipfile import BadZipFile, is_zipfile
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,13 +43,13 @@ class MedMnist:
         path = _smallest_that_suffices(raw, self.flag, spec.size)
         for part in PARTS:
             try:
-                images, labels = _read(path, part, len(names))
+                codes = _read_labels(path, part, len(names))
+                yield from numbered(part, _read_images(path, part, len(codes)), (names[str(code)] for code in codes))
             except (OSError, ValueError, EOFError, KeyError, RuntimeError, BadZipFile, zlib.error) as error:
                 reason = " ".join(str(error).split())
                 raise MedganError(
                     f"{path} is damaged ({reason}); remove it and run `medgan data fetch {self.flag}`"
                 ) from None
-            yield from numbered(part, images, (names[str(code)] for code in labels), spec)
 
 
 def table() -> dict[str, dict[str, Any]]:
@@ -102,18 +103,35 @@ def _smallest_that_suffices(raw: Path, flag: str, size: int) -> Path:
     return stored[next((pixels for pixels in present if pixels >= size), present[-1])]
 
 
-def _read(path: Path, part: str, classes: int) -> tuple[NDArray[np.uint8], list[int]]:
-    """Images (N, S, S) or (N, S, S, 3) and N labels below `classes`. Raises what numpy and zipfile raise."""
+def _read_labels(path: Path, part: str, classes: int) -> list[int]:
+    """One label an image, below `classes`. Raises what numpy and zipfile raise."""
     if not is_zipfile(path):
         raise ValueError("not an .npz file, or cut off")
     # A pickle could run code of whoever wrote the file. Opened here, since numpy forgets to close what is torn.
     with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-        images, labels = stored[f"{part}_images"], stored[f"{part}_labels"]
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or images.shape[3:] not in ((), (3,)):
-        raise ValueError(f"{part}_images are {images.dtype} {images.shape}, not grey or RGB bytes")
-    if labels.dtype.kind not in "iu" or labels.shape != (len(images), 1):
-        raise ValueError(f"{part}_labels are {labels.dtype} {labels.shape} for {len(images)} images")
+        labels = stored[f"{part}_labels"]
+    if labels.dtype.kind not in "iu" or labels.ndim != 2 or labels.shape[1] != 1:
+        raise ValueError(f"{part}_labels are {labels.dtype} {labels.shape}, not one number an image")
     codes: list[int] = labels[:, 0].tolist()
     if not all(0 <= code < classes for code in codes):
         raise ValueError(f"{part}_labels go from {min(codes)} to {max(codes)}, and there are {classes} classes")
-    return images, codes
+    return codes
+
+
+def _read_images(path: Path, part: str, count: int) -> Iterator[NDArray[np.uint8]]:
+    """So many images (S, S) or (S, S, 3), unpacked one by one where they are stored so. Raises as `_read_labels` does."""
+    with ZipFile(path) as archive, archive.open(f"{part}_images.npy") as file:
+        # numpy writes 1.0 for every array without named fields.
+        if np.lib.format.read_magic(file) != (1, 0):
+            raise ValueError(f"{part}_images are not an array of numpy's format 1.0")
+        shape, by_column, dtype = np.lib.format.read_array_header_1_0(file)
+        if dtype != np.uint8 or len(shape) not in (3, 4) or shape[3:] not in ((), (3,)):
+            raise ValueError(f"{part}_images are {dtype} {shape}, not grey or RGB bytes")
+        if shape[0] != count:
+            raise ValueError(f"{part}_images are {shape[0]}, and there are {count} labels")
+        if by_column:
+            yield from np.frombuffer(file.read(), np.uint8).reshape(shape[::-1]).T
+            return
+        for _ in range(count):
+            yield np.frombuffer(file.read(math.prod(shape[1:])), np.uint8).reshape(shape[1:])
+        file.read()  # the checksum is looked at where the file ends

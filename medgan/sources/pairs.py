@@ -3,8 +3,9 @@
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
 from medgan.config.checking import STRICT, nearest
@@ -52,8 +53,8 @@ class Pairs:
                 if len(files) != 2 or name not in sources or name not in images:
                     found = ", ".join(path.relative_to(raw).as_posix() for path in files)
                     raise ValueError(f"no pair: {name} is there as {found}")
-                (image, digest, size), (source, other, its_size) = (read_picture(path, spec) for path in files)
-                _check_shapes(size, its_size, spec.size)
+                (image, digest), (source, other) = map(read_picture, files)
+                _check_shapes(image, source, spec.size)
                 patient = patient_of(files[0].name, pattern)
             except ValueError as error:
                 yield Rejected(origin, str(error))
@@ -67,10 +68,11 @@ class Pairs:
             )
 
 
-def _check_shapes(one: tuple[int, int], other: tuple[int, int], size: int) -> None:
+def _check_shapes(image: NDArray[Any], source: NDArray[Any], size: int) -> None:
     """Raise ValueError where what is cropped away of the two, once fitted, would differ by more than a pixel."""
-    if size * abs(one[0] / one[1] - other[0] / other[1]) > 1:
-        sizes = " and ".join(f"{width}x{height}" for width, height in (one, other))
+    (height, width), (its_height, its_width) = image.shape[:2], source.shape[:2]
+    if size * abs(width / height - its_width / its_height) > 1:
+        sizes = f"{width}x{height} and {its_width}x{its_height}"
         raise ValueError(f"no pair: image and source are {sizes} pixels, of different shapes; crop them alike")
 
 

@@ -1,12 +1,11 @@
 """What can be checked before DVC starts, since DVC removes a stage's outputs before it runs."""
 
-from medgan.config.checking import build
 from medgan.config.schema import load_config
-from medgan.data.spec import ImageSpec, Sample
+from medgan.data.spec import ImageSpec
 from medgan.gans import check_gan
 from medgan.scores.validation import check_score
 from medgan.search.space import check_space
-from medgan.sources import SOURCES
+from medgan.sources.prepare import first_sample
 from medgan.training.transfer import initial_networks, start_from
 from medgan.workspace.places import PARAMS
 
@@ -15,13 +14,8 @@ def preflight() -> None:
     """Raise MedganError for parameters, models or raw data that cannot work."""
     config = load_config(PARAMS)
     initial = initial_networks(config.train.init_from)
-    data = config.data
-    source = build(SOURCES, data.source, data.options, "data.options")
-    # A missing or empty folder says so here.
-    read = source.samples(data.raw, ImageSpec(data.size, data.channels))
-    first = next((sample for sample in read if isinstance(sample, Sample)), None)
-    planes = (None, None) if first is None else (first.mask, first.source)
-    masks, sources = (0 if plane is None else plane.shape[2] for plane in planes)
+    data, sample = config.data, first_sample(config.data)
+    masks, sources = (0 if plane is None else plane.shape[2] for plane in (sample.mask, sample.source))
     spec = ImageSpec(data.size, data.channels, 2 if data.labels else 0, source_channels=sources, mask_channels=masks)
     gan = check_gan(config.gan, spec)
     if initial is not None:

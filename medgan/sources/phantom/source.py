@@ -94,6 +94,7 @@ class Phantom:
                     label=self._label(index),
                     source=images[row, :, :, split:].copy() if self.source_modalities else None,
                     mask=masks[row],
+                    colour=False,
                 )
 
     def _label(self, index: int) -> str:

@@ -1,0 +1,79 @@
+"""Samples of any size, depth and colours, made what a data set asks for: the only place that resamples pixels."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.imaging.intensity import Intensity
+
+_LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601), as Pillow weighs 8 bits
+
+
+def fit(sample: Sample, spec: ImageSpec, intensity: Intensity) -> Sample | Rejected:
+    """Image, source and mask at `spec.size`: the shorter side fitted, the longer one cropped at the centre.
+
+    Image and source are resampled by Lanczos' filter and keep their depth; what lies outside the intensity is clipped
+    to it. The mask is resampled by the nearest pixel. Colours become grey, and grey colours, as `spec.channels` says;
+    channels that are modalities are left alone. A sample that cannot be fitted is rejected.
+    """
+    try:
+        image = _fitted(sample.image, spec, intensity, colour=sample.colour)
+        if image.shape[2] != spec.channels:
+            raise ValueError(f"its image has {image.shape[2]} channels and data.channels is {spec.channels}")
+        source = None if sample.source is None else _fitted(sample.source, spec, intensity, colour=sample.colour)
+        if sample.mask is not None and sample.mask.shape[:2] != sample.image.shape[:2]:
+            shapes = " and its image ".join("x".join(map(str, a.shape[:2])) for a in (sample.mask, sample.image))
+            raise ValueError(f"its mask has {shapes} pixels (height x width); give both one size")
+        mask = None if sample.mask is None else _resized(sample.mask, spec.size, Image.Resampling.NEAREST)
+    except ValueError as error:
+        return Rejected(sample.origin, str(error))
+    return replace(sample, image=image, source=source, mask=mask)
+
+
+def exceeds(sample: Sample, intensity: Intensity) -> bool:
+    """Whether a pixel of image or source lies outside the intensity."""
+    arrays = (array for array in (sample.image, sample.source) if array is not None)
+    return any(array.min() < intensity.low or array.max() > intensity.high for array in arrays)
+
+
+def _fitted(array: NDArray[Any], spec: ImageSpec, intensity: Intensity, *, colour: bool) -> NDArray[Any]:
+    if array.ndim != 3 or array.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"its pixels are {array.dtype} {array.shape}, not uint8 or uint16 (height, width, channels)")
+    if colour and (array.shape[2], spec.channels) == (3, 1):
+        array = _grey(array)
+    elif colour and (array.shape[2], spec.channels) == (1, 3):
+        array = array.repeat(3, axis=2)
+    resized = _resized(array, spec.size, Image.Resampling.LANCZOS)
+    lowest, highest = max(0, np.ceil(intensity.low)), min(np.iinfo(array.dtype).max, np.floor(intensity.high))
+    if resized.min() < lowest or resized.max() > highest:
+        resized = resized.clip(int(lowest), int(highest))
+    return resized
+
+
+def _grey(array: NDArray[Any]) -> NDArray[Any]:
+    """(H, W, 3) to (H, W, 1)."""
+    if array.dtype == np.uint8:
+        return np.asarray(Image.fromarray(array).convert("L"))[..., None]
+    grey: NDArray[Any] = np.rint(array @ np.array(_LUMINANCE)).astype(array.dtype)
+    return grey[..., None]
+
+
+def _resized(array: NDArray[Any], size: int, filter_: Image.Resampling) -> NDArray[Any]:
+    """(H, W, C) uint8 or uint16 to (size, size, C)."""
+    height, width = array.shape[:2]
+    if (height, width) == (size, size):
+        return array
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    box = (left, top, left + side, top + side)
+    planes = []
+    for plane in array.transpose(2, 0, 1):
+        # Pillow resamples 16 bits as floats only, which hold them exactly.
+        exact = np.ascontiguousarray(plane, np.uint8 if array.dtype == np.uint8 else np.float32)
+        resized = np.asarray(Image.fromarray(exact).resize((size, size), filter_, box=box))
+        planes.append(resized if array.dtype == np.uint8 else np.rint(resized).clip(0, 65535).astype(np.uint16))
+    return np.stack(planes, axis=2)
