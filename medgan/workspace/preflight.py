@@ -9,7 +9,7 @@ from medgan.search.study import check_space
 from medgan.sources import SOURCES
 from medgan.tracking.opening import check_store
 from medgan.training.transfer import initial_networks, start_from
-from medgan.workspace.places import PARAMS, STORES
+from medgan.workspace.places import PARAMS, store_root
 
 
 def preflight() -> None:
@@ -29,4 +29,4 @@ def preflight() -> None:
         start_from(gan, initial)
     check_score(config.gan, config.train.score, spec)
     check_space(config, spec)
-    check_store(STORES)
+    check_store(store_root())
