@@ -52,8 +52,9 @@ def store_at(root: Path, experiment: str) -> Store:
 def check_store(root: Path) -> None:
     """Before any work: raise MedganError for a store that can never be opened as it is. No server is asked."""
     uri = tracking_uri(root)
-    if sqlite_path(uri):
-        prepare_store(uri)
+    if database := sqlite_path(uri):
+        if database.exists():
+            prepare_store(uri)
         return
     with _as_sentence(uri):
         if uri.partition("://")[0].partition("+")[0] in DATABASE_ENGINES:
