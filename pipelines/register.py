@@ -46,13 +46,19 @@ def _register(store: Store, config: Config, name: str, folder: Path, metrics: di
         crowned, reasons = True, ("is the champion already",)
     else:
         rival: dict[str, Any] | str | None = None
-        margin = None
+        margin, lost = None, False
         if reigning is not None:
             with models.downloaded(reigning) as onnx:
-                rival, margin = against(onnx, path, quality, config, reverse=bool(way))
+                if lost := onnx is None:
+                    rival = None
+                else:
+                    rival, margin = against(onnx, path, quality, config, reverse=bool(way))
         failed = failed_gates(metrics, parity, config.register_.model_dump())
         verdict = decide(failed, quality, rival, margin=margin)
         crowned, reasons = verdict.crowned, verdict.reasons
+        if reigning is not None and lost:
+            sentence = f"the file of the champion, version {reigning.version}, is lost: nothing is left to compare with"
+            reasons = (sentence,) if crowned else (*reasons, sentence)
         if crowned:
             models.crown(store, name, version.version)
     store.client.set_model_version_tag(name, version.version, "verdict", "; ".join(reasons))

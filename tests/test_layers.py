@@ -30,6 +30,7 @@ ROOMS = (
 # Single modules that every room may use; among themselves they use those on their right alone.
 GROUND = {
     "medgan.console": {"medgan.errors"},
+    "medgan.databases": set[str](),
     "medgan.device": set[str](),
     "medgan.files": {"medgan.errors"},
     "medgan.fingerprint": {"medgan.imports"},

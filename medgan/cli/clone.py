@@ -1,5 +1,6 @@
 """Commands that work on a clone: recipes, use, doctor, ui."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -62,20 +63,25 @@ def doctor() -> None:
 
 
 def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
-    """Serve the MLflow pages of this clone, on this machine only."""
-
-    from medgan.tracking import database_of, default_uri
+    """Serve the MLflow pages of this clone's store, on this machine only; of a server, say where they are."""
+    from medgan.databases import redacted, sqlite_path
+    from medgan.tracking import tracking_uri
+    from medgan.workspace.places import store_root
     from medgan.workspace.recipes import clone_root
 
-    root = clone_root(Path.cwd())
-    typer.echo(f"http://127.0.0.1:{port} (stop with Ctrl-C)")
-    server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    uri = default_uri(root)
-    if (database := database_of(uri)) and not database.exists():
-        from medgan.tracking.opening import make_database  # only now: mlflow takes seconds
+    root = store_root(clone_root(Path.cwd()))
+    uri = tracking_uri(root)
+    if uri.startswith(("http://", "https://")):
+        typer.echo(f"{redacted(uri)} is a server of its own (MLFLOW_TRACKING_URI): open it in a browser")
+        return
+    from medgan.tracking.opening import experiment_count, prepare_store  # only now: mlflow takes seconds
 
-        make_database(uri)
-    code = subprocess.run([*server, "--backend-store-uri", uri, "--serve-artifacts"], check=False, cwd=root).returncode
+    prepare_store(uri) if sqlite_path(uri) else experiment_count(uri)  # a sentence where it cannot be opened
+    typer.echo(f"http://127.0.0.1:{port} shows {redacted(uri)} (stop with Ctrl-C)")
+    server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    # By the environment: everybody may read the arguments of a process, and this one may hold a password.
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
+    code = subprocess.run([*server, "--serve-artifacts"], check=False, cwd=root, env=environment).returncode
     raise typer.Exit(code)
 
 

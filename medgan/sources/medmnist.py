@@ -119,7 +119,7 @@ def _read_labels(path: Path, part: str, classes: int) -> list[int]:
 
 
 def _read_images(path: Path, part: str, count: int) -> Iterator[NDArray[np.uint8]]:
-    """So many images (S, S) or (S, S, 3), unpacked one by one where they are stored so. Raises as `_read_labels` does."""
+    """So many images (S, S) or (S, S, 3), unpacked one by one where stored so. Raises as `_read_labels` does."""
     with ZipFile(path) as archive, archive.open(f"{part}_images.npy") as file:
         # numpy writes 1.0 for every array without named fields.
         if np.lib.format.read_magic(file) != (1, 0):

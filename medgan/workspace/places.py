@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from medgan.databases import sqlite_url
+
 PARAMS = Path("params.yaml")
 PREPARED = Path("data/prepared")
 FEATURES = Path("artifacts/features")
@@ -36,4 +38,4 @@ def results() -> Path:
 
 def studies() -> str:
     """The address of Optuna's database."""
-    return f"sqlite:///{store_root() / 'optuna.db'}"
+    return sqlite_url(store_root() / "optuna.db")
