@@ -5,7 +5,7 @@ export PYTHONUNBUFFERED := 1
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: repro test test-all recipes bench ui lock clean
+.PHONY: repro test test-all recipes bench stages ui lock clean
 repro: .venv/installed
 	@$(BIN)/python -m pipelines
 
@@ -28,6 +28,10 @@ bench: .venv/installed
 	$(BIN)/python -m benchmarks.resume
 	$(BIN)/python -m benchmarks.outage
 	$(BIN)/python -m benchmarks.quality_per_second
+
+# Writes the code that each stage imports into dvc.yaml.
+stages: .venv/installed
+	@$(BIN)/python -m medgan.workspace.stages
 
 ui: .venv/installed
 	@$(BIN)/medgan ui

@@ -1,6 +1,6 @@
 """AbdomenCT alone, 10,000 images: recommended beside published DCGAN at equal CPU time -> results/abdomen.md, docs.
 
-python -m benchmarks.abdomen            # some 25 minutes; `medgan data medical-mnist` first
+python -m benchmarks.abdomen            # some 25 minutes; `medgan data fetch medical-mnist` first
 """
 
 from typing import Any

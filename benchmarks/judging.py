@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.config.checking import set_path
 from medgan.config.schema import Config, parse_config
+from medgan.config.trees import set_path
 from medgan.console import progress
 from medgan.data.loader import conditions
 from medgan.data.store import Prepared, open_prepared
 from medgan.device import use_processor
 from medgan.evaluation.copying import copied_share
-from medgan.fingerprint import TRAINING_CODE, code_hash, file_digest, fingerprint
-from medgan.gans import build_gan
+from medgan.files import write_atomically
+from medgan.fingerprint import code_digest, file_digest, fingerprint
 from medgan.gans.drawing import generate, sample_grid
 from medgan.imaging.arrays import to_uint8
 from medgan.imaging.grids import save_image
@@ -29,10 +29,9 @@ from medgan.randomness import derive_seed
 from medgan.scores.features import Extractor
 from medgan.scores.fidelity import Fidelity, Reference, agreement, measure, reference
 from medgan.scores.validation import shown, validation_judge
+from medgan.sources import SOURCES
 from medgan.sources.prepare import prepare
-from medgan.training import state
-from medgan.training.checkpoint import write_atomically
-from medgan.training.identity import training_fingerprint
+from medgan.training.identity import identity, training_fingerprint
 from medgan.training.loop import Listener, Trained, fit
 from medgan.workspace.recipes import read_recipe
 from pipelines.features import learn
@@ -57,7 +56,7 @@ class Judged:
     """One row: what was trained, what it cost, what it reached.
 
     copied: share of images nearer to a training image than real ones are. agreement: share drawn as asked, if it was.
-    key: of everything that decides it, see `identity`.
+    key: of everything that decides it, see `row_identity`.
     """
 
     name: str
@@ -95,9 +94,8 @@ def open_subject(config: Config) -> Subject:
     parts = {name: getattr(config, name).model_dump(mode="json") for name in ("data", "features")}
     if config.data.raw.is_file():
         parts["raw"] = file_digest(config.data.raw)
-    folder = (
-        WORK / f"data-{fingerprint({**parts, 'seed': config.seed, 'code': code_hash(('data', 'sources', 'scores'))})}"
-    )
+    code = code_digest(["medgan.sources.prepare", SOURCES[config.data.source].__module__, "medgan.scores.features"])
+    folder = WORK / f"data-{fingerprint({**parts, 'seed': config.seed, 'code': code})}"
     if not (folder / "extractor.safetensors").exists():
         shutil.rmtree(folder, ignore_errors=True)
         print(f"preparing {config.data.name}", flush=True)
@@ -118,7 +116,7 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
     What was judged is kept, so that a benchmark that was stopped goes on with the rest.
     checkpoint: where to leave the networks, for `train.init_from`.
     """
-    key = identity(config, subject, cpu_seconds=cpu_seconds)
+    key = row_identity(config, subject, cpu_seconds=cpu_seconds)
     kept = WORK / "judged" / f"{key}.json"
     if kept.exists() and (checkpoint is None or checkpoint.exists()):
         values = json.loads(kept.read_text())
@@ -155,17 +153,13 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
     return judged
 
 
-def identity(config: Config, subject: Subject, *, cpu_seconds: float | None = None) -> str:
-    """Of all that decides a row; of the code of networks, only that of its own. cpu_seconds: where steps hang on it."""
-    gan = build_gan(config.gan, subject.prepared.spec)
-    networks = {type(module).__module__ for module in gan.modules()}
-    files = sorted(
-        f"{name.removeprefix('medgan.').replace('.', '/')}.py" for name in networks if "medgan.models." in name
-    )
-    shared = (*(name for name in TRAINING_CODE if name != "models"), "models/layers.py")
+def row_identity(config: Config, subject: Subject, *, cpu_seconds: float | None = None) -> str:
+    """Of all that decides a row. cpu_seconds: where steps hang on it."""
     training = training_fingerprint(config.gan, config.train, config.seed, subject.prepared, subject.extractor.digest)
     parts = {"training": training, "evaluate": config.evaluate.model_dump(mode="json"), "cpu": cpu_seconds}
-    return fingerprint({**parts, **state.identity(config.train), "code": code_hash((*shared, *files))})
+    code = identity([config.gan], config.train, subject.prepared.spec, scored_by=validation_judge.__module__)
+    judges = code_digest(["medgan.scores.fidelity", "medgan.evaluation.copying"])
+    return fingerprint({**parts, **code, "judges": judges})
 
 
 def _planned(config: Config, subject: Subject, cpu_seconds: float, plan: Path) -> tuple[Config, Path]:

@@ -1,6 +1,6 @@
 """One change at a time to the published DCGAN, on Medical MNIST -> results/ladder.md.
 
-    python -m benchmarks.ladder             # some 80 minutes; `medgan data medical-mnist` first
+    python -m benchmarks.ladder             # some 80 minutes; `medgan data fetch medical-mnist` first
 
 Width 32 instead of 64, so that each row gets through several hundred steps; everything else as published.
 """

@@ -1,6 +1,6 @@
 """FID at equal CPU time: the textbook loop against the recommended recipe, three seeds -> results/quality-per-second.*.
 
-python -m benchmarks.quality_per_second [CPU_SECONDS]     # some 30 minutes; `medgan data medical-mnist` first
+python -m benchmarks.quality_per_second [CPU_SECONDS]     # some 30 minutes; `medgan data fetch medical-mnist` first
 """
 
 import json
@@ -15,10 +15,10 @@ from benchmarks import textbook
 from benchmarks.judging import WORK, Subject, configuration, judge, open_subject
 from benchmarks.tables import cpu_seconds, save
 from benchmarks.textbook import BATCH, Textbook, image_folder
-from medgan.fingerprint import code_hash, file_digest, fingerprint
+from medgan.files import write_atomically
+from medgan.fingerprint import code_digest, file_digest, fingerprint
 from medgan.imaging.arrays import to_uint8
 from medgan.scores.fidelity import measure
-from medgan.training.checkpoint import write_atomically
 
 SEEDS = (0, 1, 2)
 RECIPE = "medical-mnist"
@@ -58,7 +58,7 @@ def _textbook(subject: Subject, seed: int, seconds: float) -> Row:
         "gan": configuration(textbook.RECIPE).gan.model_dump(mode="json"),
         "loop": file_digest(Path(textbook.__file__)),
     }
-    code = code_hash(("data", "models", "gans", "scores", "evaluation"))
+    code = code_digest(["medgan.gans.synthesis", "medgan.models.dcgan", "medgan.scores.fidelity"])
     kept = WORK / "judged" / f"textbook-{fingerprint({**parts, 'code': code})}.json"
     if kept.exists():
         return Row(**json.loads(kept.read_text()))

@@ -20,8 +20,8 @@ import numpy as np
 import yaml
 
 from benchmarks.tables import save
-from medgan.config.checking import read_yaml
 from medgan.config.schema import parse_config
+from medgan.config.trees import read_yaml
 from medgan.device import use_processor
 from medgan.runtime.generator import OnnxGenerator
 from medgan.training.result import load_generators, read_rows

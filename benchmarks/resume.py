@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -112,9 +113,9 @@ def _killed(system: str, config: Config, kills: int, chance: random.Random) -> R
             _until(victim, b"step")
             # The later kills of a training find less of it left.
             moment = time.monotonic() + chance.uniform(0, 1 / (number + 1)) * lifetime
-            aside = _folder(path, name).glob
+            aside = partial(_folder(path, name).glob, f".new-{victim.pid}-*.checkpoint")
             while victim.poll() is None and (
-                time.monotonic() < moment or (done % SAVING_EVERY == 0 and not any(aside(f".step-*.{victim.pid}")))
+                time.monotonic() < moment or (done % SAVING_EVERY == 0 and not any(aside()))
             ):
                 time.sleep(0)
             victim.send_signal(signal.SIGKILL)
@@ -122,7 +123,7 @@ def _killed(system: str, config: Config, kills: int, chance: random.Random) -> R
             if victim.wait() != -signal.SIGKILL or b"end" in victim.stdout.read():
                 break  # it had ended before its moment came
             done += 1
-            saving += any(aside(f".step-*.{victim.pid}"))
+            saving += any(aside())
         if done == before:
             shutil.rmtree(_folder(path, name))  # its first moment came too late
             continue

@@ -1,6 +1,6 @@
 """Two hundred images: with and without augmentation, from scratch and from other images -> results/small-set.md.
 
-    python -m benchmarks.small_set          # some 35 minutes; `medgan data medical-mnist` first
+    python -m benchmarks.small_set          # some 35 minutes; `medgan data fetch medical-mnist` first
 
 100 CTs of the abdomen and 100 of the head; the networks that transfer starts from learnt chest X-rays. The judges know
 the rest of the training images, and the best step is chosen on more validation images than so small a set would have:

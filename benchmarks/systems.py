@@ -1,6 +1,6 @@
 """The systems side by side on Medical MNIST, the same CPU time each -> results/systems.md, docs/systems-*.png.
 
-python -m benchmarks.systems            # some 110 minutes; `medgan data medical-mnist` first
+python -m benchmarks.systems            # some 110 minutes; `medgan data fetch medical-mnist` first
 """
 
 from benchmarks.judging import configuration, judge, open_subject

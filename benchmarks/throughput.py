@@ -24,7 +24,7 @@ from medgan.data.loader import Batches
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared, open_prepared
 from medgan.device import resolve_device, resolve_precision, use_processor
-from medgan.fingerprint import code_hash
+from medgan.fingerprint import code_digest
 from medgan.sources.prepare import prepare
 from medgan.workspace.costs import costs
 
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _prepared(config: Config) -> Prepared:
-    folder = WORK / f"throughput-{code_hash(('data',))}"
+    folder = WORK / f"throughput-{code_digest(['medgan.sources.prepare'])}"
     return open_prepared(folder) if (folder / "spec.json").exists() else prepare(config.data, folder, seed=0)
 
 

@@ -1,6 +1,6 @@
 """T1 to T2 on IXI: U-Net, cGAN and CycleGAN as published beside the recommended ones -> results/translation.*, docs/.
 
-python -m benchmarks.translation        # some seventy minutes; `medgan data ixi` first
+python -m benchmarks.translation        # some seventy minutes; `medgan data fetch ixi` first
 """
 
 import argparse
@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.judging import ROOT, WORK, Subject, configuration, identity, open_subject, train
+from benchmarks.judging import ROOT, WORK, Subject, configuration, open_subject, row_identity, train
 from benchmarks.tables import save
 from benchmarks.turns import in_turns, training_step
 from medgan.config.schema import Config
 from medgan.device import resolve_precision
+from medgan.files import write_atomically
 from medgan.gans.drawing import GRID_COLUMNS, sample_grid
 from medgan.imaging.grids import save_image
 from medgan.scores.fidelity import check_comparable
 from medgan.scores.validation import pictured
-from medgan.training.checkpoint import write_atomically
 from pipelines.quality import translation_metrics
 
 # What the published lab prints after 20 epochs: MAE, PSNR, SSIM of its own test subjects.
@@ -67,7 +67,7 @@ def main() -> None:
 
 def translated(recipe: str, config: Config, subject: Subject) -> Row:
     """Train as the recipe says and score on the test subjects, or find both from the last time."""
-    name, key = f"{recipe}-{config.seed}", identity(config, subject)
+    name, key = f"{recipe}-{config.seed}", row_identity(config, subject)
     kept = WORK / "judged" / f"{key}.json"
     if kept.exists():
         return Row(**json.loads(kept.read_text()))

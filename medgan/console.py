@@ -1,14 +1,16 @@
-"""Progress bars, tables and the one way in which a command fails."""
+"""Progress bars, log lines and the one way in which a command fails."""
 
+import logging
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from medgan.errors import MedganError
+from medgan.errors import Interrupted, MedganError
 
 _ERRORS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
@@ -42,23 +44,54 @@ def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
 
 
 def run(command: Callable[[], None]) -> None:
-    """Call a stage; a MedganError becomes one sentence on stderr and exit status 2, Ctrl-C and SIGTERM status 1.
+    """Call a stage, print what the library logs, and turn each way of ending badly into a sentence and a status.
 
-    While steps are taken, training has handlers of its own, which save.
+    A MedganError or an error of the operating system: status 2. Ctrl-C, SIGTERM or a training that has stopped for
+    them: status 1. While steps are taken, training has handlers of its own, which save.
     """
 
     def stop(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    show_log()
+    handlers = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
         command()
     except MedganError as error:
-        _ERRORS.print(f"error: {error}")
-        sys.exit(2)
-    except KeyboardInterrupt:
-        _ERRORS.print("stopped; run the same command again")
+        fail(str(error))
+    except OSError as error:
+        fail(os_error_sentence(error))
+    except (Interrupted, KeyboardInterrupt) as stopped:
+        if message := str(stopped) if isinstance(stopped, Interrupted) else "stopped; run the same command again":
+            _ERRORS.print(message)
         sys.exit(1)
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def fail(message: str) -> NoReturn:
+    """Print an error's sentence on stderr and exit with status 2."""
+    _ERRORS.print(f"error: {message}")
+    sys.exit(2)
+
+
+def os_error_sentence(error: OSError) -> str:
+    """What the operating system refused, with the file where it is known, and the remedy."""
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}; make room or mend it, and run the same command again"
+
+
+def show_log() -> None:
+    """Print on stdout what medgan logs, line by line as it is."""
+    logger = logging.getLogger("medgan")
+    if not any(isinstance(handler, _Stdout) for handler in logger.handlers):
+        logger.addHandler(_Stdout())
+        logger.setLevel(logging.INFO)
+
+
+class _Stdout(logging.Handler):
+    """Through print, which looks up sys.stdout at each line: it may be another one by then."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), flush=True)

@@ -1,25 +1,27 @@
-"""Short digests by which runs, studies and versions are found again, and the commit that they come from."""
+"""Short digests by which results, runs, studies and versions are found again, and the commit that they come from."""
 
+import ast
 import hashlib
+import importlib.metadata
 import json
 import subprocess
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-PACKAGE = Path(__file__).parent
+from medgan.imports import ROOT, closure, imported_by, modules
 
-# What can change the weights that training produces, or which of them it takes for the best.
-TRAINING_CODE = (
-    "config",
-    "randomness.py",
-    "device.py",
-    "data",
-    "models",
-    "gans",
-    "training",
-    "scores",
-    "imaging/grids.py",
-)
+# Packages whose modules are chosen by name in params.yaml. Their tables belong to nobody's code: a result depends on
+# the entry that it uses, which is named among the modules that it starts from.
+TABLES = frozenset({"medgan.models", "medgan.gans", "medgan.sources"})
+# Libraries that compute, as they are imported and as they are installed: another version may give other bits.
+ARITHMETIC = {
+    "numpy": "numpy",
+    "piq": "piq",
+    "scipy": "scipy",
+    "torch": "torch",
+    "torch_fidelity": "torch-fidelity",
+}
 
 
 def fingerprint(parts: dict[str, Any]) -> str:
@@ -34,14 +36,46 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def code_hash(names: tuple[str, ...] = TRAINING_CODE, root: Path = PACKAGE) -> str:
-    """16 hex digits of the Python sources of these modules and packages."""
+def tree_digest(path: Path) -> str:
+    """16 hex digits of a file's content, or of the names and contents of all files under a folder."""
+    if not path.is_dir():
+        return file_digest(path)
     digest = hashlib.sha256()
-    for name in names:
-        path = root / name
-        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
-            digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    for file in sorted(path.rglob("*")):
+        if file.is_file():
+            name = file.relative_to(path).as_posix().encode(errors="surrogateescape")
+            digest.update(name + b"\0" + file_digest(file).encode() + b"\0")
     return digest.hexdigest()[:16]
+
+
+def code_digest(starts: Iterable[str], root: Path = ROOT, *, libraries: Mapping[str, str] = ARITHMETIC) -> str:
+    """16 hex digits of the code that these modules run, and of the versions of the libraries that compute for it.
+
+    starts: dotted names; those that are not modules of medgan or pipelines do not count. The code is that of their
+    import closure, as syntax trees: comments, docstrings and formatting do not count. Of TABLES, what stands beside
+    the table does.
+    """
+    files = modules(root)
+    reached = closure(starts, root, tables=TABLES)
+    digest = hashlib.sha256()
+    for name in sorted(reached):
+        digest.update(f"{name}\0{_syntax(files[name].read_text(encoding='utf-8'), table=name in TABLES)}\0".encode())
+    foreign = {target.partition(".")[0] for name in reached for target in imported_by(name, files)}
+    for name in sorted(foreign & libraries.keys()):
+        digest.update(f"{name} {importlib.metadata.version(libraries[name])}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def _syntax(text: str, *, table: bool) -> str:
+    """A module as a syntax tree without docstrings; of a table's module, its functions and classes alone."""
+    tree = ast.parse(text)
+    if table:
+        tree.body = [node for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)]
+    for node in ast.walk(tree):
+        match node:
+            case ast.Module() | ast.ClassDef() | ast.FunctionDef() | ast.AsyncFunctionDef():
+                node.body = node.body[int(ast.get_docstring(node, clean=False) is not None) :]
+    return ast.dump(tree)
 
 
 def git_commit(root: Path) -> str:

@@ -14,7 +14,7 @@ from medgan.scores.validation import pictured, shown
 from medgan.tracking.opening import store_at
 from medgan.tracking.recording import find_run
 from medgan.training.result import load_generators
-from medgan.workspace.places import EXTRACTOR, METRICS, PARAMS, PREPARED, REPORTS, STORES, TRAIN
+from medgan.workspace.places import EXTRACTOR, METRICS, PARAMS, PREPARED, REPORTS, TRAIN, store_root
 from pipelines.quality import synthesis_metrics, translation_metrics
 
 
@@ -22,7 +22,7 @@ def main() -> None:
     config = load_config(PARAMS)
     use_processor(config.train.threads)
     prepared, extractor = open_prepared(PREPARED), Extractor.load(EXTRACTOR)
-    store = store_at(STORES, config.data.name)  # before minutes of measuring
+    store = store_at(store_root(), config.data.name)  # before minutes of measuring
     gan, generators, _ = load_generators(TRAIN)
     back = gan.reversed()
     measured = translation_metrics if "source" in gan.inputs else synthesis_metrics

@@ -9,6 +9,7 @@ from medgan.data.store import Prepared, open_prepared
 from medgan.device import use_processor
 from medgan.randomness import derive_seed
 from medgan.scores.features import Extractor, train_extractor
+from medgan.workspace.counts import check_counts
 from medgan.workspace.places import FEATURES, PARAMS, PREPARED
 
 
@@ -16,6 +17,7 @@ def main() -> None:
     config = load_config(PARAMS)
     use_processor(config.train.threads)
     prepared = open_prepared(PREPARED)
+    check_counts(config, prepared)
     extractor = learn(config, prepared)
     shutil.rmtree(FEATURES, ignore_errors=True)
     FEATURES.mkdir(parents=True)

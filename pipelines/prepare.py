@@ -1,22 +1,26 @@
 """Stage prepare: raw files -> data/prepared."""
 
-import shutil
+from pathlib import Path
 
 from medgan.config.schema import load_config
 from medgan.console import run
-from medgan.data.store import counts
+from medgan.data.store import counts, open_prepared
 from medgan.imaging.grids import by_class, grid, save_image
-from medgan.sources.prepare import prepare
+from medgan.sources.prepare import prepare, prepare_fingerprint
+from medgan.workspace.kept import kept
 from medgan.workspace.places import PARAMS, PREPARED
 
 
 def main() -> None:
     config = load_config(PARAMS)
-    shutil.rmtree(PREPARED, ignore_errors=True)
-    prepared = prepare(config.data, PREPARED, seed=config.seed)
-    shown = by_class(prepared.labels, prepared.splits == "train", classes=prepared.spec.classes, columns=10)
-    save_image(PREPARED / "preview.png", grid(prepared.pictures(shown), columns=10))
-    for label, split, number in counts(prepared):
+
+    def make(folder: Path) -> None:
+        prepared = prepare(config.data, folder, seed=config.seed)
+        shown = by_class(prepared.labels, prepared.splits == "train", classes=prepared.spec.classes, columns=10)
+        save_image(folder / "preview.png", grid(prepared.pictures(shown), columns=10))
+
+    kept("prepare", prepare_fingerprint(config.data, config.seed), PREPARED, make)
+    for label, split, number in counts(open_prepared(PREPARED)):
         print(f"{label:>16} {split:<10} {number}")
 
 

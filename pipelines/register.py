@@ -8,13 +8,13 @@ from medgan.config.schema import Config, load_config
 from medgan.console import run
 from medgan.device import use_processor
 from medgan.evaluation.champion import decide, failed_gates, headline
+from medgan.files import write_atomically
 from medgan.fingerprint import file_digest
 from medgan.tracking import models
 from medgan.tracking.opening import store_at
 from medgan.tracking.recording import find_run
 from medgan.tracking.runs import Store
-from medgan.training.checkpoint import write_atomically
-from medgan.workspace.places import EXPORT, METRICS, PARAMS, REGISTRY, STORES, TRAIN
+from medgan.workspace.places import EXPORT, METRICS, PARAMS, REGISTRY, TRAIN, store_root
 from pipelines.quality import against
 
 
@@ -23,7 +23,7 @@ def main() -> None:
     use_processor(config.train.threads)
     metrics = json.loads(METRICS.read_text())
     name = f"medgan-{config.data.name}-{config.gan.name}"
-    store = store_at(STORES, config.data.name)
+    store = store_at(store_root(), config.data.name)
     result = _register(store, config, name, EXPORT, metrics)
     if "reverse" in metrics:
         result["reverse"] = _register(store, config, f"{name}-reverse", EXPORT / "reverse", metrics["reverse"])
@@ -46,13 +46,19 @@ def _register(store: Store, config: Config, name: str, folder: Path, metrics: di
         crowned, reasons = True, ("is the champion already",)
     else:
         rival: dict[str, Any] | str | None = None
-        margin = None
+        margin, lost = None, False
         if reigning is not None:
             with models.downloaded(reigning) as onnx:
-                rival, margin = against(onnx, path, quality, config, reverse=bool(way))
+                if lost := onnx is None:
+                    rival = None
+                else:
+                    rival, margin = against(onnx, path, quality, config, reverse=bool(way))
         failed = failed_gates(metrics, parity, config.register_.model_dump())
         verdict = decide(failed, quality, rival, margin=margin)
         crowned, reasons = verdict.crowned, verdict.reasons
+        if reigning is not None and lost:
+            sentence = f"the file of the champion, version {reigning.version}, is lost: nothing is left to compare with"
+            reasons = (sentence,) if crowned else (*reasons, sentence)
         if crowned:
             models.crown(store, name, version.version)
     store.client.set_model_version_tag(name, version.version, "verdict", "; ".join(reasons))

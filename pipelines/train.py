@@ -19,12 +19,12 @@ from medgan.tracking.opening import store_at
 from medgan.tracking.recording import Recorder, open_run
 from medgan.tracking.runs import Store
 from medgan.training.checkpoint import prune_folders
-from medgan.training.identity import training_fingerprint
+from medgan.training.identity import identity, training_fingerprint
 from medgan.training.loop import Listener, fit
 from medgan.training.processes import joined
 from medgan.training.result import describe, write_trained
-from medgan.training.state import identity
-from medgan.workspace.places import CHECKPOINTS, EXTRACTOR, PARAMS, PREPARED, SEARCH, STORES, TRAIN
+from medgan.workspace.counts import check_counts
+from medgan.workspace.places import EXTRACTOR, PARAMS, PREPARED, SEARCH, TRAIN, checkpoints, store_root
 from medgan.workspace.recipes import recipe_of
 
 
@@ -37,8 +37,9 @@ def main() -> None:
         gan, train, seed = config.override(best).gan, config.train, config.seed
         prepared, extractor = open_prepared(PREPARED), Extractor.load(EXTRACTOR)
         check_score(gan, train.score, prepared.spec)
+        check_counts(config, prepared)
         judge = validation_judge(prepared, extractor, train.n, seed, train.score)
-        folder = CHECKPOINTS / f"train-{training_fingerprint(gan, train, seed, prepared, extractor.digest)}"
+        folder = checkpoints() / f"train-{training_fingerprint(gan, train, seed, prepared, extractor.digest)}"
         fitted = partial(fit, gan, train, prepared, seed=seed, judge=judge, directory=folder)
         if not here.first:
             with suppress(DivergedError):  # the first one says so and records it; an error here would have it killed
@@ -46,12 +47,14 @@ def main() -> None:
             return
         for path, value in best.items():
             print(f"best.yaml sets {path} = {value}")
-        key = fingerprint({"training": folder.name, **identity(train)})
+        key = fingerprint(
+            {"training": folder.name, **identity([gan], train, prepared.spec, scored_by=judge.score.__module__)}
+        )
         sections = {"gan": gan.model_dump(mode="json"), "train": train.model_dump(mode="json"), "seed": seed}
         origin = {"commit": git_commit(Path.cwd()), "recipe": recipe_of(Path.cwd(), PARAMS)}
 
         def opened() -> tuple[Store, str]:
-            store = store_at(STORES, config.data.name)
+            store = store_at(store_root(), config.data.name)
             return store, open_run(store, config.data.name, key, sections, data_md5=prepared.md5, **origin)
 
         recorder = Recorder(opened)
@@ -65,7 +68,7 @@ def main() -> None:
     description = describe(key, sections, prepared, trained, **origin)
     write_trained(TRAIN, trained, description, folder / "samples")
     recorder.complete(trained.rows, TRAIN / "samples")
-    prune_folders(CHECKPOINTS, keep=folder)
+    prune_folders(checkpoints(), keep=folder)
     found = f"{trained.best.weights} weights of step {trained.best.step}"
     print(f"best on validation: {found}, {SCORES[train.score]} {trained.best.score:.4g}")
 

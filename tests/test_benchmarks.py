@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks import judging, recipes, tables, textbook
-from benchmarks.judging import Subject, configuration, identity, judge, open_subject, train
+from benchmarks.judging import Subject, configuration, judge, open_subject, row_identity, train
 from benchmarks.tables import cpu_seconds, write_table
 from benchmarks.translation import PUBLISHED, RECOMMENDED
 from medgan.config.schema import Config, parse_config
@@ -55,7 +55,7 @@ def test_a_kill_before_judging_costs_no_figure(config: Config, subject: Subject,
 
 def test_another_protocol_is_another_row(config: Config, subject: Subject) -> None:
     keys = {
-        identity(config.override(changes), subject)
+        row_identity(config.override(changes), subject)
         for changes in ({}, {"evaluate.bootstrap": 6}, {"evaluate.n": 101}, {"gan.lr": 0.1}, {"seed": 1})
     }
     assert len(keys) == 5

@@ -73,7 +73,7 @@ def test_missing_files_say_what_to_run(tmp_path: Path, kind: str) -> None:
     raw = tmp_path / "raw"
     if kind == "empty":
         raw.mkdir()
-    with pytest.raises(MedganError, match=rf"{raw}/cifar-10-batches-py is not there; run `medgan data cifar10`"):
+    with pytest.raises(MedganError, match=rf"{raw}/cifar-10-batches-py is not there; run `medgan data fetch cifar10`"):
         read(raw)
 
 
@@ -85,7 +85,7 @@ def test_a_damaged_file_is_a_sentence_with_a_remedy(original: Path, name: str, k
         path.unlink()
     else:
         path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(MedganError, match=rf"{path.parent} is damaged .*remove it and run `medgan data cifar10`"):
+    with pytest.raises(MedganError, match=rf"{path.parent} is damaged .*remove it and run `medgan data fetch cifar10`"):
         read(original)
 
 

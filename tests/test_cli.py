@@ -51,9 +51,12 @@ def test_help_lists_every_command() -> None:
 
 
 def test_every_command_explains_itself() -> None:
-    for command in app.registered_commands:
+    groups = [([group.name], group.typer_instance) for group in app.registered_groups]
+    for path, command in [
+        (path, command) for path, each in [([], app), *groups] for command in each.registered_commands
+    ]:
         assert command.callback is not None
-        result = call(command.callback.__name__, "--help")
+        result = call(*map(str, path), command.callback.__name__, "--help")
         assert result.exit_code == 0
         assert command.callback.__doc__
         assert command.callback.__doc__.split(".")[0][:30] in result.output

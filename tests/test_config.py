@@ -1,5 +1,6 @@
 """params.yaml: what is accepted, and what is said of the rest."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,14 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from medgan.config.checking import build, set_path
+from medgan.config.checking import build
+from medgan.config.gan import parse_gan
 from medgan.config.schema import Config, load_config, parse_config
+from medgan.config.trees import set_path
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
-from medgan.gans import check_gan
+from medgan.gans import GANS, check_gan
+from medgan.imports import closure
 from medgan.sources import SOURCES
 
 ROOT = Path(__file__).parents[1]
@@ -207,6 +211,138 @@ def test_an_open_section_takes_new_keys_but_not_nested_ones_without_a_parent() -
         load_config(PARAMS).override({"gan.model.inner.depth": 3})
 
 
+# each GAN has knobs of its own
+
+KNOBS: dict[str, dict[str, Any]] = {
+    "synthesis": {"conditional": True},
+    "multiscale": {"conditional": True, "grow_until": 0.5},
+    "translation": {"weights": {"adversarial": 1.0, "pixel": 1.0}},
+    "cyclegan": {"weights": {"adversarial": 1.0, "cycle": 1.0, "identity": 0.0}, "buffer": 0},
+}
+every_gan = pytest.mark.parametrize("name", KNOBS)
+
+
+def of_gan(name: str) -> dict[str, Any]:
+    """The default's tree with another GAN's knobs in place of its own."""
+    changed = tree()
+    changed["gan"] = {key: value for key, value in changed["gan"].items() if key not in KNOBS["synthesis"]}
+    changed["gan"] |= {"name": name, **copy.deepcopy(KNOBS[name])}
+    return changed
+
+
+def test_there_is_a_class_for_every_gan() -> None:
+    assert GANS.keys() == KNOBS.keys()
+
+
+@every_gan
+def test_a_gan_has_what_all_have_and_knobs_of_its_own(name: str) -> None:
+    changed = of_gan(name)
+    section = parse_config(changed).gan.model_dump(mode="json")
+    assert section == changed["gan"]
+    shared = set.intersection(*({*of_gan(other)["gan"]} for other in KNOBS))
+    assert section.keys() - shared == KNOBS[name].keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "path", "owners"),
+    [
+        ("synthesis", "gan.buffer", "cyclegan"),
+        ("synthesis", "gan.weights", "cyclegan and translation"),
+        ("synthesis", "gan.grow_until", "multiscale"),
+        ("multiscale", "gan.buffer", "cyclegan"),
+        ("cyclegan", "gan.conditional", "multiscale and synthesis"),
+        ("cyclegan", "gan.weights.pixel", "translation"),
+        ("translation", "gan.weights.cycle", "cyclegan"),
+        ("translation", "gan.grow_until", "multiscale"),
+    ],
+)
+def test_a_knob_of_another_gan_is_refused_with_the_gan_that_has_it(name: str, path: str, owners: str) -> None:
+    says = f"{path} is a knob of {owners}, and gan.name is {name}; leave it out"
+    changed = of_gan(name)
+    *parents, leaf = path.split(".")
+    node = changed
+    for key in parents:
+        node = node[key]
+    node[leaf] = 1
+    assert complaint(changed) == f"params.yaml: {says}"
+    with pytest.raises(MedganError) as caught:
+        parse_config(of_gan(name)).override({path: 1})
+    assert str(caught.value) == says
+
+
+@every_gan
+def test_a_wrong_key_or_value_of_any_gan_is_named_by_its_path(name: str) -> None:
+    changed = of_gan(name)
+    changed["gan"] |= {"lr": -1, "bacth": 3, "loss": "hinge"}
+    message = complaint(changed)
+    assert "'gan.lr' = -1: " in message
+    assert "unknown parameter 'gan.bacth' (did you mean 'batch'?)" in message
+    assert all(knob in message for knob in KNOBS[name])
+    changed = of_gan(name)
+    changed["gan"]["label_smoothing"] = 0.9
+    assert complaint(changed).startswith("params.yaml: gan: label_smoothing needs loss: ")
+
+
+def test_a_wrong_knob_of_one_gan_is_named_by_its_path() -> None:
+    changed = of_gan("translation")
+    changed["gan"]["weights"] = {"pixel": -1, "adversrial": 1}
+    message = complaint(changed)
+    assert "'gan.weights.pixel' = -1: " in message
+    assert "unknown parameter 'gan.weights.adversrial' (did you mean 'adversarial'?); choices: " in message
+
+
+@pytest.mark.parametrize("wrong", ["synthesys", "3", "None"])
+def test_an_unknown_gan_is_named_with_the_choices(wrong: str) -> None:
+    changed = tree()
+    changed["gan"]["name"] = yaml.safe_load(wrong)
+    message = complaint(changed)
+    assert f"params.yaml: gan.name: unknown name '{changed['gan']['name']}'" in message
+    assert message.endswith("; choices: cyclegan, multiscale, synthesis, translation")
+    assert wrong != "synthesys" or "(did you mean 'synthesis'?)" in message
+    with pytest.raises(MedganError, match=r"gan\.name: unknown name"):
+        load_config(PARAMS).override({"gan.name": changed["gan"]["name"]})
+
+
+def test_a_section_without_the_name_of_its_gan_says_so() -> None:
+    changed = tree()
+    del changed["gan"]["name"]
+    assert complaint(changed) == "params.yaml: parameter 'gan.name' is missing"
+
+
+@every_gan
+def test_another_gan_keeps_what_both_have_and_starts_with_its_own_defaults(name: str) -> None:
+    before = load_config(PARAMS).override({"gan.lr": 0.5, "gan.conditional": False})
+    section = before.override({"gan.name": name}).gan.model_dump(mode="json")
+    expected = KNOBS[name] | ({"conditional": False} if "conditional" in KNOBS[name] else {})
+    assert section == before.gan.model_dump(mode="json", exclude={"conditional"}) | {"name": name} | expected
+
+
+def test_a_name_that_is_no_name_is_refused_like_an_unknown_one() -> None:
+    with pytest.raises(MedganError, match=r"gan\.name: unknown name '\['a'\]'"):
+        load_config(PARAMS).override({"gan.name": ["a"], "gan.lr": 0.1})
+
+
+def test_values_of_another_gan_may_come_before_its_name() -> None:
+    changed = load_config(PARAMS).override({"gan.buffer": 5, "gan.weights.cycle": 2.0, "gan.name": "cyclegan"})
+    section = changed.gan.model_dump(mode="json")
+    assert (section["buffer"], section["weights"]) == (5, {"adversarial": 1.0, "cycle": 2.0, "identity": 0.0})
+    paired = changed.override({"gan.weights.adversarial": 0.5}).override({"gan.name": "translation"})
+    assert paired.gan.model_dump(mode="json")["weights"] == {"adversarial": 0.5, "pixel": 1.0}
+
+
+def test_a_section_alone_is_read_as_its_gan() -> None:
+    section = of_gan("cyclegan")["gan"]
+    assert parse_gan(section, "here").model_dump(mode="json") == section
+    with pytest.raises(MedganError, match=r"^here: gan.grow_until is a knob of multiscale, and gan.name is cyclegan"):
+        parse_gan({**section, "grow_until": 0.1}, "here")
+
+
+def test_training_reads_no_section_but_its_own() -> None:
+    """Another section's new key leaves the code of a training as it is."""
+    reached = {name for name in closure(["medgan.training.loop"]) if name.startswith("medgan.config.")}
+    assert reached == {"medgan.config.checking", "medgan.config.gan", "medgan.config.train"}
+
+
 # options of models and sources
 
 
@@ -227,7 +363,6 @@ def test_a_model_option_out_of_range_is_named() -> None:
 @pytest.mark.parametrize(
     ("values", "says"),
     [
-        ({"gan.name": "synthesys"}, r"unknown GAN 'synthesys'.*synthesis"),
         ({"gan.model.name": "dcgann"}, r"unknown name 'dcgann' \(did you mean 'dcgan'\?\)"),
         ({"gan.model": {"width": 8}}, r"gan.model: .*dcgan"),
     ],

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from medgan.cli.main import app
 from medgan.config.schema import parse_config
 from medgan.data.spec import ImageSpec
-from medgan.search.study import check_space
+from medgan.search.space import check_space
 from medgan.workspace.recipes import read_recipe
 
 ROOT = Path(__file__).parents[1]

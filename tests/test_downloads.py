@@ -143,7 +143,7 @@ def test_the_command_answers_with_the_same_sentence(
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.chdir(clone)
     publish(NOWHERE, "0" * 32)
-    outcome = CliRunner().invoke(app, ["data", "pneumoniamnist"])
+    outcome = CliRunner().invoke(app, ["data", "fetch", "pneumoniamnist"])
     assert isinstance(outcome.exception, MedganError)
     assert "cannot be fetched" in str(outcome.exception)
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 import torch
 from torch import nn
@@ -56,7 +57,7 @@ SYSTEMS = [
     ),
     pytest.param(MASKED, MULTISCALE, id="mscgan"),
     *(
-        pytest.param(PAIRED, {"gan.name": gan, "gan.conditional": False, "gan.model": OUR_UNET}, id=f"unet-{gan}")
+        pytest.param(PAIRED, {"gan.name": gan, "gan.model": OUR_UNET}, id=f"unet-{gan}")
         for gan in ("translation", "cyclegan")
     ),
 ]
@@ -156,6 +157,36 @@ def test_a_generator_that_was_written_and_read_draws_the_same_in_torch_and_in_on
     assert np.abs(again - wanted).max() <= 1e-5 and np.abs(drawn - wanted).max() <= 1e-5
 
 
+LABELLED = [
+    *(
+        pytest.param(
+            ImageSpec(16, 1, classes=3), {"gan.model": {"name": name, **TINY[name], **changes}}, id="-".join(case)
+        )
+        for name, changes, case in (
+            *(("dcgan", {"conditioning": kind}, ("dcgan", kind)) for kind in ("onehot", "embedding", "projection")),
+            *((name, dict[str, str](), (name,)) for name in MODELS if name != "dcgan"),
+        )
+    ),
+    pytest.param(MASKED, MULTISCALE, id="mscgan"),
+]
+
+
+@pytest.mark.parametrize(("spec", "values"), LABELLED)
+def test_bare_onnxruntime_refuses_a_label_that_there_is_not(
+    config: Config, tmp_path: Path, spec: ImageSpec, values: dict[str, Any]
+) -> None:
+    gan = trained(config, spec, values)
+    session = onnxruntime.InferenceSession(export(gan, gan.generators, tmp_path, metadata(gan)).path)
+    arrays = {name: tensor.numpy() for name, tensor in inputs(gan, 3).items()}
+    drawn = session.run(["image"], arrays)[0]
+    with torch.no_grad():
+        wanted = gan.eval().draw(gan.generators, inputs(gan, 3)).numpy()
+    assert np.abs(drawn - wanted).max() <= 1e-5
+    for label in (-1, -3, -4, 3, 99):
+        with pytest.raises(Exception, match=r"idx=|out of (data )?bounds|ind(ex|ices) "):
+            session.run(["image"], {**arrays, "label": np.array([0, label, 1])})
+
+
 @pytest.mark.parametrize("conditional", [True, False])
 def test_a_multiscale_generator_takes_its_mask_along(config: Config, tmp_path: Path, conditional: bool) -> None:
     spec = ImageSpec(32, 1, classes=3, mask_channels=1)
@@ -253,7 +284,7 @@ def test_exporting_leaves_the_generator_usable(config: Config, tmp_path: Path) -
 def test_a_translating_generator_takes_its_source(
     config: Config, tmp_path: Path, name: str, model: dict[str, Any]
 ) -> None:
-    gan = trained(config, PAIRED, {"gan.name": name, "gan.conditional": False, "gan.model": model})
+    gan = trained(config, PAIRED, {"gan.name": name, "gan.model": model})
     exported = export(gan, gan.generators, tmp_path, metadata(gan))
     assert exported.worst <= 1e-4
     runtime = OnnxGenerator(exported.path)

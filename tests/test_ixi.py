@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from medgan.config.schema import DataConfig
+from medgan.config.data import DataConfig
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.sources.ixi import Ixi
@@ -91,7 +91,7 @@ def test_another_shape_is_refused(raw: Path, spec: ImageSpec) -> None:
 
 
 def test_an_empty_folder_says_what_to_run(tmp_path: Path) -> None:
-    with pytest.raises(MedganError, match="medgan data ixi"):
+    with pytest.raises(MedganError, match="medgan data fetch ixi"):
         next(iter(Ixi().samples(tmp_path, SPEC)))
 
 

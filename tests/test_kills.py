@@ -31,6 +31,7 @@ import json, sys, time
 from pathlib import Path
 import numpy as np
 from medgan.config.schema import parse_config
+from medgan.console import run
 from medgan.data.loader import conditions
 from medgan.data.store import open_prepared
 from medgan.training.judge import Judge
@@ -44,9 +45,12 @@ def heard(step):
     print("step", step, flush=True)
     time.sleep(0.01)
 
-trained = fit(config.gan, config.train, prepared, seed=3, judge=judge, directory=Path(sys.argv[2]),
-              listener=Listener(on_step=heard))
-print("resumed from", trained.resumed_from)
+def main():
+    trained = fit(config.gan, config.train, prepared, seed=3, judge=judge, directory=Path(sys.argv[2]),
+                  listener=Listener(on_step=heard))
+    print("resumed from", trained.resumed_from)
+
+run(main)
 """
 
 
@@ -131,7 +135,6 @@ def test_a_killed_cyclegan_ends_with_the_bits_of_an_unbroken_one(config: Config,
             "data.labels": False,
             "data.options": {"count": 160, "slices": 2, "modalities": ["T2w"], "source_modalities": ["T1w"]},
             "gan.name": "cyclegan",
-            "gan.conditional": False,
             "gan.model": {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4},
             "gan.buffer": 8,
         }

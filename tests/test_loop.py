@@ -22,12 +22,12 @@ import torch
 from medgan.config.schema import Config
 from medgan.data.loader import Batches, conditions, gather
 from medgan.data.store import Prepared
-from medgan.errors import DivergedError, MedganError
+from medgan.errors import DivergedError, MedganError, TrainingInterrupted
 from medgan.gans.drawing import generate
 from medgan.randomness import StepRandomness
+from medgan.training import identity, loop
 from medgan.training import judge as judging
-from medgan.training import loop, state
-from medgan.training.checkpoint import load_checkpoint, locked
+from medgan.training.checkpoint import held, load_checkpoint
 from medgan.training.judge import Judge
 from medgan.training.loop import Listener, Trained, fit
 from medgan.training.result import describe, write_trained
@@ -172,7 +172,7 @@ def test_a_folder_in_use_is_refused(config: Config, prepared: Prepared, tmp_path
 
     train(config, prepared, tmp_path, listener=Listener(on_step=second))
     assert len(refused) == 6 and "another process trains in" in refused[0]
-    with locked(tmp_path):  # released at the end
+    with held(tmp_path):  # released at the end
         pass
 
 
@@ -182,7 +182,7 @@ def test_other_code_refuses_an_unfinished_training_and_restarts_a_finished_one(
     reference = train(config, prepared, tmp_path / "done")
     with pytest.raises(StoppedError):
         train(config, prepared, tmp_path / "cut", listener=stop_at(5))
-    monkeypatch.setattr(state, "code_hash", lambda: "0123456789abcdef")
+    monkeypatch.setattr(identity, "code_digest", lambda starts: "0123456789abcdef")
     with pytest.raises(MedganError, match=r"step 4 of 6.*code \(.* then, 0123456789abcdef now\).*train.restart: true"):
         train(config, prepared, tmp_path / "cut")
     with pytest.raises(MedganError, match=r"threads \(1 then, 2 now\)"):
@@ -231,7 +231,7 @@ def test_what_is_saved_names_the_code_that_made_it(
     """Not the code that lies there at the moment of saving, after an edit."""
 
     def edited(step: int) -> None:
-        monkeypatch.setattr(state, "code_hash", lambda: "0123456789abcdef")
+        monkeypatch.setattr(identity, "code_digest", lambda starts: "0123456789abcdef")
         stop_at(5).on_step(step)
 
     with pytest.raises(StoppedError):
@@ -258,7 +258,7 @@ def test_a_stop_breaks_off_an_evaluation_which_is_made_again(
         given = judge(prepared, score)
         return fit(config.gan, config.train, prepared, seed=1, judge=given, directory=tmp_path / "cut")
 
-    with pytest.raises(SystemExit, match=f"stopped and saved at step {at} of 6; the same command goes on"):
+    with pytest.raises(TrainingInterrupted, match=f"stopped and saved at step {at} of 6; the same command goes on"):
         go()
     assert len(calls) == asked
     resumed = go()

@@ -98,7 +98,7 @@ def test_a_folder_without_the_file_says_what_to_run(tmp_path: Path, kind: str) -
         raw.mkdir()
     if kind == "other flag":
         store(raw / "dermamnist_64.npz", **arrays(64, channels=3))
-    with pytest.raises(MedganError, match=rf"{raw} holds none of .*_64\.npz.*run `medgan data pneumoniamnist`"):
+    with pytest.raises(MedganError, match=rf"{raw} holds none of .*_64\.npz.*run `medgan data fetch pneumoniamnist`"):
         read(raw)
 
 
@@ -142,7 +142,9 @@ def damaged(kind: str) -> dict[str, Any]:
 )
 def test_a_file_with_other_content_is_a_sentence_with_its_name_and_remedy(tmp_path: Path, kind: str) -> None:
     path = store(tmp_path / "pneumoniamnist_64.npz", **damaged(kind))
-    with pytest.raises(MedganError, match=rf"{path} is damaged \(.+\); remove it and run `medgan data pneumoniamnist`"):
+    with pytest.raises(
+        MedganError, match=rf"{path} is damaged \(.+\); remove it and run `medgan data fetch pneumoniamnist`"
+    ):
         read(tmp_path)
 
 
@@ -160,7 +162,9 @@ def test_a_damaged_file_is_a_sentence_with_its_name_and_remedy(tmp_path: Path, k
         path.write_bytes(content)
     else:
         path.write_bytes({"empty": b"", "text": b"not an archive", "torn": bytes(content[: len(content) // 2])}[kind])
-    with pytest.raises(MedganError, match=rf"{path} is damaged \(.+\); remove it and run `medgan data pneumoniamnist`"):
+    with pytest.raises(
+        MedganError, match=rf"{path} is damaged \(.+\); remove it and run `medgan data fetch pneumoniamnist`"
+    ):
         read(tmp_path)
 
 

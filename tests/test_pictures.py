@@ -51,7 +51,7 @@ def test_a_translated_row_stands_between_its_sources_and_its_targets_and_errors(
 ) -> None:
     """Sources in colour where images are, else grey; the error is black at none and white at a quarter of the range."""
     model = {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4}
-    changed = config.override({"gan.name": "translation", "gan.conditional": False, "gan.model": model})
+    changed = config.override({"gan.name": "translation", "gan.model": model})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         gan = build_gan(changed.gan, ImageSpec(16, channels, source_channels=given))

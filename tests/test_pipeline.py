@@ -67,10 +67,6 @@ def after_stages(folder: Path, config: Config, names: Iterable[str] = STAGES) ->
         # MLflow sets this one for its children; set here first, so that it is gone afterwards.
         patch.setenv("MLFLOW_TRACKING_URI", "")
         patch.chdir(folder)
-        # These two are fixed when `pipelines` is imported.
-        for name in ("search", "train"):
-            patch.setattr(f"pipelines.{name}.CHECKPOINTS", folder / ".checkpoints")
-        patch.setattr("pipelines.search.STUDIES", f"sqlite:///{folder / 'optuna.db'}")
         for name in names:
             stage(name)
         yield folder
@@ -213,7 +209,6 @@ def both_ways(tmp_path_factory: pytest.TempPathFactory, config: Config, place: P
         "data.labels": False,
         "data.options": {"count": 480, "slices": 4, "modalities": ["T2w"], "source_modalities": ["T1w"]},
         "gan.name": "cyclegan",
-        "gan.conditional": False,
         "gan.model": {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4},
         "train.score": "mae",
     }

@@ -200,7 +200,7 @@ def test_processes_share_the_rows_of_what_one_would_draw(draw: Callable[[Rows, i
     ("values", "says"),
     [
         ({"gan.batch": 7}, "gan.batch: 7 cannot be shared by 2 processes"),
-        ({}, "2 processes on processors would each norm their own rows"),
+        ({}, "2 processes on CPUs would each norm their own rows"),
     ],
 )
 def test_what_cannot_be_shared_is_a_sentence(

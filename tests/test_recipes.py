@@ -12,7 +12,7 @@ from medgan.config.schema import Config, load_config, parse_config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans import check_gan
-from medgan.search.study import check_space
+from medgan.search.space import check_space
 from medgan.sources import SOURCES
 from medgan.workspace.recipes import clone_root, list_recipes, recipe_of, use_recipe
 
@@ -104,6 +104,24 @@ def test_recipes_are_listed_with_their_first_line(clone: Path) -> None:
     assert listed["mine"] == "made by a test"
 
 
+OWN_KNOBS = {
+    "synthesis": {"gan.conditional"},
+    "multiscale": {"gan.conditional", "gan.grow_until"},
+    "translation": {"gan.weights.adversarial", "gan.weights.pixel"},
+    "cyclegan": {"gan.weights.adversarial", "gan.weights.cycle", "gan.weights.identity", "gan.buffer"},
+}
+
+
+@every_recipe
+def test_a_written_recipe_holds_every_knob_of_its_gan_and_none_of_another(clone: Path, name: str) -> None:
+    config = used(clone, name)
+    written = yaml.safe_load((clone / "params.yaml").read_text(encoding="utf-8"))
+    assert written["gan"] == config.gan.model_dump(mode="json")
+    knobs = {f"gan.{key}" for key in written["gan"]} - {"gan.weights"}
+    knobs |= {f"gan.weights.{key}" for key in written["gan"].get("weights", {})}
+    assert {key for key in knobs if key in set.union(*OWN_KNOBS.values())} == OWN_KNOBS[config.gan.name]
+
+
 # use
 
 
@@ -149,6 +167,25 @@ def test_options_of_models_sources_and_spaces_are_replaced_as_a_whole(clone: Pat
     assert config.data.options == {}
     assert config.gan.model == {"name": "dcgan"}
     assert list(config.search.space) == ["gan.r1"]
+
+
+def test_a_recipe_of_another_gan_drops_what_the_default_alone_has(clone: Path) -> None:
+    add(clone, "mine", {"gan": {"name": "cyclegan", "weights": {"cycle": 3.0}}})
+    lines = use_recipe(clone, "mine", force=False)
+    assert lines == [
+        "gan.buffer: (none) -> 0",
+        "gan.conditional: True -> (none)",
+        "gan.name: synthesis -> cyclegan",
+        "gan.weights.adversarial: (none) -> 1.0",
+        "gan.weights.cycle: (none) -> 3.0",
+        "gan.weights.identity: (none) -> 0.0",
+    ]
+    add(clone, "wrong", {"gan": {"name": "cyclegan", "conditional": True}})
+    with pytest.raises(MedganError, match=r"wrong.yaml: gan.conditional is a knob of multiscale and synthesis"):
+        use_recipe(clone, "wrong", force=True)
+    add(clone, "unknown", {"gan": {"name": "cycle-gan"}})
+    with pytest.raises(MedganError, match=r"gan.name: unknown name 'cycle-gan' \(did you mean 'cyclegan'\?\)"):
+        use_recipe(clone, "unknown", force=True)
 
 
 def test_use_keeps_hand_edits_unless_forced(clone: Path) -> None:

@@ -18,7 +18,8 @@ from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.export.onnx_file import export
 from medgan.gans import build_gan
-from medgan.runtime.generator import OnnxGenerator, golden_difference
+from medgan.runtime import OnnxGenerator, golden_difference
+from medgan.runtime.generator import Labels
 
 
 @pytest.fixture(scope="module")
@@ -95,19 +96,62 @@ def test_labels_by_name_by_index_or_in_turn(generator: OnnxGenerator) -> None:
 
 
 @pytest.mark.parametrize(
+    "labels",
+    [["tumour", "healthy", "tumour"], np.array(["tumour", "healthy", "tumour"]), np.array([2, 0, 2], np.uint8)],
+)
+def test_labels_for_each_image(generator: OnnxGenerator, labels: Labels) -> None:
+    assert (generator.draw(3, seed=0, labels=labels) == generator.draw(3, seed=0, labels=[2, 0, 2])).all()
+
+
+@pytest.mark.parametrize(
     ("labels", "message"),
     [
         ("unknown", "unknown label 'unknown'; choices: healthy, infarct, tumour"),
-        ([0, 1, 3], "labels must be 3 indices below 3"),
-        ([0, 1, -1], "labels must be 3 indices below 3"),
-        ([0, 1], "labels must be 3 indices below 3"),
+        (["tumour", "tumour", "unknown"], "unknown label 'unknown'; choices: healthy, infarct, tumour"),
+        ([0, 1, 3], "label 3 is unknown; choices: 0 to 2"),
+        ([0, 1, -1], "label -1 is unknown; choices: 0 to 2"),
+        ([0, 1, 2**70], f"label {2**70} is unknown; choices: 0 to 2"),
+        ([0, 1], r"labels must be 3 class names or 3 indices, one an image, not \[0, 1\]"),
+        (np.zeros((3, 1), int), r"all integers; \[0\] is among them"),
+        (1, "labels must be 3 class names or 3 indices, one an image, not 1"),
+        (["tumour", 1, 2], "labels must all be class names or all integers; 'tumour' is among them"),
+        ([0, 0.9, 1.7], "all integers; 0.9 is among them"),
+        (np.zeros(3), "all integers; 0.0 is among them"),
+        ([0, True, 1], "all integers; True is among them"),
+        (np.ones(3, bool), "all integers; True is among them"),
+        ([0, None, 1], "all integers; None is among them"),
     ],
 )
-def test_a_label_that_is_not_known_is_a_sentence(
-    generator: OnnxGenerator, labels: str | list[int], message: str
-) -> None:
+def test_a_label_that_is_not_known_is_a_sentence(generator: OnnxGenerator, labels: Any, message: str) -> None:
     with pytest.raises(MedganError, match=message):
         generator.draw(3, seed=0, labels=labels)
+
+
+def test_z_of_ones_own(generator: OnnxGenerator) -> None:
+    z = generator.latents(2, seed=3)
+    assert (generator.images(z.astype(np.float64)) == generator.images(z)).all()
+    for wrong, says in (
+        (z[:, :5], r"z has shape \(2, 5\); this model needs \(count, 8\)"),
+        (z[0], r"z has shape \(8,\)"),
+        (z.astype(str), "z must be an array of numbers"),
+        (z.astype(np.float64) * 1e300, "z must be finite in float32"),
+        (z * np.float32(np.nan), "z must be finite"),
+    ):
+        with pytest.raises(MedganError, match=says):
+            generator.images(wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"count": -1}, {"count": 1.5}, {"seed": -1}, {"batch": 0}])
+def test_counts_are_whole(generator: OnnxGenerator, wrong: dict[str, Any]) -> None:
+    with pytest.raises(MedganError, match=f"{next(iter(wrong))} must be a whole number of at least [01], not"):
+        generator.draw(**{"count": 2, "seed": 0, **wrong})
+
+
+def test_what_the_bare_model_refuses_is_a_sentence(generator: OnnxGenerator) -> None:
+    z = generator.latents(2, seed=0)
+    for label in (np.array([0, 9]), np.array([0, -1]), np.zeros(2, np.float32)):
+        with pytest.raises(MedganError, match="the model cannot take these inputs: "):
+            generator.run(z=z, label=label)
 
 
 def test_an_unconditional_generator_takes_no_label(unconditional: OnnxGenerator) -> None:
@@ -146,6 +190,9 @@ def test_golden_vectors_are_those_beside_it(generator: OnnxGenerator, tiny_onnx:
         arrays = dict(saved)
     np.savez(tmp_path / "golden.npz", **{**arrays, "image": arrays["image"] + 0.25})
     assert golden_difference(generator, tmp_path / "golden.npz") == pytest.approx(0.25, abs=1e-3)
+    np.savez(tmp_path / "golden.npz", **{**arrays, "image": arrays["image"][:3]})
+    with pytest.raises(MedganError, match=r"golden\.npz holds images \(3, 1, 16, 16\).* it is of another"):
+        golden_difference(generator, tmp_path / "golden.npz")
 
 
 def test_the_runtime_imports_numpy_and_onnxruntime_alone(tiny_onnx: Path) -> None:

@@ -1,18 +1,22 @@
 """The search: the study is the truth; a break in it changes neither what is tried nor what is chosen."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
+import yaml
 from optuna.trial import TrialState
 
 from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
-from medgan.errors import DivergedError, MedganError
-from medgan.search.study import check_space, choose, open_study, records, run_trials, sweep, write_trials
+from medgan.errors import DivergedError, Interrupted, MedganError
+from medgan.search.choice import Outcome, asked_for, choose, write_outcome
+from medgan.search.session import run_search
+from medgan.search.space import check_space
+from medgan.search.study import TrialRecord, open_study, records, run_trials, sweep
 
 SPACE = {
     "gan.lr": {"low": 0.0001, "high": 0.01, "log": True},
@@ -142,7 +146,7 @@ def test_a_retry_that_is_killed_as_well_is_not_retried(wide: Config, storage: st
     assert sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials) == 6
 
 
-@pytest.mark.parametrize("told_by", [SystemExit("stopped and saved"), KeyboardInterrupt()], ids=["saved", "Ctrl-C"])
+@pytest.mark.parametrize("told_by", [Interrupted("stopped and saved"), KeyboardInterrupt()], ids=["saved", "Ctrl-C"])
 @pytest.mark.parametrize("early", [False, True], ids=["training", "building"])
 def test_a_trial_that_is_told_to_stop_again_and_again_goes_on(
     wide: Config, storage: str, monkeypatch: pytest.MonkeyPatch, told_by: BaseException, early: bool
@@ -155,7 +159,7 @@ def test_a_trial_that_is_told_to_stop_again_and_again_goes_on(
         raise told_by
 
     for swept in ([0], [1], [2]):
-        with pytest.raises(SystemExit), monkeypatch.context() as patch:
+        with pytest.raises(Interrupted), monkeypatch.context() as patch:
             if early:
                 patch.setattr("medgan.search.study.check_gan", stopped)
             run_trials(study, wide, SPEC, stopped)
@@ -200,8 +204,119 @@ def test_a_finished_study_does_nothing_more_and_a_larger_one_goes_on(wide: Confi
     assert len(told(study)) == 7 and told(study)[:6] == before
 
 
+def test_fewer_trials_give_what_they_alone_would_have_given(wide: Config, storage: str) -> None:
+    """A study keeps the trials of a larger search, which are not those that were asked for now."""
+
+    seen: list[int] = []
+
+    def better_and_better(candidate: Config, seed: int, report: Report) -> float:
+        seen.append(seed)
+        return -float(len(seen))
+
+    study = open_study("s", storage)
+    run_trials(study, wide, SPEC, better_and_better)
+    for count in (1, 2, 5, 6):
+        fewer = wide.override({"search.trials": count, "search.finalists": 1})
+        assert [trial.number for trial in asked_for(study, fewer.search)] == list(range(count))
+        assert choose(study, fewer, better_and_better) == study.trials[count - 1].params
+    assert len(seen) == 6
+
+
+def test_a_retry_is_asked_for_in_the_place_of_what_it_repeats(wide: Config, storage: str) -> None:
+    """Trials 0 and 1 are killed; their retries, 2 and 3, count as the first two; 5 is killed twice and never ends."""
+    study = open_study("s", storage)
+
+    def numbers(count: int) -> list[int]:
+        asked = asked_for(study, wide.override({"search.trials": count}).search)
+        return [trial.number for trial in asked]
+
+    def attempt(state: TrialState, retry_of: int | None = None) -> None:
+        attributes = {} if retry_of is None else {"retry_of": retry_of}
+        study.enqueue_trial({"gan.lr": 0.001}, user_attrs=attributes)
+        study.tell(study.ask(), values=1.0 if state == TrialState.COMPLETE else None, state=state)
+
+    assert numbers(2) == []
+    failed, complete, pruned = TrialState.FAIL, TrialState.COMPLETE, TrialState.PRUNED
+    attempt(failed)
+    attempt(failed)
+    attempt(pruned, retry_of=0)
+    attempt(complete, retry_of=1)
+    attempt(complete)
+    attempt(failed)
+    attempt(failed, retry_of=5)
+    attempt(complete)
+    assert numbers(1) == [0, 2]
+    assert numbers(2) == [0, 1, 2, 3]
+    assert numbers(3) == [0, 1, 2, 3, 4]
+    assert numbers(4) == numbers(9) == list(range(8))
+
+
+@pytest.mark.parametrize("space", [{}, {"gan.batch": {"choices": [8]}}])
+def test_a_space_of_a_single_configuration_is_tried_once(
+    wide: Config, storage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, space: dict[str, Any]
+) -> None:
+    changed = wide.override({"search.space": space, "search.trials": 3})
+    trained: list[int] = []
+
+    def counted(candidate: Config, seed: int, report: Report) -> float:
+        trained.append(seed)
+        return quality(candidate, seed, report)
+
+    outcome = run_search(
+        counted, changed, SPEC, name="s", storage=storage, checkpoints=tmp_path, mirror=lambda trials, status: None
+    )
+    assert trained == [changed.seed] and len(outcome.trials) == 1
+    assert outcome.best == dict.fromkeys(space, 8)
+    assert "search.space holds a single configuration: 1 trial instead of 3" in caplog.messages
+
+
+def test_what_is_drawn_twice_is_trained_once(wide: Config, storage: str) -> None:
+    """By trials on one seed; and a finalist competes with another configuration."""
+    space = {"gan.loss": {"choices": ["bce", "hinge"]}, "gan.batch": {"choices": [6, 8]}}
+    changed = wide.override({"search.space": space, "search.trials": 8})
+    trained: list[tuple[str, int, int]] = []
+
+    def counted(candidate: Config, seed: int, report: Report) -> float:
+        trained.append((candidate.gan.loss, candidate.gan.batch, seed))
+        return float(candidate.gan.batch)
+
+    study = open_study("s", storage)
+    run_trials(study, changed, SPEC, counted)
+    tried = [(trial.params["gan.loss"], trial.params["gan.batch"], trial.value) for trial in study.trials]
+    assert len(tried) == 8 and all(value == batch for _, batch, value in tried)
+    assert len(trained) == len(set(trained)) == len(set(tried)) > 1
+    trained.clear()
+    choose(study, changed, counted)
+    assert len({values[:2] for values in trained}) == len(trained) == 2
+
+
+def test_a_whole_search_tells_its_mirror_of_every_trial(wide: Config, storage: str, tmp_path: Path) -> None:
+    heard: list[tuple[int, str]] = []
+
+    def mirror(trials: Sequence[TrialRecord], status: str) -> None:
+        heard.append((len(trials), status))
+
+    def diverges(candidate: Config, seed: int, report: Report) -> float:
+        raise DivergedError("diverged")
+
+    places: dict[str, Any] = {"storage": storage, "checkpoints": tmp_path, "mirror": mirror}
+    (tmp_path / "trial-s-0").mkdir()
+    outcome = run_search(quality, wide, SPEC, name="s", **places)
+    assert heard == [(0, "RUNNING"), *[(1, "RUNNING")] * 6, (6, "FINISHED")]
+    assert outcome.best == choose(open_study("s", storage), wide, quality)
+    assert [trial.number for trial in outcome.trials] == list(range(6))
+    assert not (tmp_path / "trial-s-0").exists()
+    heard.clear()
+    fewer = run_search(quality, wide.override({"search.trials": 2}), SPEC, name="s", **places)
+    assert heard == [(6, "RUNNING"), (6, "FINISHED")] and fewer.trials == outcome.trials[:2]
+    heard.clear()
+    with pytest.raises(MedganError, match="no trial ended with a score"):
+        run_search(diverges, wide, SPEC, name="diverging", **places)
+    assert heard == [(0, "RUNNING"), *[(1, "RUNNING")] * 6, (6, "FAILED")]
+
+
 def test_a_diverged_trial_is_pruned_and_the_search_goes_on(
-    wide: Config, storage: str, capsys: pytest.CaptureFixture[str]
+    wide: Config, storage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     def diverges_once(candidate: Config, seed: int, report: Report) -> float:
         if candidate.gan.lr == wide.gan.lr:
@@ -211,7 +326,7 @@ def test_a_diverged_trial_is_pruned_and_the_search_goes_on(
     study = open_study("s", storage)
     run_trials(study, wide, SPEC, diverges_once)
     assert study.trials[0].state == TrialState.PRUNED
-    assert "trial 0: step 3: loss is not finite" in capsys.readouterr().out
+    assert "trial 0: step 3: loss is not finite" in caplog.messages
     assert choose(study, wide, quality) in [trial.params for trial in study.trials[1:]]
 
 
@@ -240,8 +355,8 @@ def test_hopeless_trials_are_pruned_by_the_median(wide: Config, storage: str) ->
     run_trials(study, wide, SPEC, worse_and_worse)
     # Two trials set the median; each later one is above it at its first step.
     assert seen == [2, 2, 1, 1, 1, 1]
-    assert [record.state for record in records(study)] == ["COMPLETE"] * 2 + ["PRUNED"] * 4
-    assert records(study)[2].score is None and records(study)[2].scores == {1: 2.0}
+    assert [record.state for record in records(study.trials)] == ["COMPLETE"] * 2 + ["PRUNED"] * 4
+    assert records(study.trials)[2].score is None and records(study.trials)[2].scores == {1: 2.0}
 
 
 def test_finalists_are_ranked_on_fresh_seeds_which_are_remembered(wide: Config, storage: str) -> None:
@@ -305,7 +420,7 @@ def test_conditional_trials_need_labels(config: Config) -> None:
 
 
 def test_values_that_do_not_go_together_cost_one_trial(
-    config: Config, storage: str, capsys: pytest.CaptureFixture[str]
+    config: Config, storage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each value alone is fine, so nothing can be said before."""
     space = {"gan.loss": {"choices": ["bce", "hinge"]}, "gan.label_smoothing": {"low": 0.8, "high": 1.0}}
@@ -315,7 +430,7 @@ def test_values_that_do_not_go_together_cost_one_trial(
     run_trials(study, changed, SPEC, quality)
     states = {(trial.params["gan.loss"], trial.state) for trial in study.trials}
     assert states == {("bce", TrialState.COMPLETE), ("hinge", TrialState.PRUNED)}
-    assert "cannot be trained: params.yaml: gan: label_smoothing needs loss" in capsys.readouterr().out
+    assert "cannot be trained: params.yaml: gan: label_smoothing needs loss" in caplog.text
 
 
 def test_a_stepped_range_and_a_place_in_a_list_can_be_searched(config: Config, storage: str) -> None:
@@ -344,10 +459,13 @@ def test_the_shipped_space_is_accepted(config: Config) -> None:
 def test_trials_are_told_and_written_as_they_were(wide: Config, storage: str, tmp_path: Path) -> None:
     study, heard = open_study("s", storage), []
     run_trials(study, wide.override({"search.trials": 2}), SPEC, quality, on_trial=heard.append)
-    assert heard == records(study) and len(heard) == 2
-    write_trials(tmp_path / "trials.csv", heard, wide.search)
-    with (tmp_path / "trials.csv").open(newline="") as file:
+    assert heard == records(study.trials) and len(heard) == 2
+    best = {"gan.lr": 0.5, "gan.loss": "bce"}
+    for _ in range(2):  # what is there is replaced
+        write_outcome(tmp_path / "search", Outcome(best, heard), wide.search)
+    with (tmp_path / "search" / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
+    assert yaml.safe_load((tmp_path / "search" / "best.yaml").read_text()) == best
     assert list(rows[0]) == ["number", "state", "score", "retry_of", *SPACE]
     assert rows[0]["state"] == "COMPLETE" and float(rows[0]["score"]) == pytest.approx(heard[0].score, rel=1e-5)
     assert float(rows[1]["gan.lr"]) == heard[1].values["gan.lr"]

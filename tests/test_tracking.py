@@ -1,18 +1,23 @@
 """MLflow: whatever is sent twice is there once."""
 
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import mlflow
 import numpy as np
 import pytest
+from mlflow.utils.file_utils import local_file_uri_to_path
 from PIL import Image
 
 from benchmarks.outage import free_port, served
@@ -34,11 +39,26 @@ ROWS = [{"step": step, "time": 1000.5 + step, "loss": 1.0 / step, "score": float
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where `store` is."""
+    return tmp_path_factory.mktemp("a%20b")
+
+
+@pytest.fixture(scope="module")
+def store(root: Path) -> Any:
     with pytest.MonkeyPatch.context() as patch:
         # MLflow sets this one for its children; set here first, so that it is gone afterwards.
         patch.setenv("MLFLOW_TRACKING_URI", "")
-        yield store_at(tmp_path_factory.mktemp("store"), "phantom")
+        yield store_at(root, "phantom")
+
+
+@pytest.fixture
+def other_uri(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A test may open another store than `store`."""
+    uri = mlflow.get_tracking_uri()
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    yield
+    mlflow.set_tracking_uri(uri)
 
 
 @pytest.fixture
@@ -214,8 +234,6 @@ def test_one_version_a_fingerprint_with_its_signature(store: Store, run_id: str,
     assert store.client.get_model_version("tiny", versions[0].version).tags["fid"] == "2.0"
     assert store.client.get_run(run_id).info.status == "FINISHED"
 
-    import mlflow
-
     signature = mlflow.models.get_model_info(f"models:/tiny/{versions[0].version}").signature
     assert [(i.name, i.type.name, i.shape) for i in signature.inputs] == [
         ("z", "float32", (-1, 8)),
@@ -235,8 +253,95 @@ def test_one_version_a_fingerprint_with_its_signature(store: Store, run_id: str,
     reigning = champion(store, "tiny")
     assert reigning is not None and reigning.version == second.version
     with downloaded(reigning) as path:
+        assert path is not None
         assert OnnxGenerator(path).label_names == OnnxGenerator(tiny_onnx).label_names
-    assert not path.exists()
+    assert path is not None and not path.exists()
+
+
+def test_files_that_the_store_has_lost_are_put_back(
+    store: Store, run_id: str, tiny_onnx: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    uri = log_model(store, run_id, tiny_onnx, fingerprint="lost")
+    version = register_version(store, "lost", uri, run_id, fingerprint="lost", tags={})
+    with downloaded(version) as before:
+        assert before is not None
+        content = before.read_bytes()
+    (model,) = [each for each in store.client.search_logged_models([store.experiment_id]) if each.model_uri == uri]
+    shutil.rmtree(local_file_uri_to_path(model.artifact_location))
+    with downloaded(version) as path:
+        assert path is None and "MLflow has lost the files of lost version 1" in caplog.text
+    assert log_model(store, run_id, tiny_onnx, fingerprint="lost") == uri
+    assert f"{uri}; they are put back from {tiny_onnx}" in caplog.text
+    with downloaded(version) as path:
+        assert path is not None and path.read_bytes() == content
+
+
+@pytest.mark.usefixtures("other_uri")
+def test_an_experiment_that_was_deleted_is_restored(store: Store, root: Path, caplog: pytest.LogCaptureFixture) -> None:
+    deleted = store_at(root, "deleted")
+    run_id = deleted.run("f1", "one", params={}, tags={})
+    store.client.delete_experiment(deleted.experiment_id)
+    again = store_at(root, "deleted")
+    assert again.experiment_id == deleted.experiment_id and "'deleted' had been deleted" in caplog.text
+    assert again.run("f1", "one", params={}, tags={}) == run_id
+
+
+@pytest.mark.usefixtures("other_uri")
+def test_a_copied_store_writes_beside_itself(  # noqa: PLR0917 (fixtures)
+    store: Store, run_id: str, root: Path, tmp_path: Path, tiny_onnx: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    elsewhere = store.client.create_experiment("elsewhere", artifact_location=(tmp_path / "other").as_uri())
+    uri = log_model(store, run_id, tiny_onnx, fingerprint="m1")
+    crown(store, "copied", register_version(store, "copied", uri, run_id, fingerprint="m1", tags={}).version)
+    copy, before = tmp_path / "copy ? #", sorted(root.rglob("*"))
+    shutil.copytree(root, copy)
+    copied = store_at(copy, "phantom")
+    assert "was copied or moved" in caplog.text
+    assert copied.client.get_experiment(elsewhere).artifact_location == (tmp_path / "other").as_uri()
+    second = copied.run("second", "two", params={}, tags={})
+    for each in (run_id, second):
+        copied.client.log_text(each, "text", "note.txt")
+    log_model(copied, second, tiny_onnx, fingerprint="m2")
+    assert len(list((copy / "mlartifacts").rglob("note.txt"))) == 2
+    reigning = champion(copied, "copied")
+    assert reigning is not None
+    with closing(sqlite3.connect(copy / "mlflow.db")) as database:
+        assert str(root) not in "\n".join(database.iterdump()).replace(copy.as_uri(), "")
+    with downloaded(reigning) as path:
+        assert path is not None
+    assert sorted(path for path in root.rglob("*") if path.name != ".mlflow.db.lock") == [
+        path for path in before if path.name != ".mlflow.db.lock"
+    ]
+    caplog.clear()
+    store_at(copy, "phantom")
+    assert "was copied" not in caplog.text
+
+
+@pytest.mark.usefixtures("other_uri")
+@pytest.mark.parametrize(
+    ("uri", "says"),
+    [
+        ("postgresql+pg8000://me:secret@db.test/mlflow", r"\*\*\*@db.test/mlflow cannot be reached: .*install pg8000"),
+        ("nonsense://me:secret@db.test/mlflow", r"\*\*\*@db.test/mlflow cannot be reached"),
+        ("sqlite:///{root}/damaged.db", "not a database.*move it away"),
+    ],
+)
+def test_a_store_that_can_never_be_opened_is_said_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uri: str, says: str
+) -> None:
+    (tmp_path / "damaged.db").write_bytes(b"of something else" * 100)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri.format(root=tmp_path))
+    with pytest.raises(MedganError, match=says) as caught:
+        opening.check_store(tmp_path)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.usefixtures("other_uri")
+def test_a_server_that_may_be_away_is_not_asked_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
+    opening.check_store(tmp_path)
 
 
 def test_a_version_whose_answer_was_lost_is_there_once(
@@ -306,7 +411,7 @@ def test_a_damaged_database_is_a_sentence(tmp_path: Path, monkeypatch: pytest.Mo
     uri = f"sqlite:///{tmp_path / 'damaged.db'}"
     (tmp_path / "damaged.db").write_bytes(b"of something else" * 100)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    for opened in (lambda: store_at(tmp_path, "phantom"), lambda: opening.experiments(uri)):
+    for opened in (lambda: store_at(tmp_path, "phantom"), lambda: opening.experiment_count(uri)):
         with pytest.raises(MedganError, match=r"damaged.db cannot be reached: .*not a database; .*move it away"):
             opened()
 
@@ -316,8 +421,14 @@ def test_the_store_is_beside_the_code_or_where_the_environment_says(
 ) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert tracking_uri(tmp_path) == f"sqlite:///{tmp_path.resolve() / 'mlflow.db'}"
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://example.test:5000")
-    assert tracking_uri(tmp_path) == "http://example.test:5000"
+    for given, wanted in (
+        ("http://example.test:5000", "http://example.test:5000"),
+        ("sqlite:///own.db", f"sqlite:///{tmp_path.resolve()}/own.db"),
+        ("sqlite:///sub/own.db?timeout=9", f"sqlite:///{tmp_path.resolve()}/sub/own.db?timeout=9"),
+        ("sqlite:////there/own.db", "sqlite:////there/own.db"),
+    ):
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+        assert tracking_uri(tmp_path) == wanted
 
 
 def test_only_what_is_new_is_sent(store: Store, tmp_path: Path) -> None:
@@ -368,7 +479,7 @@ def test_a_failure_is_told_with_all_that_a_checkpoint_covers(store: Store, run_i
 
 @pytest.mark.slow
 def test_a_search_whose_server_is_away_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], config: Config
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, config: Config
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
@@ -377,9 +488,9 @@ def test_a_search_whose_server_is_away_goes_on(
     mirror = search_mirror(Path.cwd(), config, "study", "0" * 32)
     for trial in trials:
         mirror([trial], "RUNNING")
-    assert not capsys.readouterr().out  # who waits for a server says that it is away
+    assert "could not be reached" not in caplog.text  # who waits for a server says that it is away
     mirror(trials, "FINISHED")
-    assert "cannot be reached" in (said := capsys.readouterr().out)
+    assert "cannot be reached" in (said := caplog.text)
     assert "`dvc repro -s -f search` sends its trials later" in said
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'later.db'}")
     search_mirror(Path.cwd(), config, "study", "0" * 32)(trials, "FINISHED")
@@ -402,7 +513,7 @@ def test_a_trial_that_found_the_thread_busy_goes_with_the_next(
 
 
 def test_a_server_that_never_answers_is_not_waited_for_long(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It takes requests, and that is all."""
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
@@ -424,7 +535,7 @@ def test_a_server_that_never_answers_is_not_waited_for_long(
         recorder(ROWS, tmp_path)
         recorder.fail("no later stage would say it")
         assert len(asked) == 3
-    said = capsys.readouterr().out
+    said = caplog.text
     assert "Read timed out" in said and "a later stage makes and completes the run" in said
 
 
@@ -436,7 +547,7 @@ def test_an_error_of_our_own_is_not_taken_for_a_server_that_is_away(tmp_path: Pa
 
 @pytest.mark.slow
 def test_a_server_that_is_away_for_a_whole_training_costs_no_figure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Nobody listens; the training does not notice; then a real server is there, and the run is made and completed."""
     port = free_port()
@@ -452,7 +563,7 @@ def test_a_server_that_is_away_for_a_whole_training_costs_no_figure(
         recorder(ROWS[:count], tmp_path)
     assert time.monotonic() - began < 1
     recorder.complete(ROWS, tmp_path)
-    said = capsys.readouterr().out
+    said = caplog.text
     assert f"http://127.0.0.1:{port} cannot be reached" in said and "a later stage makes and completes the run" in said
     with served(tmp_path, port):
         recorder.complete(ROWS, tmp_path)

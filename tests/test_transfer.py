@@ -16,7 +16,7 @@ from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.scores.features import Extractor
-from medgan.search.study import trial_training
+from medgan.search.objective import trial_training
 from medgan.training.checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
 from medgan.training.identity import training_fingerprint
 from medgan.training.state import State
@@ -145,14 +145,14 @@ def test_spectral_norms_are_taken_over_with_their_vectors(config: Config, tmp_pa
 @every_system
 @pytest.mark.parametrize("classes", [2, 5])
 def test_other_classes_leave_the_label_embeddings_fresh_and_name_them(
-    config: Config, tmp_path: Path, capsys: pytest.CaptureFixture[str], system: str, classes: int
+    config: Config, tmp_path: Path, caplog: pytest.LogCaptureFixture, system: str, classes: int
 ) -> None:
     options, embeddings = SYSTEMS[system]
     path = saved(tmp_path, state(config, seed=7, **options))
-    capsys.readouterr()
+    caplog.set_level("INFO")
     other = replace(SPEC, classes=classes)
     started = dict(state(config, path, spec=other, **options).gan.state_dict())
-    assert capsys.readouterr().out == f"networks of {path.name}, step 0; fresh: {', '.join(sorted(embeddings))}\n"
+    assert caplog.messages == [f"networks of {path.name}, step 0; fresh: {', '.join(sorted(embeddings))}"]
 
     theirs, fresh = networks(path), dict(state(config, spec=other, **options).gan.state_dict())
     shared = theirs.keys() - embeddings
@@ -162,12 +162,14 @@ def test_other_classes_leave_the_label_embeddings_fresh_and_name_them(
 
 
 def test_it_is_said_what_training_starts_from(
-    config: Config, source: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    config: Config, source: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     state(config, source)
-    assert capsys.readouterr().out == "networks of step-00000006.checkpoint, step 6; fresh: none\n"
+    assert caplog.messages == ["networks of step-00000006.checkpoint, step 6; fresh: none"]
+    caplog.clear()
     state(config)
-    assert capsys.readouterr().out == ""
+    assert caplog.messages == []
 
 
 def test_the_shipped_file_asks_for_the_networks_of_the_seed(config: Config) -> None:

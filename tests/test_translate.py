@@ -46,7 +46,7 @@ class Negative(nn.Module):
 def exported(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Exporter:
     def made(source_channels: int, channels: int, network: nn.Module | None = None) -> Path:
         model = {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4}
-        changed = config.override({"gan.name": "translation", "gan.conditional": False, "gan.model": model})
+        changed = config.override({"gan.name": "translation", "gan.model": model})
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             gan = build_gan(changed.gan, ImageSpec(SIZE, channels, source_channels=source_channels))

@@ -10,9 +10,9 @@ import onnx
 import torch
 from torch import Tensor, nn
 
+from medgan.files import write_atomically
 from medgan.gans.base import Gan
 from medgan.runtime.generator import CONTRACT, OnnxGenerator
-from medgan.training.checkpoint import write_atomically
 
 PARITY_BATCHES = (1, 7, 64)
 GOLDEN_IMAGES = 8
@@ -32,7 +32,7 @@ class Exported:
 
 
 class _Drawing(nn.Module):
-    """`Gan.draw` as a module with the contract's inputs, in the order of `gan.inputs`."""
+    """`Gan.draw` as a module with the contract's inputs, in the order of `gan.inputs`; a negative label is an error."""
 
     def __init__(self, gan: Gan, generators: nn.ModuleDict) -> None:
         super().__init__()
@@ -40,7 +40,12 @@ class _Drawing(nn.Module):
         self.gan, self.generators = gan, generators.to(memory_format=torch.contiguous_format)
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        return self.gan.draw(self.generators, dict(zip(self.gan.inputs, inputs, strict=True)))
+        named = dict(zip(self.gan.inputs, inputs, strict=True))
+        if "label" in named:
+            # ONNX counts negative indices from the end, so that -1 would draw the last class: one that is too large
+            # is refused by onnxruntime.
+            named["label"] = torch.where(named["label"] < 0, self.gan.spec.classes, named["label"])
+        return self.gan.draw(self.generators, named)
 
 
 def export(gan: Gan, generators: nn.ModuleDict, directory: Path, metadata: dict[str, str]) -> Exported:

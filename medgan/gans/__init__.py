@@ -2,9 +2,8 @@
 
 import torch
 
-from medgan.config.schema import GanConfig
+from medgan.config.gan import GanConfig
 from medgan.data.spec import ImageSpec
-from medgan.errors import MedganError
 from medgan.gans.base import Gan
 from medgan.gans.cyclegan import CycleGan
 from medgan.gans.multiscale import MultiScale
@@ -22,10 +21,8 @@ GANS: dict[str, type[Gan]] = {
 def build_gan(config: GanConfig, spec: ImageSpec) -> Gan:
     """Fresh networks, initialised from the global generator (callers fork and seed it).
 
-    Raises MedganError for an unknown GAN or model, or a conditional one on unlabelled data.
+    Raises MedganError for an unknown model, and where GAN or model do not fit the data.
     """
-    if config.name not in GANS:
-        raise MedganError(f"gan.name: unknown GAN '{config.name}'; choices: {', '.join(sorted(GANS))}")
     return GANS[config.name](config, spec)
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from medgan.config.schema import GanConfig
+from medgan.config.gan import GanConfig
 from medgan.gans import losses
 from medgan.gans.augment import augmented
 from medgan.randomness import StepRandomness

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-from medgan.config.schema import GanConfig
+from medgan.config.gan import GanConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.gans.adversarial import Discriminate, Game
 from medgan.models.layers import statistics_kept

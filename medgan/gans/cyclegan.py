@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from medgan.config.schema import GanConfig
+from medgan.config.gan import CycleGanConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.errors import MedganError
 from medgan.gans.adversarial import Discriminate, Game
@@ -31,7 +31,7 @@ class CycleGan(Gan):
     inputs, latent_dim, paired = ("source",), 0, False
     _target = "image"  # what `draw` draws
 
-    def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
+    def __init__(self, config: CycleGanConfig, spec: ImageSpec) -> None:
         super().__init__(config, spec)
         model, self.spec = translating(config, spec)
         if config.weights.adversarial == 0:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.config.checking import build
-from medgan.config.schema import GanConfig
+from medgan.config.gan import MultiscaleConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.errors import MedganError
 from medgan.gans.adversarial import Discriminate, Game
@@ -24,7 +24,7 @@ class MultiScale(Gan):
 
     grows = True
 
-    def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
+    def __init__(self, config: MultiscaleConfig, spec: ImageSpec) -> None:
         super().__init__(config, spec)
         options = dict(config.model)
         model = build(MULTISCALE_MODELS, options.pop("name", "(none)"), options, "gan.model")

@@ -6,7 +6,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from medgan.config.checking import build
-from medgan.config.schema import GanConfig
+from medgan.config.gan import SynthesisConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.errors import MedganError
 from medgan.gans.adversarial import Discriminate, Game
@@ -17,7 +17,7 @@ from medgan.randomness import StepRandomness
 
 
 class Synthesis(Gan):
-    def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
+    def __init__(self, config: SynthesisConfig, spec: ImageSpec) -> None:
         super().__init__(config, spec)
         options = dict(config.model)
         model = build(MODELS, options.pop("name", "(none)"), options, "gan.model")

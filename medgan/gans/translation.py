@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.config.checking import build
-from medgan.config.schema import GanConfig
+from medgan.config.gan import CycleGanConfig, TranslationConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.errors import MedganError
 from medgan.gans.adversarial import Discriminate, Game
@@ -22,7 +22,7 @@ class Translation(Gan):
 
     inputs, latent_dim = ("source",), 0
 
-    def __init__(self, config: GanConfig, spec: ImageSpec) -> None:
+    def __init__(self, config: TranslationConfig, spec: ImageSpec) -> None:
         super().__init__(config, spec)
         model, self.spec = translating(config, spec)
         if config.weights.adversarial == config.weights.pixel == 0:
@@ -74,10 +74,8 @@ def _pairs(image: Tensor, batch: Batch) -> Tensor:
     return torch.cat([image, batch.source], dim=1)
 
 
-def translating(config: GanConfig, spec: ImageSpec) -> tuple[TranslationModel, ImageSpec]:
+def translating(config: TranslationConfig | CycleGanConfig, spec: ImageSpec) -> tuple[TranslationModel, ImageSpec]:
     """The model, and what its networks take of the data. Raises MedganError where they do not fit each other."""
-    if config.conditional:
-        raise MedganError("gan.conditional is true and translation looks at no label; set gan.conditional: false")
     options = dict(config.model)
     model = build(TRANSLATION_MODELS, options.pop("name", "(none)"), options, "gan.model")
     if not spec.source_channels:

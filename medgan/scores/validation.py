@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medgan.config.schema import GanConfig
+from medgan.config.gan import GanConfig
 from medgan.data.loader import conditions, gather
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared

@@ -1,26 +1,29 @@
 """Optuna: the study in its database is the truth; interrupted trials are tried again, and none stays RUNNING."""
 
-import csv
+import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from medgan.config.checking import Scalar, get_path
-from medgan.config.schema import Config, Distribution, SearchConfig, TrainConfig
+from medgan.config.checking import Scalar
+from medgan.config.schema import Config
+from medgan.config.search import Distribution
 from medgan.data.spec import ImageSpec
-from medgan.errors import DivergedError, MedganError
+from medgan.errors import DivergedError, Interrupted, MedganError
 from medgan.gans import check_gan
 from medgan.randomness import derive_seed
+from medgan.search.objective import Objective
+from medgan.search.space import current_values, trials_wanted
 
 RETRY_OF = "retry_of"
 _STOPPED, _KILLS = "stopped", "kills"
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,19 +36,6 @@ class TrialRecord:
     score: float | None
     scores: dict[int, float]
     retry_of: int | None
-
-
-# Trains one candidate: (configuration, seed, report(step, score)) -> score. report raises to end a hopeless trial.
-Objective = Callable[[Config, int, Callable[[int, float], None]], float]
-
-
-def check_space(config: Config, spec: ImageSpec) -> None:
-    """Raise MedganError where the space names a parameter that does not exist, or a value that it does not take."""
-    for path, distribution in config.search.space.items():
-        if not path.startswith("gan."):
-            raise MedganError(f"search.space: '{path}' is outside the gan section; a trial changes only gan.*")
-        for value in distribution.examples():
-            check_gan(config.override({path: value}).gan, spec)
 
 
 def open_study(name: str, storage: str) -> Study:
@@ -79,13 +69,13 @@ def run_trials(
     *,
     on_trial: Callable[[TrialRecord], None] = lambda record: None,
 ) -> None:
-    """Run until `search.trials` trials have ended. The first one is the unchanged configuration.
+    """Run until as many trials have ended as are wanted. The first one is the unchanged configuration.
 
     Values that are fine one by one and cannot be trained together end their trial as pruned, and the next one begins.
     """
     if not study.get_trials(deepcopy=False) and config.search.space:
-        study.enqueue_trial(_current_values(config))
-    while len(study.get_trials(deepcopy=False, states=ENDED)) < config.search.trials:
+        study.enqueue_trial(current_values(config))
+    while len(study.get_trials(deepcopy=False, states=ENDED)) < trials_wanted(config.search):
         # Seeded by the trial's number less the retries before it, so that a resumed study suggests what the unbroken
         # one would have.
         number = sum(RETRY_OF not in trial.user_attrs for trial in study.get_trials(deepcopy=False))
@@ -93,55 +83,31 @@ def run_trials(
         study.optimize(
             lambda trial: _run(trial, config, spec, objective),
             n_trials=1,
-            callbacks=[lambda _, trial: on_trial(_record(trial))],
+            callbacks=[lambda _, trial: on_trial(*records([trial]))],
         )
 
 
-def choose(study: Study, config: Config, objective: Objective) -> dict[str, Scalar]:
-    """Values of the winner. The best few are trained again on a fresh seed: the best of many trials is partly luck."""
-    complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    ranked = sorted(complete, key=lambda trial: (trial.value, trial.number))[: config.search.finalists]
-    if not ranked:
-        raise MedganError("no trial ended with a score; lower gan.lr or change search.space, then run again")
-    if len(ranked) > 1:
-        for trial in ranked:
-            key = f"finalist/{trial.number}"
-            if key not in study.user_attrs:
-                seed = derive_seed(config.seed, "finalist", trial.number) % 2**31
-                try:
-                    score = objective(config.override(trial.params), seed, lambda step, score: None)
-                except DivergedError as error:
-                    print(f"trial {trial.number} on another seed: {error}")
-                    score = math.inf
-                study.set_user_attr(key, score)
-        ranked.sort(key=lambda trial: study.user_attrs[f"finalist/{trial.number}"])
-    return dict(ranked[0].params)
-
-
-def records(study: Study) -> list[TrialRecord]:
-    return [_record(trial) for trial in study.get_trials(deepcopy=False)]
-
-
-def write_trials(path: Path, trials: list[TrialRecord], space: SearchConfig) -> None:
-    """trials.csv: one row a trial, a column a searched parameter."""
-    with path.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["number", "state", "score", "retry_of", *space.space])
-        for trial in trials:
-            score = "" if trial.score is None else f"{trial.score:.6g}"
-            values = [trial.values.get(key, "") for key in space.space]
-            writer.writerow(
-                [trial.number, trial.state, score, "" if trial.retry_of is None else trial.retry_of, *values]
-            )
+def records(trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
+    return [
+        TrialRecord(
+            number=trial.number,
+            state=trial.state.name,
+            values=dict(trial.params),
+            score=trial.value if trial.state == TrialState.COMPLETE else None,
+            scores=dict(trial.intermediate_values),
+            retry_of=trial.user_attrs.get(RETRY_OF),
+        )
+        for trial in trials
+    ]
 
 
 def _run(trial: Trial, config: Config, spec: ImageSpec, objective: Objective) -> float:
     try:
         return _score(trial, config, spec, objective)
-    except (SystemExit, KeyboardInterrupt) as stop:
+    except (Interrupted, KeyboardInterrupt) as stop:
         trial.set_user_attr(_STOPPED, True)
-        # Not Optuna's business, which logs a Ctrl-C as a failure with all its lines.
-        raise SystemExit(*(stop.args or ("stopped; run the same command again",))) from None
+        # Optuna would log a KeyboardInterrupt as a failure with all its lines.
+        raise Interrupted(str(stop) or "stopped; run the same command again") from None
 
 
 def _score(trial: Trial, config: Config, spec: ImageSpec, objective: Objective) -> float:
@@ -150,7 +116,7 @@ def _score(trial: Trial, config: Config, spec: ImageSpec, objective: Objective) 
         candidate = config.override(values)
         check_gan(candidate.gan, spec)
     except MedganError as error:
-        print(f"trial {trial.number} cannot be trained: {error}")
+        _LOG.warning("trial %d cannot be trained: %s", trial.number, error)
         raise optuna.TrialPruned from None
 
     def report(step: int, score: float) -> None:
@@ -158,14 +124,24 @@ def _score(trial: Trial, config: Config, spec: ImageSpec, objective: Objective) 
         if trial.should_prune():
             raise optuna.TrialPruned
 
+    if (earlier := _same(trial)) is not None:  # few choices are soon drawn twice
+        for step, score in earlier.intermediate_values.items():
+            report(step, score)
+        return float(earlier.values[0])
     try:
         score = objective(candidate, config.seed, report)
     except DivergedError as error:
-        print(f"trial {trial.number}: {error}")
+        _LOG.warning("trial %d: %s", trial.number, error)
         raise optuna.TrialPruned from None
     if not math.isfinite(score):
         raise MedganError(f"trial {trial.number} ended with the score {score}")
     return score
+
+
+def _same(trial: Trial) -> FrozenTrial | None:
+    """A complete trial of the same values: training them again on the same seed gives the same."""
+    complete = trial.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    return next((other for other in complete if other.params == trial.params), None)
 
 
 def _suggest(trial: Trial, path: str, distribution: Distribution) -> Any:
@@ -178,24 +154,6 @@ def _suggest(trial: Trial, path: str, distribution: Distribution) -> Any:
     return trial.suggest_float(path, low, high, step=step, log=log)
 
 
-def _current_values(config: Config) -> dict[str, Any]:
-    """What params.yaml says for each searched parameter, where the space contains it."""
-    values, tree = {}, config.model_dump(mode="json", by_alias=True)
-    for path, distribution in config.search.space.items():
-        node = get_path(tree, path)
-        inside = (
-            node in distribution.choices
-            if distribution.choices is not None
-            else node is not None
-            and distribution.low is not None
-            and distribution.high is not None
-            and distribution.low <= node <= distribution.high
-        )
-        if inside:
-            values[path] = node
-    return values
-
-
 def _queued_again(study: Study, trial: FrozenTrial) -> bool:
     kills = trial.user_attrs.get(_KILLS, 0) + (0 if trial.user_attrs.get(_STOPPED) else 1)
     if kills > 1:
@@ -204,28 +162,3 @@ def _queued_again(study: Study, trial: FrozenTrial) -> bool:
     values = trial.params or trial.system_attrs.get("fixed_params", {})
     study.enqueue_trial(values, user_attrs={RETRY_OF: trial.number, _KILLS: kills})
     return True
-
-
-def _record(trial: FrozenTrial) -> TrialRecord:
-    return TrialRecord(
-        number=trial.number,
-        state=trial.state.name,
-        values=dict(trial.params),
-        score=trial.value if trial.state == TrialState.COMPLETE else None,
-        scores=dict(trial.intermediate_values),
-        retry_of=trial.user_attrs.get(RETRY_OF),
-    )
-
-
-def trial_training(config: Config) -> TrainConfig:
-    """A trial's budget: that of the search, on the machine settings of train."""
-    search = config.search
-    return config.train.model_copy(
-        update={
-            "steps": search.steps,
-            "evaluations": search.evaluations,
-            "n": search.n,
-            "checkpoint_every": max(1, search.steps // search.evaluations),
-            "restart": False,
-        }
-    )

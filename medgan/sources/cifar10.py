@@ -28,7 +28,9 @@ class Cifar10:
 
         folder = raw / CIFAR10.base_folder
         if not folder.is_dir():
-            raise MedganError(f"{folder} is not there; run `medgan data cifar10` and set data.raw to data/raw/cifar10")
+            raise MedganError(
+                f"{folder} is not there; run `medgan data fetch cifar10` and set data.raw to data/raw/cifar10"
+            )
         for part in ("train", "test"):
             try:
                 # It unpickles only what has the md5 that it knows.
@@ -36,6 +38,6 @@ class Cifar10:
             except RuntimeError:
                 raise MedganError(
                     f"{folder} is damaged (a file is missing or has another md5 than torchvision knows); remove it and "
-                    "run `medgan data cifar10`"
+                    "run `medgan data fetch cifar10`"
                 ) from None
             yield from numbered(part, pictures.data, (pictures.classes[code] for code in pictures.targets))

@@ -45,7 +45,7 @@ class Ixi:
             )
         subjects = sorted({path.name.split(" - ")[0] for path in raw.glob("* - T[12].pt")})
         if not subjects:
-            raise MedganError(f"{raw} holds no 'SUBJECT - T1.pt'; run `medgan data ixi`")
+            raise MedganError(f"{raw} holds no 'SUBJECT - T1.pt'; run `medgan data fetch ixi`")
         first_test = int(_TRAIN_SHARE * len(subjects))
         for rank, subject in enumerate(subjects):
             paths = [raw / f"{subject} - {name}.pt" for name in ("T1", "T2")]

@@ -48,7 +48,7 @@ class MedMnist:
             except (OSError, ValueError, EOFError, KeyError, RuntimeError, BadZipFile, zlib.error) as error:
                 reason = " ".join(str(error).split())
                 raise MedganError(
-                    f"{path} is damaged ({reason}); remove it and run `medgan data {self.flag}`"
+                    f"{path} is damaged ({reason}); remove it and run `medgan data fetch {self.flag}`"
                 ) from None
 
 
@@ -97,7 +97,7 @@ def _smallest_that_suffices(raw: Path, flag: str, size: int) -> Path:
     if not present:
         names = ", ".join(path.name for path in stored.values())
         raise MedganError(
-            f"{raw} holds none of {names}; run `medgan data {flag}` and set data.raw to data/raw/{flag}, "
+            f"{raw} holds none of {names}; run `medgan data fetch {flag}` and set data.raw to data/raw/{flag}, "
             "or put one of them there"
         )
     return stored[next((pixels for pixels in present if pixels >= size), present[-1])]
@@ -119,7 +119,7 @@ def _read_labels(path: Path, part: str, classes: int) -> list[int]:
 
 
 def _read_images(path: Path, part: str, count: int) -> Iterator[NDArray[np.uint8]]:
-    """So many images (S, S) or (S, S, 3), one by one where they are stored so. Raises as `_read_labels` does."""
+    """So many images (S, S) or (S, S, 3), unpacked one by one where stored so. Raises as `_read_labels` does."""
     with ZipFile(path) as archive, archive.open(f"{part}_images.npy") as file:
         # numpy writes 1.0 for every array without named fields.
         if np.lib.format.read_magic(file) != (1, 0):

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from medgan.config.checking import build
-from medgan.config.schema import DataConfig
+from medgan.config.data import DataConfig
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.data.store import Prepared
+from medgan.fingerprint import ARITHMETIC, code_digest, fingerprint, tree_digest
 from medgan.sources import SOURCES, Source
 from medgan.sources.fit import exceeds, fit
 from medgan.sources.writing import nothing_usable, write_prepared
@@ -30,6 +31,20 @@ def prepare(config: DataConfig, directory: Path, *, seed: int) -> Prepared:
         seed=seed,
         train_per_class=config.train_per_class,
         direction=getattr(source, "direction", ""),
+    )
+
+
+def prepare_fingerprint(config: DataConfig, seed: int) -> str:
+    """Of all that decides prepared data: parameters, the content of the raw files, and the code of the source."""
+    source = _source(config)
+    code = code_digest(["medgan.sources.prepare", type(source).__module__], libraries={**ARITHMETIC, "PIL": "pillow"})
+    return fingerprint(
+        {
+            "data": config.model_dump(mode="json", exclude={"name", "raw", "modality", "licence"}),
+            "seed": seed,
+            "raw": tree_digest(config.raw) if config.raw.exists() else "",
+            "code": code,
+        }
     )
 
 

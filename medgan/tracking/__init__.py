@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from medgan.databases import anchored, sqlite_url
+
 # Only ONNX is ever loaded from the store; a pickle could run code.
 os.environ.setdefault("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -13,13 +15,6 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
 
 def tracking_uri(root: Path) -> str:
-    return os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root)
-
-
-def database_of(uri: str) -> Path | None:
-    """The file behind a SQLite store; None for a server or another database."""
-    return Path(uri.removeprefix("sqlite:///").partition("?")[0]) if uri.startswith("sqlite:///") else None
-
-
-def default_uri(root: Path) -> str:
-    return f"sqlite:///{(root / 'mlflow.db').resolve()}"
+    """MLFLOW_TRACKING_URI, where a relative SQLite file is one under `root`; without it, mlflow.db under `root`."""
+    uri = os.environ.get("MLFLOW_TRACKING_URI")
+    return anchored(uri, root.resolve()) if uri else sqlite_url((root / "mlflow.db").resolve())

@@ -1,52 +1,91 @@
 """ONNX models of runs, their registered versions and the champion among them."""
 
+import logging
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import mlflow
 import numpy as np
 import onnx
-from mlflow.entities import LoggedModelStatus
+from mlflow.entities import LoggedModel, LoggedModelStatus
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
-from mlflow.models import ModelSignature
+from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
 
-from medgan.runtime.generator import OnnxGenerator
+from medgan.databases import redacted
+from medgan.errors import MedganError
+from medgan.runtime import OnnxGenerator
+from medgan.tracking.opening import STORE_ERRORS
 from medgan.tracking.runs import FINGERPRINT, Store
 
+_LOG = logging.getLogger(__name__)
 CHAMPION = "champion"
+_NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
 
 def log_model(store: Store, run_id: str, path: Path, *, name: str = "generator", fingerprint: str) -> str:
-    """The ONNX file as a logged model of its run, with its signature; returns its URI. Found again by fingerprint."""
-    found = store.client.search_logged_models(
+    """The ONNX file as a logged model of its run, with its signature; returns its URI.
+
+    Found again by fingerprint, which is to be of the file's bytes too: a file that was lost is put back.
+    """
+    known = store.client.search_logged_models(
         [store.experiment_id], filter_string=f"tags.`{FINGERPRINT}` = '{fingerprint}'"
     )
-    for model in found:
+    for model in known:
         if model.status == LoggedModelStatus.READY:  # one that was killed while it was logged has no file
+            if not _has_file(store, model):
+                _put_back(store, model, path)
             store.end(run_id)
             return str(model.model_uri)
+    with mlflow.start_run(run_id=run_id):
+        info = mlflow.onnx.log_model(
+            onnx.load(path),
+            name=name,
+            metadata=OnnxGenerator(path).metadata,
+            tags={FINGERPRINT: fingerprint},
+            **_flavour(path),
+        )
+    return str(info.model_uri)
+
+
+def _flavour(path: Path) -> dict[str, Any]:
+    """How MLflow is to save this file: by the contract's signature, in one file, for CPUs."""
     generator = OnnxGenerator(path)
     inputs: list[ColSpec | TensorSpec] = [
         TensorSpec(np.dtype(np.int64 if name == "label" else np.float32), (-1, *shape), name)
         for name, shape in generator.inputs.items()
     ]
     outputs: list[ColSpec | TensorSpec] = [TensorSpec(np.dtype(np.float32), (-1, *generator.image_shape), "image")]
-    with mlflow.start_run(run_id=run_id):
-        info = mlflow.onnx.log_model(
-            onnx.load(path),
-            name=name,
-            signature=ModelSignature(Schema(inputs), Schema(outputs)),
-            save_as_external_data=False,
-            onnx_execution_providers=["CPUExecutionProvider"],
-            pip_requirements=["onnxruntime", "numpy"],
-            metadata=generator.metadata,
-            tags={FINGERPRINT: fingerprint},
-        )
-    return str(info.model_uri)
+    return {
+        "signature": ModelSignature(Schema(inputs), Schema(outputs)),
+        "save_as_external_data": False,
+        "onnx_execution_providers": ["CPUExecutionProvider"],
+        "pip_requirements": ["onnxruntime", "numpy"],
+    }
+
+
+def _has_file(store: Store, model: LoggedModel) -> bool:
+    names = {Path(item.path).name for item in store.client.list_logged_model_artifacts(model.model_id)}
+    return "MLmodel" in names and any(name.endswith(".onnx") for name in names)
+
+
+def _put_back(store: Store, model: LoggedModel, path: Path) -> None:
+    """The files of a model that MLflow knows and has lost: versions name the model, so they have them again."""
+    about = Model(
+        artifact_path=model.artifact_location,
+        model_uuid=model.model_id,
+        run_id=model.source_run_id,
+        metadata=OnnxGenerator(path).metadata,
+        model_id=model.model_id,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        mlflow.onnx.save_model(onnx.load(path), f"{folder}/model", mlflow_model=about, **_flavour(path))
+        store.client.log_model_artifacts(model.model_id, f"{folder}/model")
+    _LOG.warning("MLflow had lost the files of %s; they are put back from %s", model.model_uri, path)
 
 
 def register_version(
@@ -84,10 +123,27 @@ def crown(store: Store, name: str, version: str) -> None:
 
 
 @contextmanager
-def downloaded(version: ModelVersion) -> Iterator[Path]:
-    """The version's ONNX file, for as long as the context lasts."""
+def downloaded(version: ModelVersion) -> Iterator[Path | None]:
+    """The version's ONNX file, for as long as the context lasts; None where MLflow has lost it, which is said.
+
+    Raises MedganError for a store that does not answer.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        path = mlflow.artifacts.download_artifacts(
-            artifact_uri=f"models:/{version.name}/{version.version}", dst_path=folder
-        )
-        yield next(Path(path).rglob("*.onnx"))
+        try:
+            uri = f"models:/{version.name}/{version.version}"
+            mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
+        except STORE_ERRORS as error:
+            if not _says_lost(error):
+                message = redacted(" ".join(str(error).split()))[:300]
+                raise MedganError(f"{uri} cannot be fetched: {message}; mend that, and run again") from None
+        path = next(Path(folder).rglob("*.onnx"), None)
+        if path is None:
+            _LOG.warning("MLflow has lost the files of %s version %s", version.name, version.version)
+        yield path
+
+
+def _says_lost(error: Exception) -> bool:
+    """Whether the store answers, and has no such file."""
+    if isinstance(error, MlflowException):
+        return error.error_code in _NOT_THERE or "404" in str(error) or "No such" in str(error)
+    return isinstance(error, FileNotFoundError) or "No such file or directory" in str(error)

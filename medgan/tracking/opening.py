@@ -1,66 +1,104 @@
 """Where the MLflow store is, how it is made and opened, and what is said where that fails."""
 
-import fcntl
+import logging
 import os
+import sqlite3
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.entities import LifecycleStage
 from mlflow.exceptions import MlflowException
+from mlflow.store.db.db_types import DATABASE_ENGINES
+from sqlalchemy import create_engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from medgan.databases import redacted, sqlite_path, sqlite_url
 from medgan.errors import MedganError
-from medgan.tracking import database_of, tracking_uri
+from medgan.locks import waiting_for
+from medgan.tracking import tracking_uri
+from medgan.tracking.moving import adopt, artifact_root
 from medgan.tracking.runs import Store
 
-# What a server that does not answer raises, or a database that is locked or damaged.
-AWAY = (MedganError, MlflowException, SQLAlchemyError, OSError)
+_LOG = logging.getLogger(__name__)
+# What a server that does not answer raises, or a database that is locked, damaged, full or without its driver.
+STORE_ERRORS = (MedganError, MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ModuleNotFoundError)
 
 
 def store_at(root: Path, experiment: str) -> Store:
     """The store of this repository: MLFLOW_TRACKING_URI, or mlflow.db under `root`; SQLite has mlartifacts/ beside it.
 
-    MLFLOW_EXPERIMENT_NAME, where it is set, is the experiment. Raises MedganError for a store that does not answer.
+    MLFLOW_EXPERIMENT_NAME, where it is set, is the experiment; one that was deleted is restored.
+    Raises MedganError for a store that does not answer.
     """
     uri, experiment = tracking_uri(root), os.environ.get("MLFLOW_EXPERIMENT_NAME") or experiment
     mlflow.set_tracking_uri(uri)
-    database = database_of(uri)
-    artifacts = (database.parent / "mlartifacts").resolve().as_uri() if database else None
+    database = sqlite_path(uri)
     with _opened(uri) as client:
-        found = client.get_experiment_by_name(experiment)
-        identity = found.experiment_id if found else client.create_experiment(experiment, artifact_location=artifacts)
-    return Store(client, identity)
+        known = client.get_experiment_by_name(experiment)
+        if known is None:
+            artifacts = artifact_root(database) if database else None
+            return Store(client, client.create_experiment(experiment, artifact_location=artifacts))
+        if known.lifecycle_stage == LifecycleStage.DELETED:
+            client.restore_experiment(known.experiment_id)
+            _LOG.warning("the experiment '%s' had been deleted from MLflow; it is restored, with its runs", experiment)
+    return Store(client, known.experiment_id)
 
 
-def make_database(uri: str) -> None:
-    """Where it is a SQLite file that is missing. Raises MedganError."""
+def check_store(root: Path) -> None:
+    """Before any work: raise MedganError for a store that can never be opened as it is. No server is asked."""
+    uri = tracking_uri(root)
+    if database := sqlite_path(uri):
+        if database.exists():
+            prepare_store(uri)
+        return
+    with _as_sentence(uri):
+        if uri.partition("://")[0].partition("+")[0] in DATABASE_ENGINES:
+            create_engine(uri)  # needs the driver, and connects to nothing
+        else:
+            MlflowClient(uri)
+
+
+def prepare_store(uri: str) -> None:
+    """A SQLite store is made where it is missing, and taken over where it was copied. Raises as `store_at` does."""
     with _opened(uri):
         pass
 
 
-def experiments(uri: str) -> int:
-    """How many there are; 0 where the database is not made yet. Raises MedganError for a store that does not answer."""
-    if (database := database_of(uri)) and not database.exists():
+def experiment_count(uri: str) -> int:
+    """0 where the database is not made yet. Raises MedganError for a store that does not answer."""
+    if (database := sqlite_path(uri)) and not database.exists():
         return 0
-    try:
+    with _as_sentence(uri):
         return len(MlflowClient(uri).search_experiments())
-    except AWAY as error:
-        raise _unreachable(uri, error) from None
 
 
 @contextmanager
 def _opened(uri: str) -> Iterator[MlflowClient]:
-    """With the tables made, and for one process at a time where it is a file."""
-    database = database_of(uri)
-    try:
-        with _one_at_a_time(database) if database else nullcontext():
-            if database:
-                _make_tables(database)
+    """With the tables made, and for one process at a time where it is a file: each would try to make them."""
+    database = sqlite_path(uri)
+    with _as_sentence(uri):
+        if database is None:
             yield MlflowClient(uri)
-    except AWAY as error:
+            return
+        with waiting_for(database.with_name(f".{database.name}.lock")):
+            _make_tables(database)
+            client = MlflowClient(uri)
+            if artifacts := adopt(database):
+                _LOG.warning("%s was copied or moved: its artifacts are now those in %s", database, artifacts)
+            yield client
+
+
+@contextmanager
+def _as_sentence(uri: str) -> Iterator[None]:
+    """Every error of a store as a MedganError that names it, without its password."""
+    try:
+        yield
+    except STORE_ERRORS as error:
         raise _unreachable(uri, error) from None
 
 
@@ -72,25 +110,19 @@ def _make_tables(database: Path) -> None:
         left.unlink()
     # Another name each time, since MLflow keeps what it has opened by its name.
     aside = database.with_name(f".{database.name}.{uuid4().hex[:8]}.new")
-    MlflowClient(f"sqlite:///{aside}")
+    MlflowClient(sqlite_url(aside))
     aside.replace(database)
 
 
 def _unreachable(uri: str, error: Exception) -> MedganError:
-    said = " ".join(str(error).split()).partition(" [SQL")[0].partition(" (Background")[0][:400] or type(error).__name__
-    if database_of(uri) is None:
+    lines = " ".join(str(error).split()).partition(" [SQL")[0].partition(" (Background")[0]
+    message = redacted(lines)[:400] or type(error).__name__
+    if isinstance(error, ModuleNotFoundError):
+        remedy = f"install {error.name} into this environment, as `{sys.executable} -m pip install` does"
+    elif sqlite_path(uri) is None:
         remedy = "start the server, or unset MLFLOW_TRACKING_URI, and run again"
-    elif "not a database" in said or "malformed" in said:
+    elif "not a database" in message or "malformed" in message:
         remedy = "it is damaged: move it away, and a new one is made"
     else:
         remedy = "mend that, and run again"
-    return MedganError(f"{uri} cannot be reached: {said}; {remedy}")
-
-
-@contextmanager
-def _one_at_a_time(database: Path) -> Iterator[None]:
-    """Processes that open a new database at the same moment would each try to create its tables."""
-    database.parent.mkdir(parents=True, exist_ok=True)
-    with database.with_name(f".{database.name}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return MedganError(f"{redacted(uri)} cannot be reached: {message}; {remedy}")

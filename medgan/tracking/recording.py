@@ -1,17 +1,20 @@
 """The MLflow run of one training: written while it trains, found again later, made anew where it is missing."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 from medgan.config.schema import Config
-from medgan.tracking.opening import AWAY, store_at
+from medgan.databases import redacted
+from medgan.tracking.opening import STORE_ERRORS, store_at
 from medgan.tracking.runs import FAILURE, Store, flat
 from medgan.tracking.trials import Trial, mirror_trial
 from medgan.training.result import Description, read_description, read_rows
 from medgan.training.state import Row
 
+_LOG = logging.getLogger(__name__)
 _COMPLETE = "medgan.complete"
 
 
@@ -122,14 +125,14 @@ class Sender:
         if now_or_never or not (waited and self._error):
             self._work(what)
         if self._error:
-            print(f"MLflow could not be reached ({self._error}); {otherwise}")
+            _LOG.warning("MLflow could not be reached (%s); %s", redacted(str(self._error)), otherwise)
 
     def _work(self, what: Callable[[Store, str], None]) -> None:
         self._error = None
         try:
             self._run = self._run or self._opened()
             what(*self._run)
-        except AWAY as error:
+        except STORE_ERRORS as error:
             self._error = error
 
 

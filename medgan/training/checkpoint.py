@@ -1,10 +1,9 @@
 """Checkpoints that survive: written aside, fsynced, renamed, with a digest; a damaged one falls back to the other."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
-import os
+import logging
 import shutil
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -15,6 +14,10 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from medgan.errors import MedganError
+from medgan.files import write_atomically, writing
+from medgan.locks import locked
+
+_LOG = logging.getLogger(__name__)
 
 KEPT = 2
 KEPT_FOLDERS = 6
@@ -41,8 +44,7 @@ def save_checkpoint(directory: Path, checkpoint: Checkpoint) -> None:
     last = next((f"the last one, {path.name}, is whole" for path in _files(directory)), "there is none before it")
     with writing(target, f"it takes {len(body) / 1e6:.0f} MB, and {last}"):
         write_atomically(target, hashlib.sha256(body).digest() + body)
-    # A kill in the middle of a write leaves its file aside.
-    for old in [*_files(directory)[KEPT:], *directory.glob(".step-*")]:
+    for old in _files(directory)[KEPT:]:
         old.unlink()
 
 
@@ -56,7 +58,7 @@ def load_checkpoint(directory: Path) -> Checkpoint | None:
         if checkpoint is not None:
             return checkpoint
         then = "using the one before it" if len(files) > 1 else "there is none before it: starting anew"
-        print(f"{files[0].name} is damaged (its digest does not match); {then}")
+        _LOG.info(f"{files[0].name} is damaged (its digest does not match); {then}")
         files[0].replace(directory / "damaged.checkpoint")
     return None
 
@@ -79,14 +81,9 @@ def discard(directory: Path) -> None:
 
 
 @contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
-    """Hold a checkpoint folder. Raises MedganError where another trainer holds it; the lock dies with its process."""
-    directory.mkdir(parents=True, exist_ok=True)
-    with (directory / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise MedganError(f"another process trains in {directory}; wait for it or stop it") from None
+def held(directory: Path) -> Iterator[None]:
+    """Hold a training's folder, made where it is missing. Raises MedganError where another process holds it."""
+    with locked(directory / "lock", f"another process trains in {directory}; wait for it or stop it"):
         yield
 
 
@@ -99,38 +96,8 @@ def prune_folders(root: Path, keep: Path) -> None:
 def remove_folders(folders: Iterable[Path]) -> None:
     """Those that another process holds stay."""
     for folder in folders:
-        with contextlib.suppress(MedganError), locked(folder):
+        with contextlib.suppress(MedganError), held(folder):
             shutil.rmtree(folder)
-
-
-@contextlib.contextmanager
-def writing(path: Path, meanwhile: str) -> Iterator[None]:
-    """A full disk and its like as MedganError. meanwhile: what is safe."""
-    try:
-        yield
-    except shutil.Error as error:  # several in one, a tuple each
-        raise _unwritten(path, error.args[0][0][-1], meanwhile) from None
-    except OSError as error:
-        raise _unwritten(path, error.strerror or error, meanwhile) from None
-
-
-def _unwritten(path: Path, why: object, meanwhile: str) -> MedganError:
-    return MedganError(
-        f"{path} cannot be written: {why}; {meanwhile}. Make room or mend it, and the same command goes on from there"
-    )
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """The file holds either the old bytes or all the new ones."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with aside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def _files(directory: Path) -> list[Path]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from medgan.errors import DivergedError
-from medgan.training.processes import world
+from medgan.training.processes import this_process
 
 _NAMED = 3
 
@@ -30,7 +30,7 @@ class Finite:
         gradients = [gradient for _, gradient in graded]
         names = (*(f"loss/{name}" for name in losses), *(f"the gradient of {name}" for name, _ in graded))
         values = [*(loss.detach().float() for loss in losses.values()), *torch._foreach_norm(gradients)]
-        bad = world().anywhere(~torch.stack(values).isfinite())
+        bad = this_process().anywhere(~torch.stack(values).isfinite())
         first = self._first.get(names)
         if first is None:
             first = torch.full((len(names),), -1, dtype=torch.int64, device=bad.device)

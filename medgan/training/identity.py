@@ -1,8 +1,16 @@
-"""By what a training is found again."""
+"""By what a training is found again, and what a checkpoint of it must agree with."""
 
-from medgan.config.schema import GanConfig, TrainConfig
+from collections.abc import Iterable
+from typing import Any
+
+from medgan.config.gan import GanConfig
+from medgan.config.train import TrainConfig
+from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
-from medgan.fingerprint import file_digest, fingerprint
+from medgan.device import resolve_precision, resolve_threads
+from medgan.fingerprint import code_digest, file_digest, fingerprint
+from medgan.gans import check_gan
+from medgan.models import MODELS, MULTISCALE_MODELS, TRANSLATION_MODELS
 
 # What changes how a training runs, not what it gives; what a checkpoint compares for itself, and says so; and a file,
 # whose content counts instead.
@@ -10,7 +18,7 @@ _LEFT_OUT = {"restart", "checkpoint_every", "precision", "threads", "init_from"}
 
 
 def training_fingerprint(gan: GanConfig, train: TrainConfig, seed: int, prepared: Prepared, extractor: str) -> str:
-    """Of everything that decides a training's result, but for `medgan.training.state.identity`.
+    """Of the parameters and data that decide a training's result: all that decides it but for `identity`.
 
     extractor: the digest of the one behind the validation score.
     """
@@ -24,3 +32,27 @@ def training_fingerprint(gan: GanConfig, train: TrainConfig, seed: int, prepared
             "extractor": extractor,
         }
     )
+
+
+def identity(gans: Iterable[GanConfig], train: TrainConfig, spec: ImageSpec, *, scored_by: str) -> dict[str, Any]:
+    """The code and the machine's part in the bits of a training: a checkpoint is not continued under another.
+
+    The number of processes may change: threads are those that one process would have.
+    gans: the one that is trained, or all that a search may train. scored_by: the module of the validation score.
+    """
+    starts = {name for gan in gans for name in training_modules(gan, spec, scored_by=scored_by)}
+    return {
+        "code": code_digest(starts),
+        "precision": resolve_precision(train.precision),
+        "threads": resolve_threads(train.threads, processes=1),
+    }
+
+
+def training_modules(gan: GanConfig, spec: ImageSpec, *, scored_by: str) -> set[str]:
+    """Names of the modules that a training starts from: the loop, its score, its GAN, and the networks that it builds.
+
+    Raises MedganError where the GAN cannot be built.
+    """
+    networks = {type(module).__module__ for module in check_gan(gan, spec).modules()}
+    models = {**MODELS, **MULTISCALE_MODELS, **TRANSLATION_MODELS}
+    return {"medgan.training.loop", scored_by, models[gan.model["name"]].__module__, *networks}

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from medgan.data.spec import Batch
+from medgan.files import writing
 from medgan.gans.drawing import generate, sample_grid
 from medgan.imaging.grids import save_image
-from medgan.training.checkpoint import writing
 from medgan.training.finite import check_finite
 from medgan.training.state import Best, Row, State
 

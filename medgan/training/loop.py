@@ -10,17 +10,19 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from medgan.config.schema import GanConfig, TrainConfig
+from medgan.config.gan import GanConfig
+from medgan.config.train import TrainConfig
 from medgan.data.loader import Batches
 from medgan.data.store import Prepared
 from medgan.device import autocast, resolve_threads
+from medgan.errors import TrainingInterrupted
 from medgan.gans.augment import moved
 from medgan.gans.base import Gan
 from medgan.randomness import StepRandomness
-from medgan.training.checkpoint import locked
+from medgan.training.checkpoint import held
 from medgan.training.finite import check_finite, diverged
 from medgan.training.judge import Judge, save_samples, score
-from medgan.training.processes import others_noticed, world
+from medgan.training.processes import peer_failure_as_error, this_process
 from medgan.training.state import Best, Row, State
 from medgan.training.stopping import Flag, StoppedError, stop_requested
 
@@ -59,38 +61,39 @@ def fit(
 ) -> Trained:
     """Train fresh networks, or go on from the checkpoint in `directory` as if nothing had happened.
 
-    Raises MedganError where the folder is in use, or holds an unfinished run of other code or precision.
+    Raises MedganError where the folder is in use, or holds an unfinished run of other code or precision, and
+    TrainingInterrupted, once it is saved, after SIGTERM or SIGINT.
     """
-    here = world()
-    listener = listener if listener and here.first else Listener()
-    held = locked(directory) if here.first else nullcontext()
-    with held, _threads(resolve_threads(config.threads)), others_noticed():
-        state = State(gan_config, config, prepared.spec, seed=seed)
-        if not here.first:
-            here.wait()
+    process = this_process()
+    listener = listener if listener and process.first else Listener()
+    folder = held(directory) if process.first else nullcontext()
+    with folder, _threads(resolve_threads(config.threads)), peer_failure_as_error():
+        state = State(gan_config, config, prepared.spec, seed=seed, scored_by=judge.score.__module__)
+        if not process.first:
+            process.wait()
         resumed = state.restore(directory)
-        if here.first:
-            here.wait()
+        if process.first:
+            process.wait()
         if resumed:
             listener.on_step(resumed)
         for row in state.rows:  # a trial that is tried again must report what its first attempt had seen
             if "validation/best" in row:
                 listener.on_evaluation(int(row["step"]), row["validation/best"])
         _train(state, prepared, judge, directory, listener)
-        if here.first:
+        if process.first:
             state.gan.generators.load_state_dict(state.best.tensors)
         state.gan.to("cpu", torch.float32)
         return Trained(state.gan.generators.eval(), state.gan, state.best, state.rows, resumed)
 
 
 def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, listener: Listener) -> None:
-    config, steps, here = state.config, state.config.steps, world()
+    config, steps, process = state.config, state.config.steps, this_process()
     batch, paired = state.gan_config.batch, state.gan.paired
-    seen, share = prepared.only(state.gan.spec), {"rank": here.rank, "size": here.size}
+    seen, share = prepared.only(state.gan.spec), {"rank": process.rank, "size": process.size}
     batches = Batches(seen, "train", batch=batch, seed=state.seed, paired=paired, **share)
     evaluations = {math.ceil(steps * k / config.evaluations) for k in range(1, config.evaluations + 1)}
     log_every, unread = _log_every(state), _Unread(state, {}, logged=False)
-    if state.step == 0 and here.first:
+    if state.step == 0 and process.first:
         state.gan.set_progress(0.0)
         save_samples(state, judge, directory)
     stopped, due = False, state.step in evaluations and not state.evaluated
@@ -101,7 +104,7 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
                 state.step += 1
                 listener.on_step(state.step)
                 due = state.step in evaluations
-                stopped = here.any(stopping.is_set())
+                stopped = process.any(stopping.is_set())
                 saved = due or stopped or state.step % config.checkpoint_every == 0
                 logged = (state.step - 1) % log_every == 0
                 if logged or saved:
@@ -113,11 +116,10 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
                     _save(state, directory, listener)
             if due and not stopped:
                 _evaluate(state, judge, directory, listener, stopping)
-                stopped = here.any(stopping.is_set())
+                stopped = process.any(stopping.is_set())
             due = False
             if stopped:
-                said = f"stopped and saved at step {state.step} of {steps}; the same command goes on from there"
-                raise SystemExit(said if here.first else 1)
+                raise TrainingInterrupted(state.step, steps, told=process.first)
 
 
 def _log_every(state: State) -> int:
@@ -128,13 +130,13 @@ def _log_every(state: State) -> int:
 
 def step(state: State, batches: Batches) -> dict[str, Tensor]:
     """One update of the generator after its discriminator's, the last on the same fakes; returns what to log."""
-    gan, count, here = state.gan, state.gan_config.discriminator_steps, world()
+    gan, count, process = state.gan, state.gan_config.discriminator_steps, this_process()
     gan.set_progress(state.step / state.config.steps)
     state.set_learning_rates()
     logged: dict[str, Tensor] = {}
     for turn in range(state.step * count, (state.step + 1) * count):
         batch = batches.at(turn).to(state.device, state.dtype)
-        randomness = StepRandomness(state.seed, turn, here.rank, here.size)
+        randomness = StepRandomness(state.seed, turn, process.rank, process.size)
         batch = moved(batch, state.gan_config.jitter, randomness.rows("jitter"))
         shared = turn == (state.step + 1) * count - 1
         with autocast(state.precision):
@@ -164,7 +166,7 @@ class _Unread:
         """Once: into the rows. Raises DivergedError."""
         self._state.finite.check()
         figures = [value.double() for value in self._values.values()]
-        means = world().mean(torch.stack(figures)).tolist() if figures else []
+        means = this_process().mean(torch.stack(figures)).tolist() if figures else []
         row = dict(zip(self._values, means, strict=True))
         check_finite(self._step, row)
         if self._logged:
@@ -187,7 +189,7 @@ def _update(state: State, side: str, terms: dict[str, Tensor]) -> None:
 
 
 def _save(state: State, directory: Path, listener: Listener) -> None:
-    if world().first:
+    if this_process().first:
         state.save(directory)
         listener.on_checkpoint(state.rows, directory / "samples")
 
@@ -195,7 +197,7 @@ def _save(state: State, directory: Path, listener: Listener) -> None:
 def _evaluate(state: State, judge: Judge, directory: Path, listener: Listener, stopping: Flag) -> None:
     """Score and show a step that is saved already: a request to stop breaks it off, and the resumed run repeats it."""
     state.gan.set_progress(state.step / state.config.steps)
-    if not world().first:
+    if not this_process().first:
         return
     try:
         with stopping.at_once():

@@ -18,8 +18,8 @@ _PATIENCE = timedelta(hours=12)  # the others wait while the first one evaluates
 
 
 @dataclass(frozen=True)
-class World:
-    """This process among those that share a batch. The first one alone evaluates, saves and logs."""
+class Process:
+    """One among those that share a batch. The first one alone evaluates, saves and logs."""
 
     rank: int = 0
     size: int = 1
@@ -32,7 +32,7 @@ class World:
         """Whether it is true in any process; all must ask."""
         if self.size == 1:
             return flag
-        voted = torch.tensor(int(flag))  # on the processor, where nothing waits for a GPU
+        voted = torch.tensor(int(flag))  # on the CPU, where nothing waits for a GPU
         distributed.all_reduce(voted, distributed.ReduceOp.MAX)
         return bool(voted)
 
@@ -57,34 +57,34 @@ class World:
         self.any(False)
 
 
-def world() -> World:
+def this_process() -> Process:
     if distributed.is_available() and distributed.is_initialized():
-        return World(distributed.get_rank(), distributed.get_world_size())
-    return World()
+        return Process(distributed.get_rank(), distributed.get_world_size())
+    return Process()
 
 
 @contextmanager
-def joined() -> Iterator[World]:
+def joined() -> Iterator[Process]:
     """Meet the processes that torchrun started, for as long as the context lasts; alone without it."""
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         # Of weights of one channel, whose layout has two names.
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo", timeout=_PATIENCE)
     try:
-        yield world()
+        yield this_process()
     finally:
         if distributed.is_initialized():
             distributed.destroy_process_group()
 
 
 @contextmanager
-def others_noticed() -> Iterator[None]:
-    """An exchange that breaks off because another process has ended, which says why itself, as MedganError."""
+def peer_failure_as_error() -> Iterator[None]:
+    """Turn an exchange that breaks off because another process has ended, which says why itself, into a MedganError."""
     try:
         yield
     except RuntimeError as error:
-        if world().size > 1 and any(words in str(error) for words in ("Connection closed", "Connection reset")):
-            raise MedganError(f"process {world().rank}: another process has ended, see what it says") from None
+        if this_process().size > 1 and any(words in str(error) for words in ("Connection closed", "Connection reset")):
+            raise MedganError(f"process {this_process().rank}: another process has ended, see what it says") from None
         raise
 
 
@@ -95,7 +95,7 @@ def check_shareable(networks: nn.Module, batch: int, size: int) -> None:
     normed = any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in networks.modules())
     if normed and not torch.cuda.is_available():
         raise MedganError(
-            f"these networks have batch norm, and {size} processes on processors would each norm their own rows; run "
+            f"these networks have batch norm, and {size} processes on CPUs would each norm their own rows; run "
             "one process, or take a gan.model without batch norm"
         )
     if any(len(buffer) for name, buffer in networks.named_buffers() if name.startswith("memory_")):
@@ -119,6 +119,6 @@ def shared(networks: nn.Module, losses: Callable[..., Any], *, grows: bool) -> C
     Penalties go through `torch.autograd.grad` on images, which touches no weight's gradient: DistributedDataParallel,
     which counts those, sees the one backward at the end. grows: some networks may have no gradient yet.
     """
-    if world().size == 1 or not any(True for _ in networks.parameters()):
+    if this_process().size == 1 or not any(True for _ in networks.parameters()):
         return losses
     return DistributedDataParallel(_Losses(networks, losses), forward_sync_buffers=False, find_unused_parameters=grows)

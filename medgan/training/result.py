@@ -11,13 +11,13 @@ import torch
 from safetensors.torch import load_file, save
 from torch import nn
 
-from medgan.config.schema import GanConfig
+from medgan.config.gan import parse_gan
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
+from medgan.files import write_atomically, writing
 from medgan.gans import build_gan
 from medgan.gans.base import Gan
-from medgan.training.checkpoint import write_atomically, writing
 from medgan.training.loop import Trained
 from medgan.training.state import Row
 
@@ -92,7 +92,8 @@ def read_rows(directory: Path) -> list[Row]:
 def load_generators(directory: Path) -> tuple[Gan, nn.ModuleDict, Description]:
     """The GAN with its trained generators in evaluation mode; the discriminators are fresh."""
     description = read_description(directory)
+    config = parse_gan(description.gan, f"{directory / 'fingerprint.json'} is of other code, run `dvc repro train`")
     with torch.random.fork_rng(devices=[]):
-        gan = build_gan(GanConfig(**description.gan), ImageSpec(**description.spec))
+        gan = build_gan(config, ImageSpec(**description.spec))
     gan.generators.load_state_dict(load_file(directory / "generator.safetensors"))
     return gan, gan.generators.eval(), description

@@ -1,26 +1,29 @@
 """The state of a training: networks, averages, optimisers, scores; how it is saved and restored."""
 
+import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from medgan.config.schema import GanConfig, TrainConfig
+from medgan.config.gan import GanConfig
+from medgan.config.train import TrainConfig
 from medgan.data.spec import ImageSpec
-from medgan.device import resolve_device, resolve_precision, resolve_threads, working_dtype
+from medgan.device import resolve_device, resolve_precision, working_dtype
 from medgan.errors import MedganError
-from medgan.fingerprint import code_hash
 from medgan.gans import build_gan
 from medgan.randomness import derive_seed
 from medgan.training.checkpoint import Checkpoint, discard, load_checkpoint, save_checkpoint
 from medgan.training.ema import Ema
 from medgan.training.finite import Finite
-from medgan.training.processes import check_shareable, shared, world
+from medgan.training.identity import identity
+from medgan.training.processes import check_shareable, shared, this_process
 from medgan.training.transfer import initial_networks, start_from
+
+_LOG = logging.getLogger(__name__)
 
 Row = dict[str, float]
 
@@ -38,16 +41,19 @@ class Best:
 class State:
     """What a training is at a step: exactly what a checkpoint holds."""
 
-    def __init__(self, gan_config: GanConfig, config: TrainConfig, spec: ImageSpec, *, seed: int) -> None:
+    def __init__(
+        self, gan_config: GanConfig, config: TrainConfig, spec: ImageSpec, *, seed: int, scored_by: str = ""
+    ) -> None:
+        """scored_by: the module of the validation score, whose code belongs to the identity."""
         self.gan_config, self.config, self.seed = gan_config, config, seed
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "init"))
             self.gan = build_gan(gan_config, spec)
         if (initial := initial_networks(config.init_from)) is not None:
             fresh = start_from(self.gan, initial)
-            print(f"networks of {config.init_from.name}, step {initial.step}; fresh: {', '.join(fresh) or 'none'}")
+            _LOG.info(f"networks of {config.init_from.name}, step {initial.step}; fresh: {', '.join(fresh) or 'none'}")
         self.precision, self.device = resolve_precision(config.precision), resolve_device()
-        if (processes := world().size) > 1:
+        if (processes := this_process().size) > 1:
             check_shareable(self.gan, gan_config.batch, processes)
             self.gan = nn.SyncBatchNorm.convert_sync_batchnorm(self.gan)  # type: ignore[no-untyped-call]
         self.dtype = working_dtype(self.precision)
@@ -66,7 +72,8 @@ class State:
         self.discriminator_losses = shared(self.gan.discriminators, self.gan.discriminator_losses, grows=self.gan.grows)
         self.generator_losses = shared(self.gan.generators, self.gan.generator_losses, grows=self.gan.grows)
         self.step, self.rows, self.best, self.finite = 0, list[Row](), Best(), Finite()
-        self._identity, self._restarted = identity(config), config.restart
+        self._identity = identity([gan_config], config, spec, scored_by=scored_by)
+        self._restarted = config.restart
 
     def set_learning_rates(self) -> None:
         """Linear to its value, constant, then half a cosine from `decay_from` of the budget to zero at its end."""
@@ -92,7 +99,7 @@ class State:
                 tensors |= {f"{name}.{index}.{key}": value for key, value in kept.items()}
         best = {"score": self.best.score, "step": self.best.step, "weights": self.best.weights}
         meta = {"identity": self._identity, "steps": self.config.steps, "rows": self.rows, "best": best}
-        meta |= {"processes": world().size, "restarted": self._restarted}
+        meta |= {"processes": this_process().size, "restarted": self._restarted}
         # clone: a tensor that two names share (best and ema at an evaluation) cannot be saved twice.
         saved = {name: tensor.detach().cpu().clone() for name, tensor in tensors.items()}
         save_checkpoint(directory, Checkpoint(self.step, saved, meta))
@@ -108,7 +115,7 @@ class State:
         anew = self.config.restart and (bool(differing) or not checkpoint.meta["restarted"])
         finished = checkpoint.step >= self.config.steps and _evaluated(checkpoint.meta["rows"], checkpoint.step)
         if differing and finished and not anew:
-            print("a finished training of other code, precision or threads was found: starting anew")
+            _LOG.info("a finished training of other code, precision or threads was found: starting anew")
             anew = True
         if anew:
             discard(directory)
@@ -118,8 +125,8 @@ class State:
                 f"an unfinished training (step {checkpoint.step} of {self.config.steps}) differs in "
                 f"{', '.join(differing)}; go back to those, or start anew with train.restart: true"
             )
-        if (processes := checkpoint.meta["processes"]) != world().size:
-            print(f"goes on with {world().size} process(es) after {processes}: the same batches, other rounding")
+        if (processes := checkpoint.meta["processes"]) != this_process().size:
+            _LOG.info(f"goes on with {this_process().size} process(es) after {processes}: same batches, other rounding")
         self._restarted = checkpoint.meta["restarted"]
         part = _parts(checkpoint.tensors)
         self.gan.load_state_dict(part["gan"])
@@ -136,15 +143,6 @@ class State:
         self.best = Best(**checkpoint.meta["best"], tensors=part.get("best", {}))
         self.step, self.rows = checkpoint.step, checkpoint.meta["rows"]
         return self.step
-
-
-def identity(config: TrainConfig) -> dict[str, Any]:
-    """What of the code and the machine decides the bits of a training: a checkpoint is not continued under another.
-
-    But for the number of processes, which may change: threads are those that one process would have.
-    """
-    precision, threads = resolve_precision(config.precision), resolve_threads(config.threads, processes=1)
-    return {"code": code_hash(), "precision": precision, "threads": threads}
 
 
 def _evaluated(rows: Iterable[Row], step: int) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from medgan.config.schema import GanConfig
+from medgan.config.gan import GanConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.gans import build_gan
 from medgan.randomness import StepRandomness

@@ -53,13 +53,15 @@ def _params(root: Path) -> Iterator[Finding]:
 
 
 def _stores(root: Path) -> Iterator[Finding]:
+    from medgan.databases import redacted
     from medgan.tracking import tracking_uri
-    from medgan.tracking.opening import experiments
+    from medgan.tracking.opening import experiment_count
 
     uri = tracking_uri(root)
     try:
-        number = experiments(uri)
-        yield Finding("mlflow", f"{uri}, {number} experiment(s)" if number else f"{uri}, made by the first run")
+        number = experiment_count(uri)
+        state = f"{number} experiment(s)" if number else "made by the first run"
+        yield Finding("mlflow", f"{redacted(uri)}, {state}")
     except MedganError as error:
         yield Finding("mlflow", str(error), good=False)
     study = root / "optuna.db"

@@ -6,6 +6,7 @@ from pathlib import Path
 from dvc.exceptions import DvcException
 from dvc.output import Output
 from dvc.repo import Repo
+from dvc.scm import SCMError
 
 from medgan.config.checking import nearest
 from medgan.errors import MedganError
@@ -20,7 +21,17 @@ def raw_data(here: Path, name: str) -> str:
     root = clone_root(here)
     pointers = [path.stem for path in (root / "data").glob("*.dvc")]
     if name in pointers:
-        return _imported(root, name)
+        try:
+            return _imported(root, name)
+        except SCMError:
+            raise MedganError(
+                f"{root} is no git repository, which DVC asks for; run `git init`, or let DVC do without: "
+                "`dvc config --local core.no_scm true`"
+            ) from None
+        except DvcException as error:
+            raise MedganError(
+                f"DVC cannot work on data/{name}.dvc: {_one_line(error)}; mend that and run this again"
+            ) from None
     from medgan.workspace.downloads import can_download, choices, download  # noqa: PLC0415 (brings torch, which DVC needs not)
 
     if not can_download(name):
@@ -63,6 +74,10 @@ def _fetch(repo: Repo, pointer: Path, folder: Path, url: str) -> None:
         if folder.exists() and not any(folder.iterdir()):
             shutil.rmtree(folder)
         raise MedganError(
-            f"{url} cannot be fetched ({' '.join(str(error).split())[:160]}); where there is no network, put the files "
+            f"{url} cannot be fetched ({_one_line(error)}); where there is no network, put the files "
             f"of that repository into {folder} yourself and run this again"
         ) from None
+
+
+def _one_line(error: DvcException) -> str:
+    return " ".join(str(error).split())[:160]

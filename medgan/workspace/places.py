@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from medgan.databases import sqlite_url
+
 PARAMS = Path("params.yaml")
 PREPARED = Path("data/prepared")
 FEATURES = Path("artifacts/features")
@@ -24,6 +26,16 @@ def store_root(here: Path | None = None) -> Path:
     return here
 
 
-STORES = store_root()
-CHECKPOINTS = STORES / ".checkpoints"
-STUDIES = f"sqlite:///{STORES / 'optuna.db'}"
+def checkpoints() -> Path:
+    """Of trainings, by fingerprint. DVC removes outputs before a stage runs, so they lie outside them."""
+    return store_root() / ".checkpoints"
+
+
+def results() -> Path:
+    """Of stages, by fingerprint (see kept.py)."""
+    return store_root() / ".results"
+
+
+def studies() -> str:
+    """The address of Optuna's database."""
+    return sqlite_url(store_root() / "optuna.db")

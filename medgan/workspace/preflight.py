@@ -4,14 +4,15 @@ from medgan.config.schema import load_config
 from medgan.data.spec import ImageSpec
 from medgan.gans import check_gan
 from medgan.scores.validation import check_score
-from medgan.search.study import check_space
+from medgan.search.space import check_space
 from medgan.sources.prepare import first_sample
+from medgan.tracking.opening import check_store
 from medgan.training.transfer import initial_networks, start_from
-from medgan.workspace.places import PARAMS
+from medgan.workspace.places import PARAMS, store_root
 
 
 def preflight() -> None:
-    """Raise MedganError for parameters, models or raw data that cannot work."""
+    """Raise MedganError for parameters, models, raw data or an MLflow store that cannot work."""
     config = load_config(PARAMS)
     initial = initial_networks(config.train.init_from)
     data, sample = config.data, first_sample(config.data)
@@ -22,3 +23,4 @@ def preflight() -> None:
         start_from(gan, initial)
     check_score(config.gan, config.train.score, spec)
     check_space(config, spec)
+    check_store(store_root())

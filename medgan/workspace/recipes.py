@@ -1,6 +1,5 @@
 """Recipes: overlays of the shipped params.yaml. The shipped one lives in recipes/default.yaml."""
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
@@ -8,9 +7,12 @@ from typing import Any
 
 import yaml
 
-from medgan.config.checking import nearest, read_yaml
+from medgan.config.checking import nearest
+from medgan.config.gan import switched
 from medgan.config.schema import parse_config
+from medgan.config.trees import read_yaml
 from medgan.errors import MedganError
+from medgan.files import write_atomically
 
 DEFAULT = "default"
 _MADE_BY = "# medgan use "  # begins a params.yaml, before the name of its recipe
@@ -51,9 +53,7 @@ def use_recipe(here: Path, name: str, *, force: bool) -> list[str]:
         raise MedganError("params.yaml was edited by hand; keep it, or use --force to drop the edits")
     wanted, text = read_recipe(root, name)
     parse_config(wanted, where=f"recipes/{name}.yaml")
-    aside = params.with_name(f".params-{os.getpid()}.yaml")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(params)
+    write_atomically(params, text.encode())
     before, after = dict(_flat(current)), dict(_flat(wanted))
     changed = [
         f"{key}: {before.get(key, '(none)')} -> {after.get(key, '(none)')}"
@@ -70,6 +70,9 @@ def read_recipe(root: Path, name: str) -> tuple[dict[str, Any], str]:
     if name == DEFAULT:
         return tree, path.read_text(encoding="utf-8")
     overlay = read_yaml(root / "recipes" / f"{name}.yaml")
+    base, above = tree.get("gan"), overlay.get("gan")
+    if isinstance(base, dict) and isinstance(above, dict) and above.get("name", base.get("name")) != base.get("name"):
+        tree["gan"] = switched(base, above["name"])
     merged = _merge(tree, overlay, ())
     return merged, f"{_MADE_BY}{name}\n" + yaml.safe_dump(merged, sort_keys=False)
 

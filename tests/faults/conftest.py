@@ -1,6 +1,6 @@
 """Faults that were seen, driven from outside: commands and files, nothing imported from the code under test.
 
-To try another commit, copy this folder anywhere and run pytest there with MEDGAN_CLONE=/path/to/a/clone (with its .venv).
+To try another commit, copy this folder anywhere and run pytest there; MEDGAN_CLONE names a clone with its .venv.
 """
 
 import os
@@ -138,7 +138,7 @@ def finished_once(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 @pytest.fixture
 def finished(finished_once: Clone, tmp_path: Path) -> Clone:
-    """A copy of a clone after its first `make repro`, which a test may break. Absolute paths in it name the original."""
+    """A copy of a clone after its first `make repro`, for a test to break. Absolute paths in it name the original."""
     return finished_once.copied(tmp_path / "copy")
 
 

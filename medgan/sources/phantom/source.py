@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 from pydantic.dataclasses import dataclass
 
-from medgan.config.checking import STRICT, nearest, read_yaml
+from medgan.config.checking import STRICT, nearest
+from medgan.config.trees import read_yaml
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS, Intensity

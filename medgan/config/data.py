@@ -1,0 +1,29 @@
+"""Section data: which images, and how they are split."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from medgan.config.checking import Options, Section
+
+
+class DataConfig(Section):
+    """Which images, and how they are split. Options are those of the source; an export tells modality and licence.
+
+    train_per_class: images of each class that generators may learn from, null for all. The rest of the training split
+    is spare: real images for the judges (extractor, floor), never for a generator.
+    """
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
+    source: str
+    raw: Path
+    size: Literal[16, 32, 64, 128, 256]
+    channels: Literal[1, 3]
+    labels: bool
+    validation: float = Field(gt=0, lt=0.5)
+    test: float = Field(gt=0, lt=0.5)
+    train_per_class: Annotated[int, Field(ge=1)] | None
+    modality: str
+    licence: str
+    options: Options = Field(default_factory=dict)

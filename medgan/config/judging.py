@@ -1,0 +1,33 @@
+"""Sections features, evaluate and register: what generators are judged by."""
+
+from pydantic import Field
+
+from medgan.config.checking import Section
+
+# Behind a FID: with fewer, floor and interval are too wide to tell generators apart.
+LEAST_IMAGES = 30
+
+
+class FeaturesConfig(Section):
+    """Training of the extractor behind fid_domain: steps of the given batch size."""
+
+    steps: int = Field(ge=1)
+    batch: int = Field(ge=2)
+
+
+class EvaluateConfig(Section):
+    """n: images a side. bootstrap: resamples behind each interval. segmenter_steps: training of the judge of masks."""
+
+    n: int = Field(ge=LEAST_IMAGES)
+    bootstrap: int = Field(ge=2)
+    segmenter_steps: int = Field(ge=1)
+
+
+class RegisterConfig(Section):
+    """Gates that a generator must pass to become champion."""
+
+    parity: float = Field(gt=0)
+    recall: float = Field(ge=0, le=1, description="least share of the real-against-real recall")
+    copies: float = Field(
+        ge=0, le=1, description="largest share of images nearer to a training image than real ones are"
+    )

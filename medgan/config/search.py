@@ -1,0 +1,43 @@
+"""Section search: how many trials, and of what."""
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+
+from medgan.config.checking import Scalar, Section
+
+
+class Distribution(Section):
+    """Either `choices`, or `low` and `high` with an optional `step` or `log`; whole ones give whole numbers."""
+
+    choices: tuple[Scalar, ...] | None = None
+    low: int | float | None = None
+    high: int | float | None = None
+    step: Annotated[int | float, Field(gt=0)] | None = None
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if self.choices is not None:
+            if not self.choices or self.low is not None or self.high is not None or self.step is not None:
+                raise ValueError("give either non-empty choices, or low and high")
+        elif self.low is None or self.high is None or self.low >= self.high:
+            raise ValueError("give choices, or low < high")
+        elif self.log and (self.low <= 0 or self.step is not None):
+            raise ValueError("a log scale needs low > 0, and takes no step")
+        return self
+
+    def examples(self) -> tuple[Scalar, ...]:
+        """Values that must each be valid for the parameter that this distribution is for."""
+        return self.choices if self.choices is not None else tuple(v for v in (self.low, self.high) if v is not None)
+
+
+class SearchConfig(Section):
+    """trials: 0 skips the search. steps: of one trial. finalists: re-trained on a fresh seed before the choice."""
+
+    trials: int = Field(ge=0)
+    steps: int = Field(ge=1)
+    evaluations: int = Field(ge=1)
+    n: int = Field(ge=2)
+    finalists: int = Field(ge=1)
+    space: dict[str, Distribution]

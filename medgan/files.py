@@ -1,0 +1,81 @@
+"""Files that are never half-written: made beside their place and renamed into it; what to say where that fails."""
+
+import contextlib
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from medgan.errors import MedganError
+
+_ASIDE = ".new-"  # begins a name beside, before the number of the process that makes it
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A free name beside `path`, with its suffix: the file or folder made there takes the place of `path` at the end.
+
+    Where the context ends with an error, what was at `path` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for abandoned in path.parent.glob(f"{_ASIDE}*"):
+        if not _is_alive(abandoned.name.removeprefix(_ASIDE).partition("-")[0]):
+            remove(abandoned)
+    # Of a fixed length: a name that just fits its file system leaves no room for a longer one.
+    aside = f"{_ASIDE}{os.getpid()}-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}"
+    suffix = ".nii.gz" if path.name.endswith(".nii.gz") else path.suffix
+    new, old = path.with_name(f"{aside}{suffix}"), path.with_name(f"{aside}.old")
+    try:
+        yield new
+        if new.is_dir() and path.exists():  # a folder cannot be renamed onto one that holds something
+            path.replace(old)
+        new.replace(path)
+    finally:
+        remove(new)
+        remove(old)
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """The file holds either the old bytes or all the new ones, after a power cut too."""
+    with replacing(path) as aside, aside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def remove(path: Path) -> None:
+    """A file or a folder with all that is in it; nothing where there is none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+@contextlib.contextmanager
+def writing(path: Path, meanwhile: str) -> Iterator[None]:
+    """A full disk and its like as MedganError. meanwhile: what is safe, for the sentence."""
+    try:
+        yield
+    except shutil.Error as error:  # several in one, a tuple each
+        raise _unwritten(path, error.args[0][0][-1], meanwhile) from None
+    except OSError as error:
+        raise _unwritten(path, error.strerror or error, meanwhile) from None
+
+
+def _unwritten(path: Path, why: object, meanwhile: str) -> MedganError:
+    return MedganError(
+        f"{path} cannot be written: {why}; {meanwhile}. Make room or mend it, and the same command goes on from there"
+    )
+
+
+def _is_alive(process: str) -> bool:
+    """Whether a process of this number runs; True where it may not be asked."""
+    try:
+        os.kill(int(process), 0)
+    except (ProcessLookupError, ValueError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

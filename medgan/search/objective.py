@@ -1,0 +1,67 @@
+"""What a trial trains: fresh networks of one candidate, on the budget of the search."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from medgan.config.schema import Config
+from medgan.config.train import TrainConfig
+from medgan.data.store import Prepared
+from medgan.fingerprint import fingerprint
+from medgan.search.space import candidates
+from medgan.training.identity import identity, training_fingerprint
+from medgan.training.judge import Judge
+from medgan.training.loop import Listener, fit
+
+# Trains one candidate: (configuration, seed, report(step, score)) -> score. report raises to end a hopeless trial.
+Objective = Callable[[Config, int, Callable[[int, float], None]], float]
+
+
+def trial_training(config: Config) -> TrainConfig:
+    """A trial's budget: that of the search, on the machine settings of train."""
+    search = config.search
+    return config.train.model_copy(
+        update={
+            "steps": search.steps,
+            "evaluations": search.evaluations,
+            "n": search.n,
+            "checkpoint_every": max(1, search.steps // search.evaluations),
+            "restart": False,
+        }
+    )
+
+
+@dataclass(frozen=True)
+class TrialTraining:
+    """The objective that is a training; its score is the best on validation.
+
+    extractor: the digest of the one behind the score. checkpoints: each candidate has a folder of its own in there.
+    progress: opens, for a number of steps, what is told how many are done.
+    """
+
+    config: Config
+    prepared: Prepared
+    extractor: str
+    judge: Judge
+    checkpoints: Path
+    progress: Callable[[int], AbstractContextManager[Callable[[int], None]]]
+
+    @cached_property
+    def study(self) -> str:
+        """The digest of all that decides what trials try and reach; their number may grow within one study."""
+        config, training = self.config, trial_training(self.config)
+        space = config.search.model_dump(mode="json", exclude={"trials", "finalists"})
+        code = identity(candidates(config), training, self.prepared.spec, scored_by=self.judge.score.__module__)
+        base = training_fingerprint(config.gan, training, config.seed, self.prepared, self.extractor)
+        return fingerprint({"base": base, "space": space, **code})
+
+    def __call__(self, candidate: Config, seed: int, report: Callable[[int, float], None]) -> float:
+        gan, training, prepared = candidate.gan, trial_training(self.config), self.prepared
+        key = training_fingerprint(gan, training, seed, prepared, self.extractor)
+        folder = self.checkpoints / f"trial-{self.study}-{key}"
+        with self.progress(training.steps) as done:
+            listener = Listener(on_step=done, on_evaluation=report)
+            trained = fit(gan, training, prepared, seed=seed, judge=self.judge, directory=folder, listener=listener)
+        return trained.best.score
