@@ -6,6 +6,7 @@ from medgan.config.schema import load_config
 from medgan.console import run
 from medgan.data.store import counts, open_prepared
 from medgan.imaging.grids import by_class, grid, save_image
+from medgan.sources.files import check_raw
 from medgan.sources.prepare import prepare, prepare_fingerprint
 from medgan.workspace.kept import kept
 from medgan.workspace.places import PARAMS, PREPARED
@@ -13,6 +14,7 @@ from medgan.workspace.places import PARAMS, PREPARED
 
 def main() -> None:
     config = load_config(PARAMS)
+    check_raw(config.data.raw, PREPARED)
 
     def make(folder: Path) -> None:
         prepared = prepare(config.data, folder, seed=config.seed)

@@ -1,5 +1,6 @@
 """Folders of pictures, as people have them: mixed formats, sizes and colours, broken files, other files."""
 
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -11,6 +12,7 @@ from PIL import Image
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.sources import Source
+from medgan.sources.files import check_raw
 from medgan.sources.fit import fit
 from medgan.sources.folder import Folder
 
@@ -196,6 +198,19 @@ def test_a_photograph_lies_as_viewers_show_it(tmp_path: Path) -> None:
     upright = read(tmp_path)[0][0].image
     Image.open(path).save(path, exif=turned)
     assert (read(tmp_path)[0][0].image == np.rot90(upright, -1)).all()
+
+
+def test_raw_files_are_looked_at_before_dvc_does(tmp_path: Path) -> None:
+    path, results = picture(tmp_path / "raw" / "ill" / "a.png"), tmp_path / "clone" / "data" / "prepared"
+    for raw in (tmp_path / "raw", path, tmp_path / "missing"):
+        check_raw(raw, results)
+    for raw in (tmp_path, tmp_path / "raw" / "..", results, tmp_path / "clone" / "data"):
+        with pytest.raises(MedganError, match=rf"data\.raw: {raw} holds this clone's .*a folder of their own"):
+            check_raw(raw, results)
+    odd = path.rename(tmp_path / "raw" / os.fsdecode(b"caf\xe9"))
+    for raw in (odd, tmp_path / "raw"):
+        with pytest.raises(MedganError, match=r"the name of .*raw/caf\\xe9 is not UTF-8.*rename it"):
+            check_raw(raw, results)
 
 
 @pytest.mark.parametrize("kind", ["missing", "file", "empty", "no image"])

@@ -154,7 +154,7 @@ def test_opening_gives_the_md5_of_writing(tmp_path: Path) -> None:
 
 
 def test_awkward_names_survive_the_index(tmp_path: Path) -> None:
-    names = ['comma, "quote"', "Ünïcode", "line\nbreak", "a;b", "", "x", "y", "z", "0", "00", "p", "q"]
+    names = ['comma, "quote"', "Ünïcode", "line\nbreak", "a;b", "return\rhere", "", "x", "y", "z", "0", "00", "p", "q"]
     items = [sample(i, patient=name, origin=f"{name}/é.png") for i, name in enumerate(names)]
     assert write(tmp_path, items).patients.tolist() == names
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -34,6 +35,20 @@ def files_under(folder: Path) -> list[Path]:
     """Sorted, without those that other programs keep for themselves, such as .ipynb_checkpoints."""
     found = (path for path in folder.rglob("*") if path.is_file())
     return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+
+
+def check_raw(raw: Path, results: Path) -> None:
+    """Raise MedganError for raw files that cannot be told from results, or have a name that DVC does not take."""
+    if results.resolve().is_relative_to(raw.resolve()):
+        raise MedganError(f"data.raw: {raw} holds this clone's {results}; put the images into a folder of their own")
+    for path in (raw, *raw.rglob("*")):
+        try:
+            str(path).encode()
+        except UnicodeEncodeError:
+            shown = os.fsencode(path).decode(errors="backslashreplace")
+            raise MedganError(
+                f"data.raw: the name of {shown} is not UTF-8, and DVC takes no other; rename it (convmv renames many)"
+            ) from None
 
 
 def read_picture(path: Path) -> tuple[NDArray[np.uint8], str]:

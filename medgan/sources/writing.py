@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import json
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
@@ -175,6 +176,8 @@ def _form(array: NDArray[Any] | None) -> str:
 
 def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(header)
-        writer.writerows(rows)
+        for row in (header, *rows):
+            # Quoted as for Windows: else a carriage return in a name would be the end of a row to whoever reads it.
+            line = io.StringIO(newline="")
+            csv.writer(line).writerow(row)
+            file.write(line.getvalue().removesuffix("\r\n") + "\n")

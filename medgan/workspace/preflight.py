@@ -5,16 +5,18 @@ from medgan.data.spec import ImageSpec
 from medgan.gans import check_gan
 from medgan.scores.validation import check_score
 from medgan.search.space import check_space
+from medgan.sources.files import check_raw
 from medgan.sources.prepare import first_sample
 from medgan.tracking.opening import check_store
 from medgan.training.transfer import initial_networks, start_from
-from medgan.workspace.places import PARAMS, store_root
+from medgan.workspace.places import PARAMS, PREPARED, store_root
 
 
 def preflight() -> None:
     """Raise MedganError for parameters, models, raw data or an MLflow store that cannot work."""
     config = load_config(PARAMS)
     initial = initial_networks(config.train.init_from)
+    check_raw(config.data.raw, PREPARED)
     data, sample = config.data, first_sample(config.data)
     masks, sources = (0 if plane is None else plane.shape[2] for plane in (sample.mask, sample.source))
     spec = ImageSpec(data.size, data.channels, 2 if data.labels else 0, source_channels=sources, mask_channels=masks)

@@ -1,0 +1,67 @@
+"""Raw files outside the clone or of odd names, and files of another run among the prepared ones."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from .conftest import PYTHON, Clone, no_traceback
+
+_ODD = (
+    *(b"new\nline", b"carriage\rreturn", b"tab\t", b'comma, "quoted"', b" lead", b"back\\slash"),
+    *(b"${data.raw}", b"h#%41?", "\u00fc\u4e2d".encode(), b"-o"),
+)
+
+
+def images(folder: Path, *names: bytes) -> Path:
+    """PNG files of two classes, twelve each, these names among them."""
+    for code, label in enumerate((b"ill", b"well")):
+        (folder / os.fsdecode(label)).mkdir(parents=True)
+        for index in range(12):
+            name = names[index] if index < len(names) else b"%d" % index
+            Image.linear_gradient("L").resize((16 + index, 40 + code)).save(
+                folder / os.fsdecode(label + b"/" + name + b".png")
+            )
+    return folder
+
+
+def read(clone: Clone, raw: str | Path) -> None:
+    clone.params({"data.source": "folder", "data.raw": str(raw), "data.options": {}, "data.name": "mine"})
+
+
+def test_a_raw_folder_outside_the_clone_may_hold_any_name_of_utf8(clone: Clone) -> None:
+    folder = images(clone.root.parent / "my scans", *_ODD)
+    read(clone, "../my scans")
+    path = f"{PYTHON.parent}{os.pathsep}{os.environ['PATH']}"
+    done = clone.run(PYTHON, "-m", "dvc", "repro", "prepare", env={"PATH": path, "MEDGAN_PYTHON": str(PYTHON)})
+    assert done.returncode == 0, no_traceback(done)
+    with (clone.root / "data/prepared/index.csv").open(newline="", encoding="utf-8") as file:
+        origins = {row["origin"] for row in csv.DictReader(file)}
+    assert origins == {path.relative_to(folder).as_posix() for path in folder.glob("*/*.png")}
+
+
+def test_a_name_that_dvc_cannot_take_is_told_with_a_remedy(clone: Clone) -> None:
+    read(clone, images(clone.root.parent / "scans", b"caf\xe9"))
+    done = clone.repro()
+    said = no_traceback(done)
+    assert done.returncode == 2 and r"scans/ill/caf\xe9.png is not UTF-8" in said and "rename it" in said, said
+
+
+def test_a_raw_folder_that_holds_what_is_made_of_it_is_refused(clone: Clone) -> None:
+    images(clone.root.parent / "scans")
+    read(clone, "..")
+    done = clone.repro()
+    said = no_traceback(done)
+    assert done.returncode == 2 and "data.raw: .. holds" in said and "folder of their own" in said, said
+
+
+@pytest.mark.slow
+def test_sources_of_another_run_among_the_prepared_files_are_not_looked_at(finished: Clone) -> None:
+    """As `dvc checkout` put them back beside the files of a `make repro` that was at work."""
+    np.save(finished.root / "data/prepared/sources.npy", np.zeros((3, 16, 16, 1), np.uint8))
+    finished.params({"train.steps": 6})
+    done = finished.stage("train")
+    assert done.returncode == 0, no_traceback(done)
