@@ -18,6 +18,7 @@ from medgan.scores.fidelity import reference
 from medgan.scores.fidelity import score as fid
 from medgan.scores.paired import absolute_errors, check_paired, windowed_ssim
 from medgan.training.judge import Judge
+from medgan.training.state import Best
 
 SCORES = {"fid": "FID", "mae": "MAE", "ssim": "1 - SSIM"}  # by the value of train.score; lower is better
 # Enough for a mean; more would cost the discriminator's time at each evaluation.
@@ -49,6 +50,11 @@ def pictured(prepared: Prepared, split: str) -> dict[str, Tensor]:
     examples = shown(prepared, split)
     found = conditions(prepared, examples)
     return found | ({"target": gather(prepared, examples).image} if "source" in found else {})
+
+
+def describe_best(best: Best, score: str) -> str:
+    """The best weights and their score, for people."""
+    return f"{best.weights} weights of step {best.step}, {SCORES[score]} {best.score:.4g}"
 
 
 def check_score(gan: GanConfig, score: str, spec: ImageSpec) -> None:
