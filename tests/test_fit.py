@@ -86,7 +86,7 @@ def test_values_outside_the_intensity_are_clipped() -> None:
     item = sample(noise(40, 40, 1, dtype=np.uint16), source=noise(16, 16, 1, dtype=np.uint16))
     made = fitted(item, intensity=HOUNSFIELD)
     assert made.source is not None
-    assert (made.source.min(), made.source.max(), made.image.min()) == (24, 1424, 24)
+    assert (made.source.min(), made.source.max(), made.image.max()) == (24, 1424, 1424)
     assert exceeds(item, HOUNSFIELD) and not exceeds(made, HOUNSFIELD) and not exceeds(item, SIXTEEN_BITS)
     assert exceeds(replace(made, source=item.source), HOUNSFIELD)
 
@@ -154,12 +154,8 @@ def scanned(config: Config, scanner: Scanner, monkeypatch: pytest.MonkeyPatch) -
 def test_what_is_clipped_is_told_once(
     config: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    items = [
-        replace(
-            sample(noise(16, 16, 1, dtype=np.uint16, seed=i) // (1 if i < 5 else 64)), patient=f"{i}", digest=f"{i}"
-        )
-        for i in range(9)
-    ]
+    images = [noise(16, 16, 1, dtype=np.uint16, seed=index) // (1 if index < 5 else 64) for index in range(9)]
+    items = [replace(sample(image), patient=f"{i}", digest=f"{i}") for i, image in enumerate(images)]
     data = scanned(config, Scanner([*items], Intensity(0, 1023, "counts")), monkeypatch)
     prepared = prepare(data, tmp_path / "prepared", seed=0)
     assert prepared.images.max() == 1023
