@@ -228,8 +228,10 @@ def test_a_killed_search_retries_the_trial_once_and_leaves_nothing_running(workp
     victim = stage("search", workplace)
     kill_when(victim, second_trial_has_trained)
     assert trial_states(workplace / "optuna.db")[1] == "RUNNING"
-    out = finish(stage("search", workplace))
-    assert "trial 1 was interrupted; it is tried again" in out
+    resumed = stage("search", workplace)
+    printed = "".join(resumed.communicate(timeout=120))
+    assert resumed.returncode == 0, printed
+    assert "trial 1 was interrupted; it is tried again" in printed
 
     (study,) = optuna.get_all_study_names(f"sqlite:///{workplace / 'optuna.db'}")
     trials = optuna.load_study(study_name=study, storage=f"sqlite:///{workplace / 'optuna.db'}").trials
