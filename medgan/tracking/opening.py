@@ -1,4 +1,4 @@
-"""Where the MLflow store is, how it is made and opened, and what is said where that fails."""
+"""Where the MLflow store is, how it is made and opened, and the sentence where that fails."""
 
 import logging
 import os
