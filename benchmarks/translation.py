@@ -19,12 +19,14 @@ from benchmarks.tables import save
 from benchmarks.turns import in_turns, training_step
 from medgan.config.schema import Config
 from medgan.device import resolve_precision
+from medgan.evaluation.evaluate import evaluate
+from medgan.evaluation.generators import TorchGenerator
+from medgan.evaluation.report import from_tree, to_tree
 from medgan.gans.drawing import GRID_COLUMNS, sample_grid
 from medgan.imaging.grids import save_image
-from medgan.scores.fidelity import check_comparable
-from medgan.scores.validation import pictured
+from medgan.scores.figures import check_comparable
+from medgan.scores.validation_images import pictured
 from medgan.training.checkpoint import write_atomically
-from pipelines.quality import translation_metrics
 
 # What the published lab prints after 20 epochs: MAE, PSNR, SSIM of its own test subjects.
 PUBLISHED = {
@@ -73,9 +75,11 @@ def translated(recipe: str, config: Config, subject: Subject) -> Row:
         return Row(**json.loads(kept.read_text()))
     folder = WORK / f"train-{key}"
     trained, spent = train(name, config, subject, folder)
-    metrics = translation_metrics(config, subject.prepared, subject.extractor, trained.gan, trained.generators)
-    if (back := trained.gan.reversed()) is not None:
-        metrics["reverse"] = translation_metrics(config, subject.prepared.reversed(), None, back, trained.generators)
+    protocol, reports = subject.protocol(config), {}
+    for way in trained.gan.ways():
+        generator, data = TorchGenerator(way.gan, trained.generators), way.view(subject.prepared)
+        reports[way.name] = evaluate(generator, data, protocol.seen_from(way))
+    metrics = to_tree(reports)
     parameters = sum(tensor.numel() for tensor in next(iter(trained.generators.values())).parameters())
     precision = resolve_precision(config.train.precision)
     row = Row(recipe, config.seed, key, parameters, config.train.steps, precision, spent, metrics)
@@ -90,8 +94,9 @@ def translated(recipe: str, config: Config, subject: Subject) -> Row:
 
 
 def _write(rows: Sequence[Row], step_seconds: dict[str, list[float]]) -> None:
-    for row in rows:
-        check_comparable(rows[0].metrics["quality"], row.metrics["quality"])
+    qualities = [from_tree(row.metrics)[""].quality for row in rows]
+    for other in qualities:
+        check_comparable(qualities[0], other)
     first = rows[0].metrics
     quality, baselines = first["quality"], first["baselines"]
     lines = [

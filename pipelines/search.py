@@ -12,7 +12,7 @@ from medgan.data.store import open_prepared
 from medgan.device import use_processor
 from medgan.errors import MedganError
 from medgan.fingerprint import fingerprint
-from medgan.scores.features import Extractor
+from medgan.scores.extractor import Extractor
 from medgan.scores.validation import check_score, validation_judge
 from medgan.search import study as search
 from medgan.search.study import trial_training

@@ -13,7 +13,7 @@ from medgan.data.store import open_prepared
 from medgan.device import use_processor
 from medgan.errors import DivergedError
 from medgan.fingerprint import fingerprint, git_commit
-from medgan.scores.features import Extractor
+from medgan.scores.extractor import Extractor
 from medgan.scores.validation import SCORES, check_score, validation_judge
 from medgan.tracking.opening import store_at
 from medgan.tracking.recording import Recorder, open_run
@@ -67,7 +67,7 @@ def main() -> None:
     recorder.complete(trained.rows, TRAIN / "samples")
     prune_folders(CHECKPOINTS, keep=folder)
     found = f"{trained.best.weights} weights of step {trained.best.step}"
-    print(f"best on validation: {found}, {SCORES[train.score]} {trained.best.score:.4g}")
+    print(f"best on validation: {found}, {SCORES[train.score].title} {trained.best.score:.4g}")
 
 
 if __name__ == "__main__":

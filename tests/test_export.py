@@ -121,7 +121,7 @@ def written_and_read(gan: Gan, config: Config, spec: ImageSpec, folder: Path) ->
         seed=0,
         spec=asdict(spec),
         label_names=(),
-        direction="",
+        direction=None,
         data_md5="",
         commit="",
         recipe="",

@@ -26,7 +26,7 @@ def numbered(count: int, *, dtype: Any = np.uint8, train: int | None = None) -> 
         patients=np.array([str(i) for i in range(count)]),
         splits=splits,
         value_range=(0.0, float(np.iinfo(dtype).max)),
-        direction="",
+        direction=None,
         md5="",
     )
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.data.spec import SPARE, SPLITS, ImageSpec, opposite
+from medgan.data.spec import SPARE, SPLITS, Direction, ImageSpec
 from medgan.errors import MedganError
 
 
@@ -19,7 +19,7 @@ class Prepared:
     """A prepared data set, arrays memory-mapped.
 
     images (N, H, W, C) uint8 or uint16; labels (N,) int64 into `label_names`, or None; splits (N,) of names;
-    value_range: raw values that map to -1 and 1; direction: what translates into what, "T1 to T2", "" without sources;
+    value_range: raw values that map to -1 and 1; direction: what the sources are translated into, None without sources;
     md5: of every prepared byte and the index.
     """
 
@@ -32,15 +32,22 @@ class Prepared:
     patients: NDArray[np.str_]
     splits: NDArray[np.str_]
     value_range: tuple[float, float]
-    direction: str
+    direction: Direction | None
     md5: str
 
-    def reversed(self) -> "Prepared":
+    @property
+    def levels(self) -> int:
+        """Of intensity that raw values can have: 256 of 8 bits, 65,536 of 16."""
+        low, high = self.value_range
+        return round(high - low) + 1
+
+    def opposite(self) -> "Prepared":
         """Images as sources and sources as images. Raises MedganError where there are none."""
         if self.sources is None:
             raise MedganError("these data have no source images: there is nothing to translate back from")
         spec = replace(self.spec, channels=self.spec.source_channels, source_channels=self.spec.channels)
-        return replace(self, spec=spec, images=self.sources, sources=self.images, direction=opposite(self.direction))
+        direction = self.direction and self.direction.opposite
+        return replace(self, spec=spec, images=self.sources, sources=self.images, direction=direction)
 
     def only(self, spec: ImageSpec) -> "Prepared":
         """Without the labels, masks and sources at which networks of this spec do not look."""
@@ -109,7 +116,7 @@ def open_prepared(directory: Path) -> Prepared:
         patients=np.array([row["patient"] for row in rows]),
         splits=np.array([row["split"] for row in rows]),
         value_range=(float(low), float(high)),
-        direction=description["direction"],
+        direction=Direction(**direction) if (direction := description["direction"]) else None,
         md5=description["md5"],
     )
 

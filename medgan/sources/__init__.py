@@ -14,7 +14,7 @@ from medgan.sources.phantom.source import Phantom
 
 
 class Source(Protocol):
-    """A frozen dataclass of its options. One that gives pairs has a `direction` beside: "T1 to T2"."""
+    """A frozen dataclass of its options. One that gives pairs has a `direction` beside, a `Direction`."""
 
     def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
         """Every image under `raw`, at `spec.size` and with `spec.channels`; what cannot be read is a Rejected.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.data.spec import Direction, ImageSpec, Rejected, Sample
 from medgan.data.store import Prepared, open_prepared
 from medgan.errors import MedganError
 from medgan.sources.split import limit_training, split_by_patient
@@ -30,7 +30,7 @@ def write_prepared(
     test: float,
     seed: int,
     train_per_class: int | None = None,
-    direction: str = "",
+    direction: Direction | None = None,
 ) -> Prepared:
     """Drain a source into `directory` (created, which must not hold older files), and open the result.
 
@@ -89,7 +89,7 @@ def write_prepared(
         "spec": asdict(spec),
         "labels": names,
         "value_range": [0, int(np.iinfo(first.image.dtype).max)],
-        "direction": direction,
+        "direction": asdict(direction) if direction else None,
         "md5": digest.hexdigest(),
     }
     (directory / "spec.json").write_text(json.dumps(description, indent=2) + "\n")

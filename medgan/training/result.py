@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from medgan.config.schema import GanConfig
-from medgan.data.spec import ImageSpec
+from medgan.data.spec import Direction, ImageSpec
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.gans import build_gan
@@ -36,7 +36,7 @@ class Description:
     seed: int
     spec: dict[str, int]
     label_names: tuple[str, ...]
-    direction: str
+    direction: Direction | None
     data_md5: str
     commit: str
     recipe: str
@@ -80,7 +80,11 @@ def read_description(directory: Path) -> Description:
     if not path.exists():
         raise MedganError(f"{path} does not exist; run `make repro`, or `dvc repro train`")
     content = json.loads(path.read_text())
-    return Description(**{**content, "label_names": tuple(content["label_names"])})
+    direction = content.pop("direction")
+    return Description(
+        **{**content, "label_names": tuple(content["label_names"])},
+        direction=Direction(**direction) if direction else None,
+    )
 
 
 def read_rows(directory: Path) -> list[Row]:

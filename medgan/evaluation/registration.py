@@ -1,0 +1,84 @@
+"""A generator becomes a version in the registry, and champion where it wins."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from medgan.data.store import Prepared
+from medgan.evaluation.champion import Verdict, decide, failed_gates
+from medgan.evaluation.protocol import EvaluationProtocol
+from medgan.evaluation.report import Report, SynthesisReport
+from medgan.evaluation.rescoring import Rival, rival
+from medgan.fingerprint import file_digest
+from medgan.tracking import models
+from medgan.tracking.runs import Store
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way of drawing that stands for champion.
+
+    name: of the registered model. suffix: of the names in its run, "" or "-reverse". onnx: the exported file. parity:
+    its largest difference from torch. fingerprint: of the training.
+    """
+
+    name: str
+    suffix: str
+    onnx: Path
+    parity: float
+    report: Report
+    fingerprint: str
+
+    @property
+    def identity(self) -> str:
+        """Of the file too: a corrected licence or another n is another file and another version."""
+        return f"{self.fingerprint}-{file_digest(self.onnx)[:8]}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        headline, report = self.report.headline, self.report
+        floor = f"{report.floor.fid:.4f}" if isinstance(report, SynthesisReport) else "none"
+        return {headline.key: f"{headline.value:.4f}", "floor": floor}
+
+
+def register(
+    store: Store,
+    run_id: str,
+    candidate: Candidate,
+    data: Prepared,
+    protocol: EvaluationProtocol,
+    *,
+    gates: Mapping[str, float],
+) -> dict[str, Any]:
+    """Make or find the candidate's version, let it stand against the champion, and say what came of it.
+
+    data, protocol: as this way of drawing sees them. Raises MedganError where the two reports cannot be compared.
+    """
+    name, identity = candidate.name, candidate.identity
+    uri = models.log_model(store, run_id, candidate.onnx, name=f"generator{candidate.suffix}", fingerprint=identity)
+    version = models.register_version(store, name, uri, run_id, fingerprint=identity, tags=candidate.tags)
+    reigning = models.champion(store, name)
+    if reigning is not None and reigning.version == version.version:
+        verdict = Verdict(True, ("is the champion already",))
+    else:
+        opponent = Rival(None, None)
+        if reigning is not None:
+            with models.downloaded(reigning) as onnx:
+                opponent = rival(onnx, candidate.onnx, data, protocol)
+        failed = failed_gates(candidate.report, candidate.parity, gates)
+        verdict = decide(failed, candidate.report, opponent.report, margin=opponent.margin)
+        if verdict.crowned:
+            models.crown(store, name, version.version)
+    store.client.set_model_version_tag(name, version.version, "verdict", "; ".join(verdict.reasons))
+    size = candidate.onnx.stat().st_size
+    store.log_tree(run_id, f"export{candidate.suffix}", {"parity": candidate.parity, "bytes": size})
+    champion = models.champion(store, name)
+    return {
+        "name": name,
+        "version": version.version,
+        "champion": champion.version if champion else None,
+        "crowned": verdict.crowned,
+        "reasons": list(verdict.reasons),
+        "fingerprint": candidate.fingerprint,
+    }
