@@ -19,8 +19,7 @@ from benchmarks.tables import save
 from benchmarks.turns import in_turns, training_step
 from medgan.config.schema import Config
 from medgan.device import resolve_precision
-from medgan.evaluation.evaluate import evaluate
-from medgan.evaluation.generators import TorchGenerator
+from medgan.evaluation.evaluate import evaluate_ways
 from medgan.evaluation.report import from_tree, to_tree
 from medgan.gans.drawing import GRID_COLUMNS, sample_grid
 from medgan.imaging.grids import save_image
@@ -75,11 +74,7 @@ def translated(recipe: str, config: Config, subject: Subject) -> Row:
         return Row(**json.loads(kept.read_text()))
     folder = WORK / f"train-{key}"
     trained, spent = train(name, config, subject, folder)
-    protocol, reports = subject.protocol(config), {}
-    for way in trained.gan.ways():
-        generator, data = TorchGenerator(way.gan, trained.generators), way.view(subject.prepared)
-        reports[way.name] = evaluate(generator, data, protocol.seen_from(way))
-    metrics = to_tree(reports)
+    metrics = to_tree(evaluate_ways(trained.gan, trained.generators, subject.prepared, subject.protocol(config)))
     parameters = sum(tensor.numel() for tensor in next(iter(trained.generators.values())).parameters())
     precision = resolve_precision(config.train.precision)
     row = Row(recipe, config.seed, key, parameters, config.train.steps, precision, spent, metrics)

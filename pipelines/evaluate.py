@@ -6,8 +6,7 @@ from medgan.config.schema import load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
 from medgan.device import use_processor
-from medgan.evaluation.evaluate import evaluate
-from medgan.evaluation.generators import TorchGenerator
+from medgan.evaluation.evaluate import evaluate_ways
 from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import to_tree, write_reports
 from medgan.gans.drawing import GRID_COLUMNS, sample_grid
@@ -26,11 +25,8 @@ def main() -> None:
     prepared, store = open_prepared(PREPARED), store_at(STORES, config.data.name)  # before minutes of measuring
     protocol = EvaluationProtocol.of(config.evaluate, Extractor.load(EXTRACTOR), seed=config.seed)
     gan, generators, description = load_generators(TRAIN)
-    reports, samples = {}, []
-    for way in gan.ways():
-        generator, data = TorchGenerator(way.gan, generators), way.view(prepared)
-        reports[way.name] = evaluate(generator, data, protocol.seen_from(way), progress=progress)
-        samples.append(sample_grid(way.gan, generators, pictured(data, "test")))
+    reports = evaluate_ways(gan, generators, prepared, protocol, progress=progress)
+    samples = [sample_grid(way.gan, generators, pictured(way.view(prepared), "test")) for way in gan.ways()]
     shutil.rmtree(REPORTS, ignore_errors=True)
     save_image(REPORTS / "samples.png", below(samples))
     save_image(REPORTS / "real.png", grid(prepared.pictures(shown(prepared, "test")), columns=GRID_COLUMNS))

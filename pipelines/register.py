@@ -7,7 +7,7 @@ from medgan.console import run
 from medgan.data.store import open_prepared
 from medgan.device import use_processor
 from medgan.evaluation.protocol import EvaluationProtocol
-from medgan.evaluation.registration import Candidate, register
+from medgan.evaluation.registration import Candidate, register, to_tree
 from medgan.evaluation.report import read_reports
 from medgan.scores.extractor import Extractor
 from medgan.tracking.opening import store_at
@@ -22,19 +22,17 @@ def main() -> None:
     use_processor(config.train.threads)
     prepared, reports = open_prepared(PREPARED), read_reports(METRICS)
     protocol = EvaluationProtocol.of(config.evaluate, Extractor.load(EXTRACTOR), seed=config.seed)
-    store, results = store_at(STORES, config.data.name), {}
+    store = store_at(STORES, config.data.name)
     run_id, description = find_run(store, config.data.name, TRAIN)
+    results = {}
     for way in load_generators(TRAIN)[0].ways():
-        folder, name = EXPORT / way.name, f"medgan-{config.data.name}-{config.gan.name}{way.suffix}"
-        parity = json.loads((folder / "parity.json").read_text())["worst"]
-        onnx, fingerprint = folder / "generator.onnx", description.fingerprint
-        candidate = Candidate(name, way.suffix, onnx, parity, reports[way.name], fingerprint)
+        onnx, name = EXPORT / way.name / "generator.onnx", f"medgan-{config.data.name}-{config.gan.name}{way.suffix}"
+        parity = json.loads(onnx.with_name("parity.json").read_text())["worst"]
+        candidate = Candidate(name, way.suffix, onnx, parity, reports[way.name], description.fingerprint)
         data, gates = way.view(prepared), config.register_.model_dump()
-        result = register(store, run_id, candidate, data, protocol.seen_from(way), gates=gates)
-        crowned = "champion" if result["crowned"] else "not champion"
-        print(f"{name} version {result['version']}: {crowned} ({'; '.join(result['reasons'])})")
-        results[way.name] = result
-    write_atomically(REGISTRY, (json.dumps({**results.pop(""), **results}, indent=2) + "\n").encode())
+        results[way.name] = register(store, run_id, candidate, data, protocol.seen_from(way), gates=gates)
+        print(results[way.name])
+    write_atomically(REGISTRY, (json.dumps(to_tree(results), indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

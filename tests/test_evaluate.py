@@ -15,7 +15,7 @@ from medgan.data.spec import Direction
 from medgan.data.store import Prepared
 from medgan.data.stored import StoredImages
 from medgan.errors import MedganError
-from medgan.evaluation.evaluate import evaluate, fidelity_floor
+from medgan.evaluation.evaluate import evaluate, evaluate_ways, fidelity_floor
 from medgan.evaluation.generators import ExportedGenerator, TorchGenerator
 from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import (
@@ -108,10 +108,7 @@ def synthesis(config: Config, prepared: Prepared, protocol: EvaluationProtocol) 
 @pytest.fixture(scope="module")
 def translation(config: Config, pairs: Prepared, protocol: EvaluationProtocol) -> dict[str, Report]:
     gan = built(config, pairs, PAIRS)
-    return {
-        way.name: evaluate(TorchGenerator(way.gan, gan.generators), way.view(pairs), protocol.seen_from(way))
-        for way in gan.ways()
-    }
+    return evaluate_ways(gan, gan.generators, pairs, protocol)
 
 
 @pytest.fixture(params=["masked", "translated"])

@@ -6,15 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
 from medgan.data.loader import conditions, gather
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.evaluation.copying import copied_share
-from medgan.evaluation.generators import Generator, drawn_images
+from medgan.evaluation.generators import Generator, TorchGenerator, drawn_images
 from medgan.evaluation.lesions import judge_lesions
 from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import Agreement, Report, SynthesisReport, TranslationFloor, TranslationReport
+from medgan.gans.base import Gan
 from medgan.imaging.arrays import Images, quantised
 from medgan.scores.fidelity import agreement, kid, measure
 from medgan.scores.figures import Fidelity
@@ -41,6 +43,18 @@ def evaluate(
     if "source" in generator.inputs:
         return _translation(generator, data, protocol)
     return _synthesis(generator, data, protocol, progress)
+
+
+def evaluate_ways(
+    gan: Gan, generators: nn.ModuleDict, data: Prepared, protocol: EvaluationProtocol, *, progress: Progress = _silent
+) -> dict[str, Report]:
+    """What `evaluate` finds of each way in which a GAN draws, by its name."""
+    return {
+        way.name: evaluate(
+            TorchGenerator(way.gan, generators), way.view(data), protocol.seen_from(way), progress=progress
+        )
+        for way in gan.ways()
+    }
 
 
 def fidelity_floor(data: Prepared, protocol: EvaluationProtocol) -> Fidelity:

@@ -1,7 +1,7 @@
 """A generator becomes a version in the registry, and champion where it wins."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,22 @@ class Candidate:
         return {headline.key: f"{headline.value:.4f}", "floor": floor}
 
 
+@dataclass(frozen=True)
+class Registered:
+    """What came of a candidate. version: its own; champion: that of the champion, None where there is none."""
+
+    name: str
+    version: str
+    champion: str | None
+    crowned: bool
+    reasons: tuple[str, ...]
+    fingerprint: str
+
+    def __str__(self) -> str:
+        verdict = "champion" if self.crowned else "not champion"
+        return f"{self.name} version {self.version}: {verdict} ({'; '.join(self.reasons)})"
+
+
 def register(
     store: Store,
     run_id: str,
@@ -50,7 +66,7 @@ def register(
     protocol: EvaluationProtocol,
     *,
     gates: Mapping[str, float],
-) -> dict[str, Any]:
+) -> Registered:
     """Make or find the candidate's version, let it stand against the champion, and say what came of it.
 
     data, protocol: as this way of drawing sees them. Raises MedganError where the two reports cannot be compared.
@@ -74,11 +90,17 @@ def register(
     size = candidate.onnx.stat().st_size
     store.log_tree(run_id, f"export{candidate.suffix}", {"parity": candidate.parity, "bytes": size})
     champion = models.champion(store, name)
-    return {
-        "name": name,
-        "version": version.version,
-        "champion": champion.version if champion else None,
-        "crowned": verdict.crowned,
-        "reasons": list(verdict.reasons),
-        "fingerprint": candidate.fingerprint,
-    }
+    return Registered(
+        name=name,
+        version=version.version,
+        champion=champion.version if champion else None,
+        crowned=verdict.crowned,
+        reasons=verdict.reasons,
+        fingerprint=candidate.fingerprint,
+    )
+
+
+def to_tree(results: Mapping[str, Registered]) -> dict[str, Any]:
+    """By the name of the way of drawing, as JSON has them: that of "" at the top, others under their name."""
+    trees = {name: asdict(result) for name, result in results.items()}
+    return {**trees.pop(""), **trees}
