@@ -10,7 +10,7 @@ from medgan.console import progress, run
 from medgan.data.store import open_prepared
 from medgan.device import use_processor
 from medgan.errors import DivergedError
-from medgan.scores.features import Extractor
+from medgan.scores.extractor import Extractor
 from medgan.scores.validation import check_score, describe_best, validation_judge
 from medgan.tracking.recording import record_training
 from medgan.training.processes import joined

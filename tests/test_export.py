@@ -123,7 +123,7 @@ def written_and_read(gan: Gan, config: Config, spec: ImageSpec, folder: Path) ->
         spec=asdict(spec),
         intensity={},
         label_names=(),
-        direction="",
+        direction=None,
         data_md5="",
         commit="",
         recipe="",

@@ -16,7 +16,7 @@ from medgan.data.store import open_prepared
 from medgan.errors import MedganError
 from medgan.gans import build_gan
 from medgan.imports import ROOT, closure
-from medgan.scores.features import Extractor
+from medgan.scores.extractor import Extractor
 from medgan.training.checkpoint import Checkpoint, save_checkpoint
 from medgan.workspace import places
 from medgan.workspace.preflight import preflight

@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from medgan.config.gan import parse_gan
-from medgan.data.spec import ImageSpec
+from medgan.data.spec import Direction, ImageSpec
 from medgan.errors import MedganError
 from medgan.files import replacing, writing
 from medgan.fingerprint import Origin
@@ -35,7 +35,7 @@ class Description:
     spec: dict[str, int]
     intensity: dict[str, Any]
     label_names: tuple[str, ...]
-    direction: str
+    direction: Direction | None
     data_md5: str
     commit: str
     recipe: str
@@ -79,7 +79,11 @@ def read_description(directory: Path) -> Description:
     if not path.exists():
         raise MedganError(f"{path} does not exist; run `make repro`, or `dvc repro train`")
     content = json.loads(path.read_text())
-    return Description(**{**content, "label_names": tuple(content["label_names"])})
+    direction = content.pop("direction")
+    return Description(
+        **{**content, "label_names": tuple(content["label_names"])},
+        direction=Direction(**direction) if direction else None,
+    )
 
 
 def read_rows(directory: Path) -> list[Row]:
