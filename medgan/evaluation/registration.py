@@ -12,7 +12,7 @@ from medgan.evaluation.report import Report, SynthesisReport
 from medgan.evaluation.rescoring import rival
 from medgan.fingerprint import file_digest
 from medgan.tracking import models
-from medgan.tracking.models import ModelVersion
+from medgan.tracking.models import Version
 from medgan.tracking.runs import Store
 
 
@@ -97,7 +97,7 @@ def register(
 
 
 def _against(
-    reigning: ModelVersion | None,
+    reigning: Version | None,
     candidate: Candidate,
     data: Prepared,
     protocol: EvaluationProtocol,

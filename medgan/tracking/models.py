@@ -24,6 +24,7 @@ from medgan.tracking.runs import FINGERPRINT, Store
 
 _LOG = logging.getLogger(__name__)
 CHAMPION = "champion"
+Version = ModelVersion
 _NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
 
