@@ -13,10 +13,10 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "not exhaustive"
+	$(BIN)/pytest -n auto --dist loadgroup -m "not exhaustive"
 
 test-all: .venv/installed
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --dist loadgroup
 
 # Every recipe end to end on phantoms with a small budget: one table, one MLflow experiment.
 recipes: .venv/installed

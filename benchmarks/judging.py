@@ -5,36 +5,34 @@ import math
 import shutil
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from medgan.config.schema import Config, parse_config
 from medgan.config.trees import set_path
 from medgan.console import progress
-from medgan.data.loader import conditions
 from medgan.data.store import Prepared, open_prepared
 from medgan.device import use_processor
-from medgan.evaluation.copying import copied_share
+from medgan.evaluation.evaluate import evaluate, fidelity_floor
+from medgan.evaluation.generators import TorchGenerator
+from medgan.evaluation.protocol import EvaluationProtocol
+from medgan.evaluation.report import SynthesisReport
 from medgan.files import write_atomically
 from medgan.fingerprint import code_digest, file_digest, fingerprint
-from medgan.gans.drawing import generate, sample_grid
-from medgan.imaging.arrays import to_uint8
+from medgan.gans.drawing import sample_grid
 from medgan.imaging.grids import save_image
-from medgan.randomness import derive_seed
-from medgan.scores.features import Extractor
-from medgan.scores.fidelity import Fidelity, Reference, agreement, measure, reference
-from medgan.scores.validation import shown, validation_judge
+from medgan.scores.extractor import Extractor
+from medgan.scores.figures import Fidelity
+from medgan.scores.learning import extractor_of
+from medgan.scores.validation import validation_judge
+from medgan.scores.validation_images import pictured
 from medgan.sources import SOURCES
 from medgan.sources.prepare import prepare
 from medgan.training.identity import identity, training_fingerprint
 from medgan.training.loop import Listener, Trained, fit
 from medgan.workspace.recipes import read_recipe
-from pipelines.features import learn
 
 ROOT = Path(__file__).parents[1]
 WORK = ROOT / ".benchmarks"
@@ -43,12 +41,16 @@ _DATA_SECTIONS = ("data", "features", "evaluate")
 
 @dataclass(frozen=True)
 class Subject:
-    """A data set to be judged on: prepared arrays, frozen extractor, test images as it sees them, and the floor."""
+    """A data set to be judged on: prepared arrays, frozen extractor, and the floor of its test images."""
 
     prepared: Prepared
     extractor: Extractor
-    real: Reference
     floor: Fidelity
+
+    def protocol(self, config: Config) -> EvaluationProtocol:
+        """How these benchmarks judge: as the stages do, but for lesions."""
+        protocol = EvaluationProtocol.of(config.evaluate, self.extractor, seed=config.seed)
+        return replace(protocol, segmenter_steps=0)
 
 
 @dataclass(frozen=True)
@@ -94,20 +96,19 @@ def open_subject(config: Config) -> Subject:
     parts = {name: getattr(config, name).model_dump(mode="json") for name in ("data", "features")}
     if config.data.raw.is_file():
         parts["raw"] = file_digest(config.data.raw)
-    code = code_digest(["medgan.sources.prepare", SOURCES[config.data.source].__module__, "medgan.scores.features"])
+    code = code_digest(["medgan.sources.prepare", SOURCES[config.data.source].__module__, "medgan.scores.learning"])
     folder = WORK / f"data-{fingerprint({**parts, 'seed': config.seed, 'code': code})}"
     if not (folder / "extractor.safetensors").exists():
         shutil.rmtree(folder, ignore_errors=True)
         print(f"preparing {config.data.name}", flush=True)
         prepared = prepare(config.data, folder / "prepared", seed=config.seed)
-        learn(config, prepared).save(folder / "learning.safetensors")
+        with progress("features", config.features.steps) as done:
+            extractor = extractor_of(prepared, config.features, seed=config.seed, progress=done)
+        extractor.save(folder / "learning.safetensors")
         (folder / "learning.safetensors").rename(folder / "extractor.safetensors")
     prepared, extractor = open_prepared(folder / "prepared"), Extractor.load(folder / "extractor.safetensors")
-    n, bootstrap = config.evaluate.n, config.evaluate.bootstrap
-    real = reference(extractor, prepared.pictures(_test(prepared, config)), split="test")
-    train = prepared.take("train", n, derive_seed(config.seed, "floor"))
-    floor = measure(extractor, prepared.pictures(train), real, bootstrap=bootstrap, seed=config.seed)
-    return Subject(prepared, extractor, real, floor)
+    protocol = EvaluationProtocol.of(config.evaluate, extractor, seed=config.seed)
+    return Subject(prepared, extractor, fidelity_floor(prepared, protocol))
 
 
 def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, checkpoint: Path | None = None) -> Judged:
@@ -126,13 +127,10 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
     if checkpoint is not None:
         checkpoint.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(max(folder.glob("step-*.checkpoint")), checkpoint)
-    prepared, extractor, test = subject.prepared, subject.extractor, _test(subject.prepared, config)
-    given = conditions(prepared, test)
-    images = generate(trained.gan, trained.generators, len(test), given, seed=derive_seed(config.seed, "test"))
-    drawn = to_uint8(images)
-    quality = measure(extractor, drawn, subject.real, bootstrap=config.evaluate.bootstrap, seed=config.seed)
-    learnt_from = extractor.features(prepared.pictures(prepared.indices("train")))
-    labels = None if prepared.labels is None or not trained.gan.spec.classes else np.asarray(prepared.labels[test])
+    generator = TorchGenerator(trained.gan, trained.generators)
+    report = evaluate(generator, subject.prepared, subject.protocol(config))
+    assert isinstance(report, SynthesisReport), f"{name} translates; see benchmarks.translation"
+    quality, agreement = report.quality, report.agreement
     judged = Judged(
         name=name,
         key=key,
@@ -141,11 +139,11 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
         cpu_seconds=spent,
         images_per_second=config.train.steps * config.gan.batch / spent,
         quality=quality,
-        excess=quality.fid - subject.floor.fid,
-        copied=copied_share(extractor.features(drawn), subject.real.features, learnt_from),
-        agreement=None if labels is None else agreement(extractor, drawn, labels),
+        excess=quality.fid - report.floor.fid,
+        copied=report.copied,
+        agreement=None if agreement is None else agreement.generated,
     )
-    examples = conditions(prepared, shown(prepared, "test"))
+    examples = pictured(subject.prepared, "test")
     save_image(judged.picture, sample_grid(trained.gan, trained.generators, examples))
     write_atomically(kept, (json.dumps(asdict(judged), indent=2) + "\n").encode())
     shutil.rmtree(folder)
@@ -193,10 +191,6 @@ def train(name: str, config: Config, subject: Subject, folder: Path) -> tuple[Tr
             listener=listener,
         )
     return trained, float(kept.read_text())
-
-
-def _test(prepared: Prepared, config: Config) -> NDArray[np.int64]:
-    return prepared.take("test", config.evaluate.n, derive_seed(config.seed, "evaluate"))
 
 
 def _affordable_steps(config: Config, subject: Subject, cpu_seconds: float) -> int:

@@ -5,20 +5,18 @@ python -m benchmarks.quality_per_second [CPU_SECONDS]     # some 30 minutes; `me
 
 import json
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import mean, stdev
-
-import torch
 
 from benchmarks import textbook
 from benchmarks.judging import WORK, Subject, configuration, judge, open_subject
 from benchmarks.tables import cpu_seconds, save
 from benchmarks.textbook import BATCH, Textbook, image_folder
+from medgan.evaluation.evaluate import evaluate
+from medgan.evaluation.report import SynthesisReport
 from medgan.files import write_atomically
 from medgan.fingerprint import code_digest, file_digest, fingerprint
-from medgan.imaging.arrays import to_uint8
-from medgan.scores.fidelity import measure
 
 SEEDS = (0, 1, 2)
 RECIPE = "medical-mnist"
@@ -52,7 +50,8 @@ def main() -> None:
 
 def _textbook(subject: Subject, seed: int, seconds: float) -> Row:
     """Train for this CPU time, loading included, and judge; or find both from the last time."""
-    n = subject.real.features.shape[0]
+    protocol = replace(subject.protocol(configuration(RECIPE)), seed=seed, bootstrap=2)
+    n = protocol.n
     parts = {"md5": subject.prepared.md5, "extractor": subject.extractor.digest, "seed": seed, "cpu": seconds, "n": n}
     parts |= {
         "gan": configuration(textbook.RECIPE).gan.model_dump(mode="json"),
@@ -69,9 +68,10 @@ def _textbook(subject: Subject, seed: int, seconds: float) -> Row:
         training.step()
         steps += 1
     spent = time.process_time() - before
-    torch.manual_seed(seed)
-    quality = measure(subject.extractor, to_uint8(training.images(n)), subject.real, bootstrap=2, seed=seed)
-    excess = quality.fid - subject.floor.fid
+    report = evaluate(training, subject.prepared, protocol)
+    assert isinstance(report, SynthesisReport)
+    quality = report.quality
+    excess = quality.fid - report.floor.fid
     row = Row("textbook", seed, steps * BATCH, spent, quality.fid, quality.recall, excess)
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(kept, (json.dumps(asdict(row), indent=2) + "\n").encode())

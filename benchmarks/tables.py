@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.judging import ROOT, Judged, Subject
-from medgan.scores.fidelity import check_comparable
+from medgan.scores.figures import check_comparable
 
 RESULTS = Path(__file__).parent / "results"
 _Number = TypeVar("_Number", int, float)
@@ -47,7 +47,7 @@ def write_table(name: str, title: str, rows: Sequence[Judged], subject: Subject,
     """Systems judged on one subject. pictures: with the sample grid of each row, copied to docs/."""
     floor = subject.floor
     for row in rows:
-        check_comparable(asdict(floor), asdict(row.quality))
+        check_comparable(floor, row.quality)
     lines = [
         f"# {title}",
         "",

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
@@ -21,7 +20,9 @@ from benchmarks.judging import WORK, configuration
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
 from medgan.device import resolve_device
+from medgan.evaluation.generators import Inputs
 from medgan.gans import build_gan
+from medgan.imaging.arrays import Images
 
 RECIPE = "dcgan-published"
 BATCH = 128
@@ -43,7 +44,9 @@ def image_folder(prepared: Prepared) -> Path:
 
 
 class Textbook:
-    """One training; `step` takes a batch and updates both networks."""
+    """One training; `step` takes a batch and updates both networks, `draw` makes it a generator that can be judged."""
+
+    inputs = ("z",)
 
     def __init__(self, folder: Path, spec: ImageSpec, *, seed: int) -> None:
         config = configuration(RECIPE).gan
@@ -64,27 +67,28 @@ class Textbook:
         of_generator, of_discriminator = self.optimizers
         of_discriminator.zero_grad()
         judged_real = self.discriminator(real)
-        judged_fake = self.discriminator(self.draw(len(real)))
+        judged_fake = self.discriminator(self._fakes(len(real)))
         loss = F.binary_cross_entropy_with_logits(judged_real, torch.ones_like(judged_real))
         loss = loss + F.binary_cross_entropy_with_logits(judged_fake, torch.zeros_like(judged_fake))
         loss.backward()  # type: ignore[no-untyped-call]
         of_discriminator.step()
         of_generator.zero_grad()
-        judged = self.discriminator(self.draw(len(real)))
+        judged = self.discriminator(self._fakes(len(real)))
         wanted = F.binary_cross_entropy_with_logits(judged, torch.ones_like(judged))
         wanted.backward()  # type: ignore[no-untyped-call]
         of_generator.step()
         return loss.item(), wanted.item()
 
-    def draw(self, n: int) -> Tensor:
+    @torch.no_grad()
+    def draw(self, inputs: Inputs, /) -> Images:
+        """(n, C, H, W) in [-1, 1] of z (n, latent_dim), for judges."""
+        self.generator.eval()
+        z = torch.from_numpy(inputs["z"]).to(self.device)
+        return np.concatenate([self.generator(z[i : i + 100]).cpu().numpy() for i in range(0, len(z), 100)])
+
+    def _fakes(self, n: int) -> Tensor:
         image: Tensor = self.generator(torch.randn(n, self.latent_dim, device=self.device))
         return image
-
-    @torch.no_grad()
-    def images(self, n: int) -> NDArray[np.float32]:
-        """(n, C, H, W) in [-1, 1], for judges."""
-        self.generator.eval()
-        return np.concatenate([self.draw(min(100, n - i)).cpu().numpy() for i in range(0, n, 100)])
 
 
 def endless(folder: Path) -> Iterator[Tensor]:

@@ -19,12 +19,13 @@ from benchmarks.tables import save
 from benchmarks.turns import in_turns, training_step
 from medgan.config.schema import Config
 from medgan.device import resolve_precision
+from medgan.evaluation.evaluate import evaluate_ways
+from medgan.evaluation.report import from_tree, to_tree
 from medgan.files import write_atomically
 from medgan.gans.drawing import GRID_COLUMNS, sample_grid
 from medgan.imaging.grids import save_image
-from medgan.scores.fidelity import check_comparable
-from medgan.scores.validation import pictured
-from pipelines.quality import translation_metrics
+from medgan.scores.figures import check_comparable
+from medgan.scores.validation_images import pictured
 
 # What the published lab prints after 20 epochs: MAE, PSNR, SSIM of its own test subjects.
 PUBLISHED = {
@@ -73,9 +74,7 @@ def translated(recipe: str, config: Config, subject: Subject) -> Row:
         return Row(**json.loads(kept.read_text()))
     folder = WORK / f"train-{key}"
     trained, spent = train(name, config, subject, folder)
-    metrics = translation_metrics(config, subject.prepared, subject.extractor, trained.gan, trained.generators)
-    if (back := trained.gan.reversed()) is not None:
-        metrics["reverse"] = translation_metrics(config, subject.prepared.reversed(), None, back, trained.generators)
+    metrics = to_tree(evaluate_ways(trained.gan, trained.generators, subject.prepared, subject.protocol(config)))
     parameters = sum(tensor.numel() for tensor in next(iter(trained.generators.values())).parameters())
     precision = resolve_precision(config.train.precision)
     row = Row(recipe, config.seed, key, parameters, config.train.steps, precision, spent, metrics)
@@ -90,8 +89,9 @@ def translated(recipe: str, config: Config, subject: Subject) -> Row:
 
 
 def _write(rows: Sequence[Row], step_seconds: dict[str, list[float]]) -> None:
-    for row in rows:
-        check_comparable(rows[0].metrics["quality"], row.metrics["quality"])
+    qualities = [from_tree(row.metrics)[""].quality for row in rows]
+    for other in qualities:
+        check_comparable(qualities[0], other)
     first = rows[0].metrics
     quality, baselines = first["quality"], first["baselines"]
     lines = [

@@ -28,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
     new, old = path.with_name(f"{aside}{suffix}"), path.with_name(f"{aside}.old")
     try:
         yield new
-        if new.is_dir() and path.exists():  # a folder cannot be renamed onto one that holds something
+        if new.is_dir() and path.is_dir():  # a folder cannot be renamed onto one that holds something
             path.replace(old)
         new.replace(path)
     finally:

@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import subprocess
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,17 @@ ARITHMETIC = {
     "torch": "torch",
     "torch_fidelity": "torch-fidelity",
 }
+
+
+@dataclass(frozen=True)
+class Origin:
+    """commit, recipe: of the code and of the params.yaml that a training comes from.
+
+    They are in no fingerprint: most commits change no training, and two recipes may be one configuration.
+    """
+
+    commit: str
+    recipe: str
 
 
 def fingerprint(parts: dict[str, Any]) -> str:

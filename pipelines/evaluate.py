@@ -1,44 +1,38 @@
 """Stage evaluate: quality on the test split beside what it is to be measured against, and pictures -> reports/."""
 
-import json
 import shutil
 
 from medgan.config.schema import load_config
-from medgan.console import run
+from medgan.console import progress, run
 from medgan.data.store import open_prepared
 from medgan.device import use_processor
+from medgan.evaluation.evaluate import evaluate_ways
+from medgan.evaluation.protocol import EvaluationProtocol
+from medgan.evaluation.report import to_tree, write_reports
 from medgan.gans.drawing import GRID_COLUMNS, sample_grid
 from medgan.imaging.grids import below, grid, save_image
-from medgan.scores.features import Extractor
-from medgan.scores.validation import pictured, shown
+from medgan.scores.extractor import Extractor
+from medgan.scores.validation_images import pictured, shown
 from medgan.tracking.opening import store_at
 from medgan.tracking.recording import find_run
 from medgan.training.result import load_generators
 from medgan.workspace.places import EXTRACTOR, METRICS, PARAMS, PREPARED, REPORTS, TRAIN, store_root
-from pipelines.quality import synthesis_metrics, translation_metrics
 
 
 def main() -> None:
     config = load_config(PARAMS)
     use_processor(config.train.threads)
-    prepared, extractor = open_prepared(PREPARED), Extractor.load(EXTRACTOR)
-    store = store_at(store_root(), config.data.name)  # before minutes of measuring
-    gan, generators, _ = load_generators(TRAIN)
-    back = gan.reversed()
-    measured = translation_metrics if "source" in gan.inputs else synthesis_metrics
-    metrics = measured(config, prepared, extractor, gan, generators)
-    samples = [sample_grid(gan, generators, pictured(prepared, "test"))]
-    if back is not None:
-        reverse = prepared.reversed()
-        metrics["reverse"] = translation_metrics(config, reverse, None, back, generators)
-        samples.append(sample_grid(back, generators, pictured(reverse, "test")))
-
+    prepared, store = open_prepared(PREPARED), store_at(store_root(), config.data.name)  # before minutes of measuring
+    protocol = EvaluationProtocol.of(config.evaluate, Extractor.load(EXTRACTOR), seed=config.seed)
+    gan, generators, description = load_generators(TRAIN)
+    reports = evaluate_ways(gan, generators, prepared, protocol, progress=progress)
+    samples = [sample_grid(way.gan, generators, pictured(way.view(prepared), "test")) for way in gan.ways()]
     shutil.rmtree(REPORTS, ignore_errors=True)
     save_image(REPORTS / "samples.png", below(samples))
     save_image(REPORTS / "real.png", grid(prepared.pictures(shown(prepared, "test")), columns=GRID_COLUMNS))
-    METRICS.write_text(json.dumps(metrics, indent=2) + "\n")
-    run_id, description = find_run(store, config.data.name, TRAIN)
-    store.log_tree(run_id, "test", metrics)
+    write_reports(METRICS, reports)
+    run_id, _ = find_run(store, config.data.name, TRAIN)
+    store.log_tree(run_id, "test", to_tree(reports))
     store.log_picture(run_id, REPORTS / "samples.png", key="final", step=description.step)
 
 

@@ -6,7 +6,7 @@ from medgan.config.schema import load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
 from medgan.device import use_processor
-from medgan.scores.features import Extractor
+from medgan.scores.extractor import Extractor
 from medgan.scores.validation import check_score, validation_judge
 from medgan.search.choice import Outcome, write_outcome
 from medgan.search.objective import TrialTraining

@@ -1,9 +1,7 @@
 """Stage train: the best configuration, trained on the full budget -> artifacts/train."""
 
-import shutil
 from contextlib import suppress
 from functools import partial
-from pathlib import Path
 
 import yaml
 
@@ -12,25 +10,19 @@ from medgan.console import progress, run
 from medgan.data.store import open_prepared
 from medgan.device import use_processor
 from medgan.errors import DivergedError
-from medgan.fingerprint import fingerprint, git_commit
-from medgan.scores.features import Extractor
-from medgan.scores.validation import SCORES, check_score, validation_judge
-from medgan.tracking.opening import store_at
-from medgan.tracking.recording import Recorder, open_run
-from medgan.tracking.runs import Store
-from medgan.training.checkpoint import prune_folders
-from medgan.training.identity import identity, training_fingerprint
-from medgan.training.loop import Listener, fit
+from medgan.scores.extractor import Extractor
+from medgan.scores.validation import check_score, describe_best, validation_judge
+from medgan.tracking.recording import record_training
 from medgan.training.processes import joined
-from medgan.training.result import describe, write_trained
+from medgan.training.task import Task
 from medgan.workspace.counts import check_counts
 from medgan.workspace.places import EXTRACTOR, PARAMS, PREPARED, SEARCH, TRAIN, checkpoints, store_root
-from medgan.workspace.recipes import recipe_of
+from medgan.workspace.recipes import origin_of
 
 
 def main() -> None:
     """With several processes (torchrun) the first one alone writes and logs."""
-    with joined() as here:
+    with joined() as process:
         config = load_config(PARAMS)
         use_processor(config.train.threads)
         best = yaml.safe_load((SEARCH / "best.yaml").read_text())
@@ -39,38 +31,18 @@ def main() -> None:
         check_score(gan, train.score, prepared.spec)
         check_counts(config, prepared)
         judge = validation_judge(prepared, extractor, train.n, seed, train.score)
-        folder = checkpoints() / f"train-{training_fingerprint(gan, train, seed, prepared, extractor.digest)}"
-        fitted = partial(fit, gan, train, prepared, seed=seed, judge=judge, directory=folder)
-        if not here.first:
-            with suppress(DivergedError):  # the first one says so and records it; an error here would have it killed
-                fitted()
-            return
-        for path, value in best.items():
-            print(f"best.yaml sets {path} = {value}")
-        key = fingerprint(
-            {"training": folder.name, **identity([gan], train, prepared.spec, scored_by=judge.score.__module__)}
-        )
-        sections = {"gan": gan.model_dump(mode="json"), "train": train.model_dump(mode="json"), "seed": seed}
-        origin = {"commit": git_commit(Path.cwd()), "recipe": recipe_of(Path.cwd(), PARAMS)}
-
-        def opened() -> tuple[Store, str]:
-            store = store_at(store_root(), config.data.name)
-            return store, open_run(store, config.data.name, key, sections, data_md5=prepared.md5, **origin)
-
-        recorder = Recorder(opened)
-        try:
-            with progress("train", train.steps) as done:
-                trained = fitted(listener=Listener(on_step=done, on_checkpoint=recorder))
-        except DivergedError as error:
-            recorder.fail(str(error))
-            raise
-    shutil.rmtree(TRAIN, ignore_errors=True)
-    description = describe(key, sections, prepared, trained, **origin)
-    write_trained(TRAIN, trained, description, folder / "samples")
-    recorder.complete(trained.rows, TRAIN / "samples")
-    prune_folders(checkpoints(), keep=folder)
-    found = f"{trained.best.weights} weights of step {trained.best.step}"
-    print(f"best on validation: {found}, {SCORES[train.score]} {trained.best.score:.4g}")
+        task = Task(gan, train, seed, prepared, judge, extractor.digest, checkpoints())
+        if process.first:
+            for path, value in best.items():
+                print(f"best.yaml sets {path} = {value}")
+            steps = partial(progress, "train", train.steps)
+            trained = record_training(
+                task, config.data.name, store_root(), TRAIN, origin=origin_of(PARAMS), progress=steps
+            )
+            print(f"best on validation: {describe_best(trained.best, train.score)}")
+        else:  # the first one says and records what went wrong; an error here would have it killed
+            with suppress(DivergedError):
+                task.fit()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -74,7 +75,8 @@ def test_the_textbook_learns_from_the_training_images_alone(
     losses = [training.step() for _ in range(2)]
     assert all(0 < value < 20 for pair in losses for value in pair)
     assert any(not torch.equal(a, b) for a, b in zip(before, training.generator.parameters(), strict=True))
-    assert training.images(5).shape == (5, 1, 16, 16)
+    z = np.zeros((5, training.latent_dim), np.float32)
+    assert training.draw({"z": z}).shape == (5, 1, 16, 16)
 
 
 def test_translation_compares_recipes_of_the_same_subjects() -> None:

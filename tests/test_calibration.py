@@ -15,12 +15,16 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
+from pixels import seen
 from torch.nn import functional as F
 
 from medgan.data.spec import ImageSpec, Sample
 from medgan.randomness import numpy_generator
-from medgan.scores.features import Extractor, train_extractor
-from medgan.scores.fidelity import Reference, agreement, reference, score
+from medgan.scores.extractor import Extractor
+from medgan.scores.fidelity import agreement
+from medgan.scores.frechet import Statistics, distance, statistics
+from medgan.scores.images import ImageSet
+from medgan.scores.learning import train_extractor
 from medgan.sources.phantom.source import Phantom
 
 pytestmark = pytest.mark.slow  # an extractor is trained for each kind of data
@@ -39,22 +43,26 @@ class Judged:
     extractor: Extractor
     images: Images
     labels: Labels
-    real: Reference
+    real: Statistics
     floor: float
 
 
 def judged(images: Images, labels: Labels, *, labelled: bool, steps: int, n: int) -> Judged:
     train, held, other = np.split(np.arange(len(images)), [len(images) - 2 * n, len(images) - n])
     extractor = train_extractor(
-        images[train],
+        seen(images[train]),
         labels[train] if labelled else None,
         classes=int(labels.max()) + 1,
         steps=steps,
         batch=64,
         seed=0,
     )
-    real = reference(extractor, images[other], split="test")
-    return Judged(extractor, images[held], labels[held], real, score(extractor, images[held], real))
+    real = moments(extractor, images[other])
+    return Judged(extractor, images[held], labels[held], real, distance(moments(extractor, images[held]), real))
+
+
+def moments(extractor: Extractor, images: Images) -> Statistics:
+    return statistics(extractor.observe(seen(images)).features)
 
 
 def phantoms() -> tuple[Images, Labels]:
@@ -141,7 +149,7 @@ FAULTS: dict[str, tuple[Callable[[Judged, float], Images], tuple[float, float, f
 
 def assert_grows(judged: Judged, fault: str) -> None:
     damage, strengths = FAULTS[fault]
-    distances = [score(judged.extractor, damage(judged, strength), judged.real) for strength in strengths]
+    distances = [distance(moments(judged.extractor, damage(judged, s)), judged.real) for s in strengths]
     assert 2 * judged.floor < distances[0] < distances[1] < distances[2], (judged.floor, distances)
 
 
@@ -158,4 +166,4 @@ def test_the_distance_grows_on_real_images(medical_mnist: Judged, fault: str) ->
 
 def test_the_classifier_behind_it_knows_the_classes(phantom: Judged) -> None:
     if phantom.extractor.classes:
-        assert agreement(phantom.extractor, phantom.images, phantom.labels) > 0.93
+        assert agreement(phantom.extractor, ImageSet(seen(phantom.images), labels=phantom.labels)) > 0.93

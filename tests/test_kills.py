@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 
@@ -157,7 +156,7 @@ def test_a_killed_cyclegan_ends_with_the_bits_of_an_unbroken_one(config: Config,
 def workplace(tmp_path_factory: pytest.TempPathFactory, config: Config, prepared_folder: Path) -> Path:
     """A folder in which the stages search and train can run: params.yaml, prepared images and features."""
     from medgan.data.store import open_prepared
-    from medgan.scores.features import train_extractor
+    from medgan.scores.learning import extractor_of
 
     place = tmp_path_factory.mktemp("workplace")
     values = {
@@ -174,9 +173,7 @@ def workplace(tmp_path_factory: pytest.TempPathFactory, config: Config, prepared
     (place / "data").mkdir()
     (place / "data" / "prepared").symlink_to(prepared_folder)
     prepared = open_prepared(prepared_folder)
-    extractor = train_extractor(
-        np.array(prepared.images), prepared.labels, classes=prepared.spec.classes, steps=2, batch=8, seed=0
-    )
+    extractor = extractor_of(prepared, config.features.model_copy(update={"steps": 2, "batch": 8}), seed=0)
     (place / "artifacts" / "features").mkdir(parents=True)
     extractor.save(place / "artifacts" / "features" / "extractor.safetensors")
     (place / "artifacts" / "search").mkdir()
@@ -228,8 +225,10 @@ def test_a_killed_search_retries_the_trial_once_and_leaves_nothing_running(workp
     victim = stage("search", workplace)
     kill_when(victim, second_trial_has_trained)
     assert trial_states(workplace / "optuna.db")[1] == "RUNNING"
-    out = finish(stage("search", workplace))
-    assert "trial 1 was interrupted; it is tried again" in out
+    resumed = stage("search", workplace)
+    printed = "".join(resumed.communicate(timeout=120))
+    assert resumed.returncode == 0, printed
+    assert "trial 1 was interrupted; it is tried again" in printed
 
     (study,) = optuna.get_all_study_names(f"sqlite:///{workplace / 'optuna.db'}")
     trials = optuna.load_study(study_name=study, storage=f"sqlite:///{workplace / 'optuna.db'}").trials

@@ -27,7 +27,7 @@ def numbered(count: int, *, dtype: Any = np.uint8, train: int | None = None) -> 
         patients=np.array([str(i) for i in range(count)]),
         splits=splits,
         intensity=Intensity(0, int(np.iinfo(dtype).max)),
-        direction="",
+        direction=None,
         md5="",
     )
 

@@ -23,6 +23,7 @@ from medgan.config.schema import Config
 from medgan.data.loader import Batches, conditions, gather
 from medgan.data.store import Prepared
 from medgan.errors import DivergedError, MedganError, TrainingInterrupted
+from medgan.fingerprint import Origin
 from medgan.gans.drawing import generate
 from medgan.randomness import StepRandomness
 from medgan.training import identity, loop
@@ -32,6 +33,7 @@ from medgan.training.judge import Judge
 from medgan.training.loop import Listener, Trained, fit
 from medgan.training.result import describe, write_trained
 from medgan.training.state import State
+from medgan.training.task import Task
 
 
 def judge(
@@ -282,12 +284,15 @@ def test_a_picture_that_cannot_be_written_is_a_sentence(
     assert train(config, prepared, tmp_path).resumed_from == 3
 
 
+def task(config: Config, prepared: Prepared, checkpoints: Path) -> Task:
+    return Task(config.gan, config.train, 1, prepared, judge(prepared), "extractor", checkpoints)
+
+
 def test_a_result_that_cannot_be_written_is_a_sentence(config: Config, prepared: Prepared, tmp_path: Path) -> None:
     trained, target = train(config, prepared, tmp_path / "checkpoints"), tmp_path / "result"
     target.write_text("a file where a folder must be")
-    sections = {"gan": {}, "train": {}, "seed": 1}
-    description = describe("f", sections, prepared, trained, commit="", recipe="")
-    with pytest.raises(MedganError, match=r"result cannot be written: File exists; the training itself is whole"):
+    description = describe(task(config, prepared, tmp_path), trained, Origin("", ""))
+    with pytest.raises(MedganError, match=r"result cannot be written: Not a directory; the training itself is whole"):
         write_trained(target, trained, description, tmp_path / "checkpoints" / "samples")
 
 
@@ -543,11 +548,11 @@ def test_what_is_written_can_be_read(config: Config, prepared: Prepared, tmp_pat
     from medgan.training.result import load_generators, read_rows
 
     trained = train(config, prepared, tmp_path / "run")
-    sections = {"gan": config.gan.model_dump(mode="json"), "train": config.train.model_dump(mode="json"), "seed": 1}
-    description = describe("f00", sections, prepared, trained, commit="c0", recipe="mine")
+    asked = task(config, prepared, tmp_path)
+    description = describe(asked, trained, Origin("c0", "mine"))
     write_trained(tmp_path / "out", trained, description, tmp_path / "run" / "samples")
     gan, generators, description = load_generators(tmp_path / "out")
-    assert (description.fingerprint, description.data_md5) == ("f00", prepared.md5)
+    assert (description.fingerprint, description.data_md5) == (asked.fingerprint, prepared.md5)
     assert description.label_names == prepared.label_names
     assert description.score == trained.best.score
     labels = {"label": torch.arange(6) % 3}

@@ -13,11 +13,9 @@ from scipy.ndimage import gaussian_filter
 
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
-from medgan.scores.features import Extractor
+from medgan.scores.extractor import Extractor
+from medgan.scores.figures import DIRECTIONS, PublishedScores, StandardScores
 from medgan.scores.paired import (
-    DIRECTIONS,
-    PublishedScores,
-    StandardScores,
     absolute_errors,
     check_paired,
     difference_margin,

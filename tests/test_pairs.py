@@ -10,7 +10,7 @@ from PIL import Image
 from test_folder import fitted, picture
 
 from medgan.config.schema import Config
-from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.data.spec import Direction, ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.sources.pairs import Pairs
 from medgan.sources.prepare import prepare
@@ -32,7 +32,7 @@ def test_files_of_one_name_are_a_pair_whatever_their_suffix(tmp_path: Path) -> N
     pair(tmp_path, "a", 10)
     pair(tmp_path, "site/b", 20, suffixes=(".tif", ".PNG"))
     samples, rejected = read(tmp_path)
-    assert not rejected and T1_T2.direction == "T1 to T2"
+    assert not rejected and str(T1_T2.direction) == "T1 to T2"
     assert [sample.origin for sample in samples] == ["T2/a.png", "T2/site/b.PNG"]
     for sample, (drawn, given) in zip(samples, (("a.png", "a.png"), ("site/b.PNG", "site/b.tif")), strict=True):
         assert (sample.image[..., 0] == np.asarray(Image.open(tmp_path / "T2" / drawn))).all()
@@ -96,7 +96,7 @@ def test_no_patient_is_in_two_splits(config: Config, tmp_path: Path) -> None:
     options = {"source": "T1", "image": "T2", "patient": "^(p\\d+)_"}
     values = {"data.source": "pairs", "data.raw": str(tmp_path / "raw"), "data.options": options, "data.labels": False}
     prepared = prepare(config.override(values).data, tmp_path / "prepared", seed=0)
-    assert prepared.direction == "T1 to T2" and prepared.sources is not None and len(prepared.images) == 24
+    assert prepared.direction == Direction("T1", "T2") and prepared.sources is not None and len(prepared.images) == 24
     splits = {(patient, split) for patient, split in zip(prepared.patients, prepared.splits, strict=True)}
     assert len(splits) == 8 and len({split for _, split in splits}) == 3
 

@@ -19,18 +19,24 @@ from PIL import Image
 
 from benchmarks.outage import free_port
 from medgan.config.schema import Config, load_config
-from medgan.data.store import open_prepared
+from medgan.data.store import Prepared, open_prepared
 from medgan.device import use_processor
 from medgan.errors import MedganError
+from medgan.evaluation.evaluate import mae_margin
+from medgan.evaluation.generators import ExportedGenerator
+from medgan.evaluation.protocol import EvaluationProtocol
+from medgan.evaluation.report import TranslationReport, read_reports
+from medgan.evaluation.rescoring import rescored, rival
 from medgan.gans.drawing import GRID_COLUMNS
 from medgan.imaging.arrays import to_uint8
 from medgan.imaging.grids import grid
 from medgan.runtime.generator import OnnxGenerator, golden_difference
-from medgan.scores.validation import pictured
+from medgan.scores.extractor import Extractor
+from medgan.scores.validation_images import pictured
 from medgan.tracking.models import downloaded
 from medgan.tracking.opening import store_at
 from medgan.tracking.recording import find_run
-from pipelines.quality import against, score_onnx, translation_margin
+from medgan.training.result import load_generators
 
 pytestmark = [
     pytest.mark.slow,
@@ -243,7 +249,7 @@ def test_the_picture_of_the_test_shows_both_ways(both_ways: Path) -> None:
     prepared = open_prepared(both_ways / "data/prepared")
     with Image.open(both_ways / "reports/samples.png") as image:
         pictures = np.split(np.asarray(image)[..., None], 2)
-    ways = ((prepared, "artifacts/export"), (prepared.reversed(), "artifacts/export/reverse"))
+    ways = ((prepared, "artifacts/export"), (prepared.opposite(), "artifacts/export/reverse"))
     for picture, (data, folder) in zip(pictures, ways, strict=True):
         given = pictured(data, "test")
         source, target = (given[name].numpy()[:GRID_COLUMNS] for name in ("source", "target"))
@@ -253,38 +259,55 @@ def test_the_picture_of_the_test_shows_both_ways(both_ways: Path) -> None:
         assert np.abs(picture[: len(first)].astype(int) - first).max() <= 1
 
 
-def test_a_champion_that_translates_is_scored_as_it_was(both_ways: Path) -> None:
-    metrics, config = (
-        json.loads((both_ways / "reports/metrics.json").read_text()),
-        load_config(both_ways / "params.yaml"),
-    )
-    export = both_ways / "artifacts/export"
-    for path, reverse, found in ((export, False, metrics), (export / "reverse", True, metrics["reverse"])):
-        rescored = score_onnx(path / "generator.onnx", config, reverse=reverse)
-        assert isinstance(rescored, dict)
-        assert rescored["mae"] == pytest.approx(found["quality"]["mae"], rel=1e-4)
-        assert score_onnx(path / "generator.onnx", config, reverse=not reverse) == (
-            f"the champion translates {'T2w to T1w' if reverse else 'T1w to T2w'}; give these data another data.name"
+Judging = dict[str, tuple[Path, Prepared, EvaluationProtocol]]
+
+
+@pytest.fixture(scope="module")
+def judging(both_ways: Path) -> Judging:
+    """By the name of the way of drawing: its file, and data and protocol as it sees them."""
+    config, prepared = load_config(both_ways / "params.yaml"), open_prepared(both_ways / "data/prepared")
+    extractor = Extractor.load(both_ways / "artifacts/features/extractor.safetensors")
+    protocol = EvaluationProtocol.of(config.evaluate, extractor, seed=config.seed)
+    gan, _, _ = load_generators(both_ways / "artifacts/train")
+    return {
+        way.name: (
+            both_ways / "artifacts/export" / way.name / "generator.onnx",
+            way.view(prepared),
+            protocol.seen_from(way),
+        )
+        for way in gan.ways()
+    }
+
+
+def test_a_champion_that_translates_is_scored_as_it_was(both_ways: Path, judging: Judging) -> None:
+    reports = read_reports(both_ways / "reports/metrics.json")
+    assert reports.keys() == judging.keys() == {"", "reverse"}
+    for name, (path, data, protocol) in judging.items():
+        report = rescored(path, data, protocol)
+        assert isinstance(report, TranslationReport)
+        assert report.headline.value == pytest.approx(reports[name].headline.value, rel=1e-4)
+        assert report.baselines == reports[name].baselines and report.floor == reports[name].floor
+        assert rescored(path, data.opposite(), protocol) == (
+            f"the champion translates {'T2w to T1w' if name else 'T1w to T2w'}; give these data another data.name"
         )
 
 
-def test_a_champion_of_another_split_is_not_scored(both_ways: Path, tmp_path: Path) -> None:
-    config = load_config(both_ways / "params.yaml")
-    model = onnx.load(both_ways / "artifacts/export/generator.onnx")
+def test_a_champion_of_another_split_is_not_scored(judging: Judging, tmp_path: Path) -> None:
+    path, data, protocol = judging[""]
+    model = onnx.load(path)
     (known,) = [entry for entry in model.metadata_props if entry.key == "data_md5"]
     known.value = "0" * 32
     onnx.save(model, tmp_path / "foreign.onnx")
-    assert "may hold today's test images" in str(score_onnx(tmp_path / "foreign.onnx", config, reverse=False))
+    assert "may hold today's test images" in str(rescored(tmp_path / "foreign.onnx", data, protocol))
 
 
-def test_a_translator_stands_against_the_champion_by_the_margin_of_their_difference(both_ways: Path) -> None:
-    config, export = load_config(both_ways / "params.yaml"), both_ways / "artifacts/export"
-    quality = json.loads((both_ways / "reports/metrics.json").read_text())["quality"]
-    rival, margin = against(export / "generator.onnx", export / "generator.onnx", quality, config, reverse=False)
-    assert isinstance(rival, dict) and margin == 0
-    assert translation_margin(export / "generator.onnx", export / "generator.onnx", config, reverse=False) == 0
-    there, back = export / "generator.onnx", export / "reverse" / "generator.onnx"
-    assert 0 < translation_margin(there, back, config, reverse=True) < 0.5
+def test_a_translator_stands_against_the_champion_by_the_margin_of_their_difference(judging: Judging) -> None:
+    path, data, protocol = judging[""]
+    opponent = rival(path, path, data, protocol)
+    assert isinstance(opponent.report, TranslationReport) and opponent.margin == 0
+    there, back = (ExportedGenerator(OnnxGenerator(file)) for file, _, _ in judging.values())
+    _, seen, of_the_way_back = judging["reverse"]
+    assert 0 < mae_margin(there, back, seen, of_the_way_back) < 0.5
 
 
 def test_another_file_of_the_same_training_is_another_version(both_ways: Path) -> None:

@@ -39,7 +39,7 @@ VALUES: dict[str, Any] = {
     "train.checkpoint_every": 10,
     "train.evaluations": 2,
 }
-SHARED = TRAINING.replace("trained = fit(", "with joined():\n  trained = fit(").replace(
+SHARED = TRAINING.replace("run(main)", "with joined():\n    run(main)").replace(
     "from medgan.training.loop", "from medgan.training.processes import joined\nfrom medgan.training.loop"
 )
 
@@ -154,7 +154,7 @@ def test_a_process_whose_fellow_has_ended_says_that(config: Config, prepared: Pr
     often = config.override({**VALUES, "train.checkpoint_every": 5})
     (_, _, first), (_, _, other) = ended(tmp_path, "two", prepared, often, 2, script=FAILING + SHARED)
     assert "the disk is full" in first
-    assert other.endswith("MedganError: process 1: another process has ended, see what it says\n")
+    assert other.endswith("error: process 1: another process has ended, see what it says\n")
 
 
 @pytest.mark.slow

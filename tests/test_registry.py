@@ -1,21 +1,28 @@
 """Who is champion: every branch."""
 
 import math
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
+from medgan.errors import MedganError
 from medgan.evaluation.champion import decide, failed_gates
+from medgan.evaluation.report import SynthesisReport, TranslationReport
+from medgan.scores.figures import Fidelity, Likeness, PublishedScores, StandardScores
 
 GATES = {"parity": 1e-4, "recall": 0.25, "copies": 0.1}
 
 
-def metrics(recall: float = 0.4, floor: float = 0.8, copied: float = 0.05) -> dict[str, Any]:
-    return {"quality": {"recall": recall}, "floor": {"recall": floor}, "copied": copied}
+def fidelity(fid: float = 10, margin: float = 1, recall: float = 0.4) -> Fidelity:
+    return Fidelity(fid, fid - margin, fid + margin, 0.1, 0.5, recall, "fid_domain", "d1", 100, "test")
 
 
-def figures(fid: float, margin: float) -> dict[str, float]:
-    return {"fid": fid, "fid_low": fid - margin, "fid_high": fid + margin}
+def metrics(recall: float = 0.4, floor: float = 0.8, copied: float = 0.05) -> SynthesisReport:
+    return SynthesisReport(fidelity(recall=recall), fidelity(recall=floor), copied)
+
+
+def figures(fid: float, margin: float) -> SynthesisReport:
+    return replace(metrics(), quality=fidelity(fid, margin))
 
 
 def test_all_gates_passed() -> None:
@@ -34,7 +41,7 @@ def test_the_limits_themselves_pass() -> None:
         (metrics(copied=0.11), 0.0, ["copied share is 0.110", "register.copies"]),
     ],
 )
-def test_each_gate_refuses_on_its_own(found: dict[str, Any], parity: float, words: list[str]) -> None:
+def test_each_gate_refuses_on_its_own(found: SynthesisReport, parity: float, words: list[str]) -> None:
     (sentence,) = failed_gates(found, parity, GATES)
     assert all(word in sentence for word in words)
 
@@ -47,7 +54,7 @@ def test_every_failed_gate_is_named() -> None:
     ("found", "parity"),
     [(metrics(), math.nan), (metrics(recall=math.nan), 0.0), (metrics(copied=math.nan), 0.0)],
 )
-def test_what_is_not_a_number_passes_no_gate(found: dict[str, Any], parity: float) -> None:
+def test_what_is_not_a_number_passes_no_gate(found: SynthesisReport, parity: float) -> None:
     assert len(failed_gates(found, parity, GATES)) == 1
 
 
@@ -83,16 +90,26 @@ def test_a_champion_that_cannot_be_scored_stays() -> None:
     ],
 )
 def test_only_better_beyond_the_interval_wins(
-    challenger: dict[str, float], champion: dict[str, float], crowned: bool
+    challenger: SynthesisReport, champion: SynthesisReport, crowned: bool
 ) -> None:
     verdict = decide([], challenger, champion)
     assert verdict.crowned is crowned
     assert verdict.reasons[0].endswith(f"{'' if crowned else 'not '}better beyond the interval")
-    assert f"FID {challenger['fid']:.4g} against the champion's {champion['fid']:.4g}" in verdict.reasons[0]
+    ours, theirs = challenger.quality.fid, champion.quality.fid
+    assert f"FID {ours:.4g} against the champion's {theirs:.4g}" in verdict.reasons[0]
 
 
-def translated(mae: float) -> dict[str, Any]:
-    return {"quality": {"mae": mae}, "baselines": {"mean": 0.07, "source": 0.3}}
+def translated(mae: float, margin: float = 0.003) -> TranslationReport:
+    likeness = Likeness(
+        mae=mae,
+        mae_low=mae - margin,
+        mae_high=mae + margin,
+        standard=StandardScores(20, 0.9, 0.1, 0.2, 0.8),
+        published=PublishedScores(mae, 20, 0.9),
+        n=100,
+        split="test",
+    )
+    return TranslationReport(likeness, {"mean": 0.07, "source": 0.3})
 
 
 def test_translation_is_judged_by_what_looks_at_nothing() -> None:
@@ -113,9 +130,19 @@ def test_a_margin_of_the_difference_replaces_that_of_two_intervals() -> None:
 
 @pytest.mark.parametrize(("mae", "crowned"), [(0.0349, True), (0.0351, False)])
 def test_translation_wins_by_its_mae(mae: float, crowned: bool) -> None:
-    figures = [
-        {"mae": value, "mae_low": value - margin, "mae_high": value + margin}
-        for value, margin in ((mae, 0.003), (0.04, 0.004))
-    ]
-    verdict = decide([], *figures)
+    verdict = decide([], translated(mae, 0.003), translated(0.04, 0.004))
     assert verdict.crowned is crowned and verdict.reasons[0].startswith(f"MAE {mae} against the champion's 0.04")
+
+
+@pytest.mark.parametrize(
+    "change", [{"extractor": "fid_inception"}, {"digest": "d2"}, {"n": 7}, {"split": "validation"}]
+)
+def test_reports_of_other_protocols_are_never_compared(change: dict[str, str | int]) -> None:
+    champion = replace(metrics(), quality=replace(fidelity(), **change))
+    with pytest.raises(MedganError, match=f"cannot be compared, they differ in {next(iter(change))} "):
+        decide([], metrics(), champion)
+
+
+def test_a_set_of_images_is_not_compared_with_pairs() -> None:
+    with pytest.raises(MedganError, match=r"differ in kind \(Fidelity, Likeness\)"):
+        decide([], metrics(), translated(0.01))

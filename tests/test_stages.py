@@ -16,7 +16,7 @@ from medgan.data.store import open_prepared
 from medgan.errors import MedganError
 from medgan.gans import build_gan
 from medgan.imports import ROOT, closure
-from medgan.scores.features import Extractor
+from medgan.scores.extractor import Extractor
 from medgan.training.checkpoint import Checkpoint, save_checkpoint
 from medgan.workspace import places
 from medgan.workspace.preflight import preflight
@@ -26,7 +26,7 @@ from pipelines import prepare, search, train
 
 TEMPLATE = re.compile(r"\$\{([\w.]+)\}")
 STAGES: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-LONGEST = 75
+LONGEST = 80
 every_stage = pytest.mark.parametrize("stage", STAGES)
 
 
@@ -81,7 +81,7 @@ def test_a_file_that_a_parameter_names_is_a_dependency_where_it_is_read(stage: s
     read = {
         "data.raw": ("medgan.sources.prepare", "prepare") in names,
         "train.init_from": bool(
-            {("medgan.training.loop", "fit"), ("medgan.search.objective", "TrialTraining")} & names
+            {("medgan.training.task", "Task"), ("medgan.search.objective", "TrialTraining")} & names
         ),
     }
     assert templates == {name for name, is_read in read.items() if is_read}

@@ -331,7 +331,7 @@ def test_the_mean_is_of_what_may_be_learnt_from(prepared: Prepared) -> None:
 
 def test_data_without_sources_have_no_way_back(prepared: Prepared) -> None:
     with pytest.raises(MedganError, match="no source images"):
-        prepared.reversed()
+        prepared.opposite()
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
-from medgan.scores.features import Extractor
+from medgan.scores.extractor import Extractor
 from medgan.search.objective import trial_training
 from medgan.training.checkpoint import Checkpoint, load_checkpoint, read_checkpoint, save_checkpoint
 from medgan.training.identity import training_fingerprint

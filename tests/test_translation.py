@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from medgan.config.schema import Config
 from medgan.data.loader import gather
-from medgan.data.spec import Batch, ImageSpec
+from medgan.data.spec import Batch, Direction, ImageSpec
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.gans import build_gan, check_gan
@@ -26,7 +26,8 @@ from medgan.gans.translation import Translation
 from medgan.models import TRANSLATION_MODELS
 from medgan.randomness import StepRandomness
 from medgan.scores import validation as scoring
-from medgan.scores.features import Extractor
+from medgan.scores.extractor import Extractor
+from medgan.scores.validation_images import shown as examples
 from medgan.sources.prepare import prepare
 from medgan.training.checkpoint import load_checkpoint
 from medgan.training.loop import fit
@@ -727,29 +728,33 @@ def test_checking_costs_no_memory(config: Config, name: str) -> None:
     check_gan(config.override({"gan.name": name, "gan.model": giant, **buffer}).gan, ImageSpec(256, 3, 0, 3))
 
 
-def test_a_cyclegan_reversed_draws_sources_from_images(config: Config, batch: Batch) -> None:
+def test_a_cyclegan_draws_sources_from_images_too(config: Config, batch: Batch) -> None:
     gan = made(config, name="cyclegan")
-    back = gan.reversed()
+    there, way = gan.ways()
+    back = way.gan
+    assert (there.name, there.suffix, there.gan) == ("", "", gan) and (way.name, way.suffix) == ("reverse", "-reverse")
     assert back.spec == ImageSpec(32, 3, source_channels=1) and gan.spec == SPEC
     drawn = back.draw(back.generators, {"source": batch.image})
     assert torch.equal(drawn, gan.generators["source"](batch.image))
     assert torch.equal(gan.draw(gan.generators, {"source": batch.source}), gan.generators["image"](batch.source))
     assert torch.equal(
-        back.reversed().draw(gan.generators, {"source": batch.source}), gan.generators["image"](batch.source)
+        back.ways()[1].gan.draw(gan.generators, {"source": batch.source}), gan.generators["image"](batch.source)
     )
 
 
 def test_paired_translation_has_no_way_back(config: Config) -> None:
-    assert made(config).reversed() is None
+    assert [way.name for way in made(config).ways()] == [""]
 
 
-def test_prepared_data_reversed_swap_image_and_source(prepared: Prepared) -> None:
-    back = prepared.reversed()
-    assert prepared.direction == "T1w to T2w" and back.direction == "T2w to T1w"
+def test_the_way_back_sees_image_and_source_swapped(config: Config, prepared: Prepared) -> None:
+    way, direction = made(config, name="cyclegan").ways()[1], Direction("T1w", "T2w")
+    back = way.view(prepared)
+    assert prepared.direction == direction and back.direction == way.direction(direction) == Direction("T2w", "T1w")
+    assert (str(prepared.direction), str(back.direction)) == ("T1w to T2w", "T2w to T1w")
     there, here = (gather(data, np.array([3, 5])) for data in (back, prepared))
     assert here.source is not None and there.source is not None
     assert torch.equal(there.image, here.source) and torch.equal(there.source, here.image)
-    assert back.reversed().spec == prepared.spec
+    assert back.opposite().spec == prepared.spec
 
 
 @pytest.mark.parametrize("score", ["mae", "ssim"])
@@ -760,7 +765,7 @@ def test_the_judge_of_pairs_knows_each_target(prepared: Prepared, score: str) ->
     targets = gather(prepared, prepared.indices("validation")).image.numpy()
     assert found.score(targets) == pytest.approx(0, abs=1e-3)
     assert found.score(targets[::-1].copy()) > 0.05
-    assert torch.equal(found.shown["target"], gather(prepared, scoring.shown(prepared, "validation")).image)
+    assert torch.equal(found.shown["target"], gather(prepared, examples(prepared, "validation")).image)
 
 
 @pytest.mark.parametrize("kind", ["mirror", "translation", "brightness"])

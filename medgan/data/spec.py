@@ -27,6 +27,21 @@ class ImageSpec:
 
 
 @dataclass(frozen=True)
+class Direction:
+    """What is translated into what: names of the kinds of image, such as T1 and T2; as text "T1 to T2"."""
+
+    source: str
+    image: str
+
+    @property
+    def opposite(self) -> "Direction":
+        return Direction(self.image, self.source)
+
+    def __str__(self) -> str:
+        return f"{self.source} to {self.image}"
+
+
+@dataclass(frozen=True)
 class Sample:
     """One image as a source yields it: arrays (H, W, C) uint8 or uint16, of the size that they have in the raw files.
 
@@ -84,8 +99,3 @@ class Batch:
             for name, tensor in (("label", self.label), ("mask", self.mask), ("source", self.source))
             if tensor is not None
         }
-
-
-def opposite(direction: str) -> str:
-    """`T1 to T2` gives `T2 to T1`."""
-    return " to ".join(reversed(direction.split(" to ")))

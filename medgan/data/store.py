@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.data.spec import SPARE, SPLITS, ImageSpec, opposite
+from medgan.data.spec import SPARE, SPLITS, Direction, ImageSpec
 from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS, Intensity
 
@@ -20,7 +20,7 @@ class Prepared:
     """A prepared data set, arrays memory-mapped.
 
     images (N, H, W, C) uint8 or uint16; labels (N,) int64 into `label_names`, or None; splits (N,) of names;
-    intensity: of images and sources; direction: what translates into what, "T1 to T2", "" without sources;
+    intensity: of images and sources; direction: what the sources are translated into, None without sources;
     md5: of every prepared byte, the index, and an intensity that is not the whole range of the pixels' type.
     """
 
@@ -33,15 +33,21 @@ class Prepared:
     patients: NDArray[np.str_]
     splits: NDArray[np.str_]
     intensity: Intensity
-    direction: str
+    direction: Direction | None
     md5: str
 
-    def reversed(self) -> "Prepared":
+    @property
+    def levels(self) -> int:
+        """How many intensities raw values can have: 256 of 8 bits, 65,536 of 16."""
+        return round(self.intensity.high - self.intensity.low) + 1
+
+    def opposite(self) -> "Prepared":
         """Images as sources and sources as images. Raises MedganError where there are none."""
         if self.sources is None:
             raise MedganError("these data have no source images: there is nothing to translate back from")
         spec = replace(self.spec, channels=self.spec.source_channels, source_channels=self.spec.channels)
-        return replace(self, spec=spec, images=self.sources, sources=self.images, direction=opposite(self.direction))
+        direction = self.direction and self.direction.opposite
+        return replace(self, spec=spec, images=self.sources, sources=self.images, direction=direction)
 
     def only(self, spec: ImageSpec) -> "Prepared":
         """Without the labels, masks and sources at which networks of this spec do not look."""
@@ -109,7 +115,7 @@ def open_prepared(directory: Path) -> Prepared:
         patients=np.array([row["patient"] for row in rows]),
         splits=np.array([row["split"] for row in rows]),
         intensity=Intensity(**description["intensity"]),
-        direction=description["direction"],
+        direction=Direction(**direction) if (direction := description["direction"]) else None,
         md5=description["md5"],
     )
 

@@ -3,7 +3,9 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+
+from medgan.evaluation.report import Report, SynthesisReport
+from medgan.scores.figures import check_comparable
 
 # By which torch's score and onnxruntime's of the same weights may differ; their margin is 0.
 _ROUNDING = 1e-5
@@ -17,7 +19,7 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-def failed_gates(metrics: Mapping[str, Any], parity: float, gates: Mapping[str, float]) -> list[str]:
+def failed_gates(report: Report, parity: float, gates: Mapping[str, float]) -> list[str]:
     """One sentence for each gate that is not passed. gates: parity, recall (share of the floor's), copies.
 
     Translation has no recall and nothing to copy; it must be nearer to its targets than answers that look at nothing.
@@ -26,35 +28,28 @@ def failed_gates(metrics: Mapping[str, Any], parity: float, gates: Mapping[str, 
     # `not <=` and `not >=`: a figure that is NaN passes no gate.
     if not parity <= gates["parity"]:
         failed.append(f"ONNX differs from torch by {parity:.2g}, above register.parity = {gates['parity']:g}")
-    for answer, mae in metrics.get("baselines", {}).items():
-        if not metrics["quality"]["mae"] < mae:
-            failed.append(f"MAE is {metrics['quality']['mae']:.4f}, that of the {answer} image {mae:.4f}")
-    if "recall" in metrics["quality"]:
-        share = metrics["quality"]["recall"] / max(metrics["floor"]["recall"], 1e-9)
+    if isinstance(report, SynthesisReport):
+        share = report.quality.recall / max(report.floor.recall, 1e-9)
         if not share >= gates["recall"]:
             failed.append(f"recall is {share:.2f} of real-against-real, below register.recall = {gates['recall']:g}")
-    if "copied" in metrics and not metrics["copied"] <= gates["copies"]:
-        failed.append(f"copied share is {metrics['copied']:.3f}, above register.copies = {gates['copies']:g}")
+        if not report.copied <= gates["copies"]:
+            failed.append(f"copied share is {report.copied:.3f}, above register.copies = {gates['copies']:g}")
+        return failed
+    for answer, mae in report.baselines.items():
+        if not report.quality.mae < mae:
+            failed.append(f"MAE is {report.quality.mae:.4f}, that of the {answer} image {mae:.4f}")
     return failed
 
 
-def headline(quality: Mapping[str, Any]) -> str:
-    """The figure that decides: mae of translation, else fid; each has its _low and _high, and lower is better."""
-    return "mae" if "mae" in quality else "fid"
-
-
 def decide(
-    failed: list[str],
-    challenger: Mapping[str, Any],
-    champion: Mapping[str, Any] | str | None,
-    *,
-    margin: float | None = None,
+    failed: list[str], challenger: Report, champion: Report | str | None, *, margin: float | None = None
 ) -> Verdict:
-    """challenger, champion: figures of one protocol, with the headline's interval.
+    """Crown the challenger only where no gate has failed and it is better than the champion beyond the margin.
 
-    champion: None where there is none; a sentence where it cannot be scored under this protocol.
+    champion: its report; None where there is no champion, and the challenger is crowned; a sentence where it cannot be
+    scored under this protocol, and the challenger is refused with it.
     margin: by how much they must differ; without it, as if they had been scored on test images of their own, which
-    crowns too seldom rather than too often.
+    crowns too seldom rather than too often. Raises MedganError for reports of different protocols.
     """
     if failed:
         return Verdict(False, tuple(failed))
@@ -62,12 +57,12 @@ def decide(
         return Verdict(True, ("first generator to pass the gates",))
     if isinstance(champion, str):
         return Verdict(False, (champion,))
-    key = headline(challenger)
-    difference = champion[key] - challenger[key]
+    check_comparable(challenger.quality, champion.quality)
+    ours, theirs = challenger.headline, champion.headline
     if margin is None:
-        margin = math.hypot(challenger[f"{key}_high"] - challenger[key], champion[f"{key}_high"] - champion[key])
-    figures = f"{challenger[key]:.4g} against the champion's {champion[key]:.4g}, interval {margin:.2g}"
-    against = f"{key.upper()} {figures}"
-    if difference > max(margin, _ROUNDING):
+        margin = math.hypot(ours.high - ours.value, theirs.high - theirs.value)
+    figures = f"{ours.value:.4g} against the champion's {theirs.value:.4g}, interval {margin:.2g}"
+    against = f"{ours.key.upper()} {figures}"
+    if theirs.value - ours.value > max(margin, _ROUNDING):
         return Verdict(True, (f"{against}: better beyond the interval",))
     return Verdict(False, (f"{against}: not better beyond the interval",))

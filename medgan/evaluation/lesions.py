@@ -9,8 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.data.store import Prepared
+from medgan.data.stored import ImageRows, StoredImages
+from medgan.evaluation.report import LesionFigures, Lesions
+from medgan.imaging.arrays import Images
 from medgan.randomness import derive_seed, numpy_generator
-from medgan.scores.pretext import normalised
+from medgan.scores.extractor import to_tensor
+from medgan.scores.supervised import fit_supervised
 
 _WIDTHS = (16, 32, 64)
 _LEARNING_RATE = 3e-3
@@ -37,81 +41,73 @@ class Segmenter(nn.Module):
         return self.to_logit(first)  # type: ignore[no-any-return]
 
     @torch.no_grad()
-    def found(self, images: NDArray[np.uint8]) -> NDArray[np.bool_]:
-        """(N, H, W, C) uint8 to the pixels (N, H, W) that are taken for lesion."""
-        parts = [self(normalised(images[i : i + _CHUNK]))[:, 0] > 0 for i in range(0, len(images), _CHUNK)]
+    def found(self, images: ImageRows) -> NDArray[np.bool_]:
+        """(N, C, H, W) in [-1, 1] to the pixels (N, H, W) that are taken for lesion."""
+        parts = [self(to_tensor(images[i : i + _CHUNK]))[:, 0] > 0 for i in range(0, len(images), _CHUNK)]
         return torch.cat(parts).numpy()
 
 
 def train_segmenter(
-    images: NDArray[np.uint8],
+    images: ImageRows,
     masks: NDArray[np.uint8],
     *,
     steps: int,
     seed: int,
-    progress: Callable[[int], None] = lambda step: None,
+    progress: Callable[[int], None] | None = None,
 ) -> Segmenter:
-    """From training images (N, H, W, C) uint8 and masks (N, H, W, M), not zero where any lesion is.
+    """From training images (N, C, H, W) in [-1, 1] and masks (N, H, W, M), not zero where any lesion is.
 
-    One-cycle Adam on cross-entropy and Dice (Milletari 2016), which keeps small lesions from being ignored.
+    By cross-entropy and Dice (Milletari 2016), which keeps small lesions from being ignored.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(derive_seed(seed, "segmenter"))
-        segmenter = Segmenter(images.shape[3])
-    optimizer = torch.optim.Adam(segmenter.parameters(), lr=_LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=_LEARNING_RATE, total_steps=steps)
-    for step in range(steps):
+
+    def loss(segmenter: Segmenter, step: int) -> Tensor:
         chosen = numpy_generator(seed, "segmenter", step).choice(len(images), min(_BATCH, len(images)), replace=False)
         wanted = torch.from_numpy(masks[chosen].any(axis=3)).float()
-        logits = segmenter(normalised(images[chosen]))[:, 0]
+        logits = segmenter(to_tensor(images[chosen]))[:, 0]
         share = logits.sigmoid()
-        dice = 1 - (2 * (share * wanted).sum() + 1) / (share.sum() + wanted.sum() + 1)
-        loss = F.binary_cross_entropy_with_logits(logits, wanted) + dice
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        progress(step + 1)
-    return segmenter.eval()
+        dice: Tensor = 1 - (2 * (share * wanted).sum() + 1) / (share.sum() + wanted.sum() + 1)
+        return F.binary_cross_entropy_with_logits(logits, wanted) + dice
+
+    return fit_supervised(
+        lambda: Segmenter(images.shape[1]),
+        loss,
+        steps=steps,
+        learning_rate=_LEARNING_RATE,
+        seed=derive_seed(seed, "segmenter"),
+        progress=progress,
+    )
 
 
-def lesion_figures(segmenter: Segmenter, images: NDArray[np.uint8], masks: NDArray[np.uint8]) -> dict[str, float]:
-    """How images (N, H, W, C) uint8 and masks (N, H, W, M) fit together.
-
-    iou: mean intersection over union of what is found and what the mask says, over images whose mask is not empty.
-    clean: share of images with an empty mask in which less than a thousandth of the pixels is taken for lesion.
-    """
+def lesion_figures(segmenter: Segmenter, images: ImageRows, masks: NDArray[np.uint8]) -> LesionFigures:
+    """How images (N, C, H, W) in [-1, 1] and masks (N, H, W, M) fit together."""
     found, wanted = (flags.reshape(len(images), -1) for flags in (segmenter.found(images), masks.any(axis=3)))
     both, either = (found & wanted).sum(axis=1), (found | wanted).sum(axis=1)
     filled = wanted.any(axis=1)
-    figures = {}
-    if filled.any():
-        figures["iou"] = float((both[filled] / either[filled]).mean())
-    if not filled.all():
-        figures["clean"] = float((found[~filled].mean(axis=1) < 1e-3).mean())
-    return figures
+    return LesionFigures(
+        iou=float((both[filled] / either[filled]).mean()) if filled.any() else None,
+        clean=float((found[~filled].mean(axis=1) < 1e-3).mean()) if not filled.all() else None,
+    )
 
 
 def judge_lesions(
     prepared: Prepared,
-    drawn: NDArray[np.uint8],
+    drawn: Images,
     test: NDArray[np.int64],
     *,
     steps: int,
     seed: int,
-    progress: Callable[[int], None] = lambda step: None,
-) -> dict[str, dict[str, float]]:
+    progress: Callable[[int], None] | None = None,
+) -> Lesions:
     """Figures of images drawn under the masks of these test images, and of the test images themselves."""
     assert prepared.masks is not None
     train = prepared.learnable()
-    segmenter = train_segmenter(
-        prepared.pictures(train), prepared.masks[train], steps=steps, seed=seed, progress=progress
-    )
+    images, planes = StoredImages(prepared, train), prepared.masks[train]
+    segmenter = train_segmenter(images, planes, steps=steps, seed=seed, progress=progress)
     masks = prepared.masks[test]
-    return {
-        "generated": lesion_figures(segmenter, drawn, masks),
-        "real": lesion_figures(segmenter, prepared.pictures(test), masks),
-    }
+    return Lesions(
+        generated=lesion_figures(segmenter, drawn, masks),
+        real=lesion_figures(segmenter, StoredImages(prepared, test), masks),
+    )
 
 
 def _convolved(inputs: int, outputs: int) -> nn.Sequential:

@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
 from medgan.config.gan import GanConfig
-from medgan.data.spec import Batch, ImageSpec
+from medgan.data.spec import Batch, Direction, ImageSpec
+from medgan.data.store import Prepared
 from medgan.gans.adversarial import Discriminate, Game
 from medgan.models.layers import statistics_kept
 from medgan.randomness import StepRandomness
@@ -77,9 +79,9 @@ class Gan(nn.Module, ABC):
         """False while a schedule still changes what `draw` does: such weights cannot be the best."""
         return True
 
-    def reversed(self) -> "Gan | None":
-        """The same networks, drawing sources from images; None for a GAN that translates one way or not at all."""
-        return None
+    def ways(self) -> "tuple[Way, ...]":
+        """In which it draws: the one that was asked for, and for a GAN that translates back too that one."""
+        return (Way("", self),)
 
     @abstractmethod
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -87,3 +89,29 @@ class Gan(nn.Module, ABC):
 
         inputs: at least what `inputs` names; the rest is not looked at.
         """
+
+
+@dataclass(frozen=True)
+class Way:
+    """One way in which a GAN draws, measured, exported and registered on its own.
+
+    name: "" for the one that was asked for, else what its files and results are called by.
+    gan: the same networks, drawing this way. backwards: sources are drawn from images.
+    """
+
+    name: str
+    gan: Gan
+    backwards: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """What it adds to names: "" or "-reverse"."""
+        return f"-{self.name}" if self.name else ""
+
+    def view(self, prepared: Prepared) -> Prepared:
+        """The data as this way sees them: what it draws are the images."""
+        return prepared.opposite() if self.backwards else prepared
+
+    def direction(self, direction: Direction | None) -> Direction | None:
+        """Of this way, where that of the data is given; None for what does not translate."""
+        return direction.opposite if direction and self.backwards else direction

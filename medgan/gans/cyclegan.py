@@ -13,7 +13,7 @@ from medgan.config.gan import CycleGanConfig
 from medgan.data.spec import Batch, ImageSpec
 from medgan.errors import MedganError
 from medgan.gans.adversarial import Discriminate, Game
-from medgan.gans.base import Gan
+from medgan.gans.base import Gan, Way
 from medgan.gans.translation import translating
 from medgan.models.layers import statistics_kept, widened
 from medgan.randomness import StepRandomness
@@ -89,12 +89,11 @@ class CycleGan(Gan):
     def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Discriminate, Tensor, Tensor]:
         return partial(self._logits, "image"), batch.image, drawn
 
-    def reversed(self) -> Gan:
-        other = copy.copy(self)
-        other._target = _other(self._target)
-        spec = self.spec
-        other.spec = replace(spec, channels=spec.source_channels, source_channels=spec.channels)
-        return other
+    def ways(self) -> tuple[Way, ...]:
+        back = copy.copy(self)
+        back._target = _other(self._target)
+        back.spec = replace(self.spec, channels=self.spec.source_channels, source_channels=self.spec.channels)
+        return Way("", self), Way("reverse", back, backwards=True)
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
         return widened(generators[self._target](inputs["source"]))

@@ -37,23 +37,32 @@ def sample_grid(gan: Gan, generators: nn.ModuleDict, shown: Mapping[str, Tensor]
     return grid(stacked.reshape(-1, *rows[0].shape[1:]), columns=GRID_COLUMNS)
 
 
-@torch.no_grad()
 def generate(
-    gan: Gan, generators: nn.ModuleDict, n: int, conditions: Mapping[str, Tensor], *, seed: int, batch: int = 100
+    gan: Gan, generators: nn.ModuleDict, n: int, conditions: Mapping[str, Tensor], *, seed: int
 ) -> NDArray[np.float32]:
     """(n, C, H, W) in [-1, 1], in float32 arithmetic; the same seed gives the same images.
 
     conditions: (n, ...) each; those that the generator does not take are not looked at.
     """
-    z = torch.randn(n, gan.latent_dim, generator=torch_generator(seed, "draw"))
+    return draw(gan, generators, {"z": latents(n, gan.latent_dim, seed=seed), **conditions})
+
+
+def latents(n: int, latent_dim: int, *, seed: int) -> Tensor:
+    """z (n, latent_dim), standard normal."""
+    return torch.randn(n, latent_dim, generator=torch_generator(seed, "draw"))
+
+
+@torch.no_grad()
+def draw(gan: Gan, generators: nn.ModuleDict, inputs: Mapping[str, Tensor], *, batch: int = 100) -> NDArray[np.float32]:
+    """Images of these inputs (n, ...), as `generate` gives them; the generators need not be in evaluation mode."""
     weight = next(generators.parameters())
-    inputs = {name: tensor for name, tensor in {"z": z, **conditions}.items() if name in gan.inputs}
+    taken = {name: inputs[name] for name in gan.inputs}
     was_training = generators.training
     generators.eval()
     drawn = []
-    for i in range(0, n, batch):
-        given = {name: tensor[i : i + batch].to(weight.device) for name, tensor in inputs.items()}
-        given = {name: t.to(weight.dtype) if t.is_floating_point() else t for name, t in given.items()}
-        drawn.append(gan.draw(generators, given).float().cpu().numpy())
+    for i in range(0, len(next(iter(taken.values()))), batch):
+        part = {name: tensor[i : i + batch].to(weight.device) for name, tensor in taken.items()}
+        part = {name: t.to(weight.dtype) if t.is_floating_point() else t for name, t in part.items()}
+        drawn.append(gan.draw(generators, part).float().cpu().numpy())
     generators.train(was_training)
     return np.concatenate(drawn)

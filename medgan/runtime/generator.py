@@ -36,9 +36,9 @@ class OnnxGenerator:
             raise MedganError(f"{path} is not an ONNX model that onnxruntime can load: {error}") from None
         self.metadata: dict[str, str] = dict(self._session.get_modelmeta().custom_metadata_map)
         if self.metadata.get("contract") != CONTRACT:
-            found = self.metadata.get("contract", "none")
+            contract = self.metadata.get("contract", "none")
             raise MedganError(
-                f"{path} follows contract '{found}', this runtime needs '{CONTRACT}'; export it with medgan"
+                f"{path} follows contract '{contract}', this runtime needs '{CONTRACT}'; export it with medgan"
             )
         # Shape of one element of each input, by name: of z, label, mask and source, those that this model takes.
         self.inputs: dict[str, tuple[int, ...]] = {
@@ -153,8 +153,10 @@ class OnnxGenerator:
         shape = self.inputs["mask"]
         masks = None if masks is None else np.asarray(masks)
         if masks is None or masks.shape not in (shape[1:], (count, *shape)):
-            given = "none was given; name one with --mask (masks=)" if masks is None else f"it has shape {masks.shape}"
-            raise MedganError(f"this generator needs a mask of {shape[1]}x{shape[2]} pixels; {given}")
+            problem = (
+                "none was given; name one with --mask (masks=)" if masks is None else f"it has shape {masks.shape}"
+            )
+            raise MedganError(f"this generator needs a mask of {shape[1]}x{shape[2]} pixels; {problem}")
         return np.ascontiguousarray(np.broadcast_to(masks != 0, (count, *shape)), dtype=np.float32)
 
     def codes(self, count: int, labels: Labels = None) -> NDArray[np.int64] | None:

@@ -165,8 +165,8 @@ def _targets(paths: Sequence[Path], out: Path, *, force: bool) -> list[Path]:
     origins: dict[Path, Path] = {}
     for path in paths:
         if not path.is_file() or not is_kind(path, SUFFIXES):
-            said = "is of an unknown kind" if path.is_file() else "is not a file"
-            raise MedganError(f"{path} {said}; choices: {', '.join(SUFFIXES)}")
+            problem = "is of an unknown kind" if path.is_file() else "is not a file"
+            raise MedganError(f"{path} {problem}; choices: {', '.join(SUFFIXES)}")
         if out.exists() and any(out.samefile(folder) for folder in (path.parent, path.resolve().parent)):
             raise MedganError(f"--out {out} is the folder of {path}, and no input is overwritten; name another folder")
         target = out / (f"{path.stem}.png" if is_kind(path, JPEG) else path.name)

@@ -6,27 +6,15 @@ et al. 2018. The two kinds of PSNR and SSIM share a name and a direction, never 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from medgan.errors import MedganError
+from medgan.imaging.arrays import Images
 from medgan.randomness import numpy_generator
-
-Images = NDArray[np.float32]
-
-# Which way each score gets better.
-DIRECTIONS: dict[str, Literal["lower", "higher"]] = {
-    "mae": "lower",
-    "psnr": "higher",
-    "ssim": "higher",
-    "ms_gmsd": "lower",
-    "mdsi": "lower",
-    "haarpsi": "higher",
-}
+from medgan.scores.figures import Likeness, PublishedScores, StandardScores
 
 _BATCH = 5
 _C1, _C2 = 0.01, 0.03
@@ -34,54 +22,6 @@ _LEAST_ERROR = 1e-8
 _CHUNK = 100
 _ROUNDING = 1e-5
 _SMALLEST = {"ssim": 11, "haarpsi": 16, "ms_gmsd": 17}
-
-
-@dataclass(frozen=True)
-class PublishedScores:
-    """Means over batches of 5 images, the last of which may be smaller and counts as much.
-
-    mae: absolute error on [-1, 1], 0 to 2. psnr: dB, -6.02 to 80, as if the peak were 1 though the range is 2 wide.
-    ssim: about -1 to 1, of whole batches, without windows; a little below 1 even where images equal their targets.
-    """
-
-    mae: float
-    psnr: float
-    ssim: float
-
-
-@dataclass(frozen=True)
-class StandardScores:
-    """Means over images of piq's scores on [0, 1]; None where the shorter side is below the smallest that piq takes.
-
-    psnr: dB, 0 to 80. ssim (11x11 windows, from 11 pixels), haarpsi (from 16 pixels): 1 where images equal their
-    targets. ms_gmsd (four scales, from 17 pixels), mdsi: 0 where they do.
-    """
-
-    psnr: float
-    ssim: float | None
-    ms_gmsd: float | None
-    mdsi: float
-    haarpsi: float | None
-
-
-@dataclass(frozen=True)
-class Likeness:
-    """How near translated images are to their targets, and the protocol.
-
-    mae: mean over images, on [-1, 1]. mae_low, mae_high: mae -+ 1.96 bootstrap standard deviations over patients.
-    kid: on features of the extractor, beside the paired scores because L1 alone likes blur; None without one.
-    """
-
-    mae: float
-    mae_low: float
-    mae_high: float
-    standard: StandardScores
-    published: PublishedScores
-    n: int
-    split: str
-    kid: float | None = None
-    extractor: str = "none"
-    digest: str = "none"
 
 
 def likeness(

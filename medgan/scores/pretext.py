@@ -2,19 +2,12 @@
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 _NOISE = 0.02
 _SHIFT = 2
 _TEMPERATURE = 0.2
-
-
-def normalised(images: NDArray[np.uint8]) -> Tensor:
-    """(B, H, W, C) uint8 -> (B, C, H, W) float32 in [-1, 1]."""
-    tensor = torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float()
-    return tensor.div_(127.5).sub_(1)
 
 
 def view(image: Tensor, rng: np.random.Generator, noise: torch.Generator, *, gain: float) -> Tensor:

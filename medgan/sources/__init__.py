@@ -15,7 +15,7 @@ from medgan.sources.phantom.source import Phantom
 
 
 class Source(Protocol):
-    """A frozen dataclass of its options. One that gives pairs has a `direction` beside: "T1 to T2"."""
+    """A frozen dataclass of its options. One that gives pairs has a `direction` beside, a `Direction`."""
 
     @property
     def intensity(self) -> Intensity:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
 from medgan.config.checking import STRICT
-from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.data.spec import Direction, ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.imaging.intensity import SIXTEEN_BITS, Intensity
 
@@ -34,8 +34,8 @@ class Ixi:
     image: Literal["T1", "T2"] = "T2"
 
     @property
-    def direction(self) -> str:
-        return "T1 to T2" if self.image == "T2" else "T2 to T1"
+    def direction(self) -> Direction:
+        return Direction("T1", "T2") if self.image == "T2" else Direction("T2", "T1")
 
     def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
         """Arrays (64, 64, 1) uint16: -1 is 0, 1 is 65,535. Raises MedganError for another spec or an empty folder."""

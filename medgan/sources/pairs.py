@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
 from medgan.config.checking import STRICT, nearest
-from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.data.spec import Direction, ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS, Intensity
 from medgan.sources.files import SUFFIXES, files_under, patient_of, patient_pattern, read_picture
@@ -29,8 +29,8 @@ class Pairs:
     patient: str = ""
 
     @property
-    def direction(self) -> str:
-        return f"{self.source} to {self.image}"
+    def direction(self) -> Direction:
+        return Direction(self.source, self.image)
 
     def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
         pattern = patient_pattern(self.patient)

@@ -30,7 +30,7 @@ def prepare(config: DataConfig, directory: Path, *, seed: int) -> Prepared:
         test=config.test,
         seed=seed,
         train_per_class=config.train_per_class,
-        direction=getattr(source, "direction", ""),
+        direction=getattr(source, "direction", None),
     )
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.data.spec import Direction, ImageSpec, Rejected, Sample
 from medgan.data.store import Prepared, open_prepared
 from medgan.errors import MedganError
 from medgan.imaging.intensity import Intensity
@@ -88,7 +88,7 @@ def write_prepared(
     test: float,
     seed: int,
     train_per_class: int | None = None,
-    direction: str = "",
+    direction: Direction | None = None,
 ) -> Prepared:
     """Drain a source into `directory` (created, which must not hold older files), and open the result.
 

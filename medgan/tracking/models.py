@@ -24,6 +24,7 @@ from medgan.tracking.runs import FINGERPRINT, Store
 
 _LOG = logging.getLogger(__name__)
 CHAMPION = "champion"
+Version = ModelVersion
 _NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
 
@@ -107,8 +108,8 @@ def register_version(
 
 def _versions(store: Store, name: str, fingerprint: str) -> list[ModelVersion]:
     """The earliest first."""
-    found = store.client.search_model_versions(f"name = '{name}'")
-    return sorted((v for v in found if v.tags.get(FINGERPRINT) == fingerprint), key=lambda v: int(v.version))
+    every = store.client.search_model_versions(f"name = '{name}'")
+    return sorted((v for v in every if v.tags.get(FINGERPRINT) == fingerprint), key=lambda v: int(v.version))
 
 
 def champion(store: Store, name: str) -> ModelVersion | None:

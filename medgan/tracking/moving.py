@@ -26,22 +26,23 @@ def adopt(database: Path) -> str | None:
     Otherwise the copy of a clone would write into the original's folder. Locations elsewhere than in a folder that
     `store_at` gave an experiment stay. Returns the URI of the folder, or None where nothing had to change.
     """
-    here = artifact_root(database)
+    folder = artifact_root(database)
     with closing(sqlite3.connect(database, timeout=60, isolation_level=None)) as store:
-        if not _others(store, here):
+        if not _others(store, folder):
             return None
         store.execute("BEGIN IMMEDIATE")
-        for old in _others(store, here):
+        for old in _others(store, folder):
             for table, column in _LOCATIONS:
                 store.execute(
-                    f"UPDATE {table} SET {column} = :here || substr({column}, length(:old) + 1) "
+                    f"UPDATE {table} SET {column} = :folder || substr({column}, length(:old) + 1) "
                     f"WHERE {column} = :old OR instr({column}, :old || '/') = 1",
-                    {"here": here, "old": old},
+                    {"folder": folder, "old": old},
                 )
         store.execute("COMMIT")
-    return here
+    return folder
 
 
-def _others(store: sqlite3.Connection, here: str) -> list[str]:
+def _others(store: sqlite3.Connection, folder: str) -> list[str]:
+    """The other folders that `store_at` gave to experiments, before the database came here."""
     query = "SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location LIKE :pattern"
-    return [found for (found,) in store.execute(query, {"pattern": f"file://%{_FOLDER}"}) if found != here]
+    return [location for (location,) in store.execute(query, {"pattern": f"file://%{_FOLDER}"}) if location != folder]

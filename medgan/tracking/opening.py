@@ -1,4 +1,4 @@
-"""Where the MLflow store is, how it is made and opened, and what is said where that fails."""
+"""Where the MLflow store is, how it is made and opened, and the sentence where that fails."""
 
 import logging
 import os
@@ -27,6 +27,9 @@ from medgan.tracking.runs import Store
 _LOG = logging.getLogger(__name__)
 # What a server that does not answer raises, or a database that is locked, damaged, full or without its driver.
 STORE_ERRORS = (MedganError, MlflowException, SQLAlchemyError, sqlite3.Error, OSError, ModuleNotFoundError)
+
+# Of modules that SQLAlchemy asks for, where the package that brings them is called otherwise.
+_DRIVERS = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 
 
 def store_at(root: Path, experiment: str) -> Store:
@@ -118,7 +121,8 @@ def _unreachable(uri: str, error: Exception) -> MedganError:
     lines = " ".join(str(error).split()).partition(" [SQL")[0].partition(" (Background")[0]
     message = redacted(lines)[:400] or type(error).__name__
     if isinstance(error, ModuleNotFoundError):
-        remedy = f"install {error.name} into this environment, as `{sys.executable} -m pip install` does"
+        package = _DRIVERS.get(error.name or "", error.name)
+        remedy = f"install {package} for {sys.executable}, or unset MLFLOW_TRACKING_URI, and run again"
     elif sqlite_path(uri) is None:
         remedy = "start the server, or unset MLFLOW_TRACKING_URI, and run again"
     elif "not a database" in message or "malformed" in message:

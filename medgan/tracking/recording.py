@@ -1,35 +1,68 @@
 """The MLflow run of one training: written while it trains, found again later, made anew where it is missing."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 from medgan.config.schema import Config
-from medgan.databases import redacted
-from medgan.tracking.opening import STORE_ERRORS, store_at
+from medgan.errors import DivergedError
+from medgan.fingerprint import Origin
+from medgan.tracking.opening import store_at
 from medgan.tracking.runs import FAILURE, Store, flat
+from medgan.tracking.sending import Sender
 from medgan.tracking.trials import Trial, mirror_trial
-from medgan.training.result import Description, read_description, read_rows
+from medgan.training.checkpoint import prune_folders
+from medgan.training.loop import Listener, Trained
+from medgan.training.result import Description, describe, read_description, read_rows, write_trained
 from medgan.training.state import Row
+from medgan.training.task import Task
 
-_LOG = logging.getLogger(__name__)
 _COMPLETE = "medgan.complete"
 
 
-def open_run(
-    store: Store, name: str, identity: str, sections: Mapping[str, Any], *, data_md5: str, commit: str, recipe: str
-) -> str:
+def record_training(
+    task: Task,
+    name: str,
+    root: Path,
+    out: Path,
+    *,
+    origin: Origin,
+    progress: Callable[[], AbstractContextManager[Callable[[int], None]]],
+) -> Trained:
+    """Train, or go on; write the results to the folder `out` and all that is known of it to its MLflow run.
+
+    name: of the data set. root: of the stores. progress: opens what is told the number of steps done.
+    Raises as `Task.fit` does, and MedganError where results cannot be written.
+    """
+
+    def opened() -> tuple[Store, str]:
+        store = store_at(root, name)
+        return store, open_run(store, name, task.fingerprint, task.sections, data_md5=task.prepared.md5, origin=origin)
+
+    recorder = Recorder(opened)
+    try:
+        with progress() as done:
+            trained = task.fit(Listener(on_step=done, on_checkpoint=recorder))
+    except DivergedError as error:
+        recorder.fail(str(error))
+        raise
+    write_trained(out, trained, describe(task, trained, origin), task.folder / "samples")
+    recorder.complete(trained.rows, out / "samples")
+    prune_folders(task.checkpoints, keep=task.folder)
+    return trained
+
+
+def open_run(store: Store, name: str, key: str, sections: Mapping[str, Any], *, data_md5: str, origin: Origin) -> str:
     """The run of a training, with its params (dotted paths of `sections`) and where it comes from."""
     tags = {
         "medgan.kind": "training",
         "medgan.data_md5": data_md5,
-        "medgan.recipe": recipe,
-        "mlflow.source.git.commit": commit,
+        "medgan.recipe": origin.recipe,
+        "mlflow.source.git.commit": origin.commit,
     }
-    title = f"{recipe.partition(',')[0]} on {name} {identity[:6]}"
-    run_id = store.run(identity, title, params=dict(flat(sections)), tags=tags)
+    title = f"{origin.recipe.partition(',')[0]} on {name} {key[:6]}"
+    run_id = store.run(key, title, params=dict(flat(sections)), tags=tags)
     store.reopen(run_id)
     store.log_data(run_id, name=name, md5=data_md5)
     return run_id
@@ -48,8 +81,8 @@ def find_run(store: Store, name: str, trained: Path) -> tuple[str, Description]:
     found = store.find_run(description.fingerprint)
     if found is None or _COMPLETE not in found.data.tags:
         sections = {"gan": description.gan, "train": description.train, "seed": description.seed}
-        origin = {"commit": description.commit, "recipe": description.recipe}
-        run_id = open_run(store, name, description.fingerprint, sections, data_md5=description.data_md5, **origin)
+        origin = Origin(description.commit, description.recipe)
+        run_id = open_run(store, name, description.fingerprint, sections, data_md5=description.data_md5, origin=origin)
         finish(store, run_id, read_rows(trained), trained / "samples")
         return run_id, description
     return found.info.run_id, description
@@ -93,47 +126,6 @@ def search_mirror(root: Path, config: Config, name: str, data_md5: str) -> Calla
             sender.send_now(send, "`dvc repro -s -f search` sends its trials later", now_or_never=status == "FAILED")
 
     return mirror
-
-
-class Sender:
-    """Sends to a run in a thread: nobody waits for MLflow on the way, or ends because a server is away.
-
-    opened: makes or finds the run.
-    """
-
-    def __init__(self, opened: Callable[[], tuple[Store, str]]) -> None:
-        self._opened = opened
-        self._run: tuple[Store, str] | None = None
-        self._thread = Thread()
-        self._error: Exception | None = None
-
-    def send(self, what: Callable[[Store, str], None]) -> None:
-        """Skipped while the last call is under way; its error, where the store is away, is kept."""
-        if not self._thread.is_alive():
-            # A daemon: a training that is told to stop does not wait for it either.
-            self._thread = Thread(target=self._work, args=(what,), daemon=True)
-            self._thread.start()
-
-    def send_now(self, what: Callable[[Store, str], None], otherwise: str, *, now_or_never: bool = False) -> None:
-        """After what is under way, and waited for. otherwise: what to say of it where the store is away.
-
-        One that has just failed to answer is not waited for a second time, unless it is now or never.
-        """
-        waited = self._thread.is_alive()
-        if waited:
-            self._thread.join()
-        if now_or_never or not (waited and self._error):
-            self._work(what)
-        if self._error:
-            _LOG.warning("MLflow could not be reached (%s); %s", redacted(str(self._error)), otherwise)
-
-    def _work(self, what: Callable[[Store, str], None]) -> None:
-        self._error = None
-        try:
-            self._run = self._run or self._opened()
-            what(*self._run)
-        except STORE_ERRORS as error:
-            self._error = error
 
 
 class Recorder:

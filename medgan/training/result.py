@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,22 +11,21 @@ from safetensors.torch import load_file, save
 from torch import nn
 
 from medgan.config.gan import parse_gan
-from medgan.data.spec import ImageSpec
-from medgan.data.store import Prepared
+from medgan.data.spec import Direction, ImageSpec
 from medgan.errors import MedganError
-from medgan.files import write_atomically, writing
+from medgan.files import replacing, writing
+from medgan.fingerprint import Origin
 from medgan.gans import build_gan
 from medgan.gans.base import Gan
 from medgan.training.loop import Trained
 from medgan.training.state import Row
+from medgan.training.task import Task
 
 
 @dataclass(frozen=True)
 class Description:
     """fingerprint: of params, data and code. weights: raw or ema. step, score: where validation was best.
-
-    commit, recipe: of the code and params.yaml that trained it; not in the fingerprint, since most commits change no
-    training and two recipes may be one configuration.
+    commit, recipe: see `Origin`.
     """
 
     fingerprint: str
@@ -37,7 +35,7 @@ class Description:
     spec: dict[str, int]
     intensity: dict[str, Any]
     label_names: tuple[str, ...]
-    direction: str
+    direction: Direction | None
     data_md5: str
     commit: str
     recipe: str
@@ -46,20 +44,18 @@ class Description:
     score: float
 
 
-def describe(
-    fingerprint: str, sections: Mapping[str, Any], prepared: Prepared, trained: Trained, *, commit: str, recipe: str
-) -> Description:
-    """sections: the effective "gan" and "train" of the configuration, and "seed"."""
+def describe(task: Task, trained: Trained, origin: Origin) -> Description:
+    """Of a training that has ended."""
+    prepared = task.prepared
     return Description(
-        fingerprint=fingerprint,
-        **sections,
+        fingerprint=task.fingerprint,
+        **task.sections,
         spec=asdict(prepared.spec),
         intensity=asdict(prepared.intensity),
         label_names=prepared.label_names,
         direction=prepared.direction,
         data_md5=prepared.md5,
-        commit=commit,
-        recipe=recipe,
+        **asdict(origin),
         weights=trained.best.weights,
         step=trained.best.step,
         score=trained.best.score,
@@ -67,14 +63,15 @@ def describe(
 
 
 def write_trained(directory: Path, trained: Trained, description: Description, samples: Path) -> None:
+    """Replace `directory` by the results of a training; samples: the folder of its sample grids."""
     rows = "".join(json.dumps(row) + "\n" for row in trained.rows)
     tensors = {name: tensor.contiguous() for name, tensor in trained.generators.state_dict().items()}
-    with writing(directory, "the training itself is whole in its last checkpoint"):
-        directory.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(samples, directory / "samples", dirs_exist_ok=True)
-        write_atomically(directory / "history.jsonl", rows.encode())
-        write_atomically(directory / "generator.safetensors", save(tensors))
-        write_atomically(directory / "fingerprint.json", (json.dumps(asdict(description), indent=2) + "\n").encode())
+    with writing(directory, "the training itself is whole in its last checkpoint"), replacing(directory) as aside:
+        aside.mkdir()
+        shutil.copytree(samples, aside / "samples")
+        (aside / "history.jsonl").write_text(rows)
+        (aside / "generator.safetensors").write_bytes(save(tensors))
+        (aside / "fingerprint.json").write_text(json.dumps(asdict(description), indent=2) + "\n")
 
 
 def read_description(directory: Path) -> Description:
@@ -82,7 +79,11 @@ def read_description(directory: Path) -> Description:
     if not path.exists():
         raise MedganError(f"{path} does not exist; run `make repro`, or `dvc repro train`")
     content = json.loads(path.read_text())
-    return Description(**{**content, "label_names": tuple(content["label_names"])})
+    direction = content.pop("direction")
+    return Description(
+        **{**content, "label_names": tuple(content["label_names"])},
+        direction=Direction(**direction) if direction else None,
+    )
 
 
 def read_rows(directory: Path) -> list[Row]:

@@ -61,14 +61,14 @@ def _cifar10(folder: Path) -> str:
             _check(batches / name, md5, remove=batches)
         return f"{batches.name} found, md5 of each file as torchvision says"
     with _beside(folder) as place:
-        found = archive.exists()
-        if found:
+        present = archive.exists()
+        if present:
             _check(archive, CIFAR10.tgz_md5, remove=archive)
         else:
             _fetch(CIFAR10.url, place / archive.name, CIFAR10.tgz_md5, wanted=archive)
-        extract_archive(archive if found else place / archive.name, place)
+        extract_archive(archive if present else place / archive.name, place)
         _move(place / batches.name, folder)
-    return f"{archive.name} {'found' if found else 'fetched'} and unpacked, md5 {CIFAR10.tgz_md5}"
+    return f"{archive.name} {'found' if present else 'fetched'} and unpacked, md5 {CIFAR10.tgz_md5}"
 
 
 @contextmanager

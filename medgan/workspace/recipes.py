@@ -13,6 +13,7 @@ from medgan.config.schema import parse_config
 from medgan.config.trees import read_yaml
 from medgan.errors import MedganError
 from medgan.files import write_atomically
+from medgan.fingerprint import Origin, git_commit
 
 DEFAULT = "default"
 _MADE_BY = "# medgan use "  # begins a params.yaml, before the name of its recipe
@@ -104,3 +105,8 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def origin_of(params: Path) -> Origin:
+    """Where a training under this params.yaml comes from, in the folder in which it is run."""
+    return Origin(git_commit(Path.cwd()), recipe_of(Path.cwd(), params))

@@ -44,4 +44,4 @@ def test_a_file_where_the_folder_belongs(clone: Clone) -> None:
     (clone.root / "data" / "raw" / "ixi").rmdir()
     (clone.root / "data" / "raw").rmdir()
     (clone.root / "data" / "raw").touch()
-    assert "data/raw: " in fetched(clone, "cifar10")
+    assert "data/raw: " in fetched(clone, "pneumoniamnist")

@@ -17,7 +17,7 @@ from pydantic.dataclasses import dataclass
 
 from medgan.config.checking import STRICT, nearest
 from medgan.config.trees import read_yaml
-from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.data.spec import Direction, ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS, Intensity
 from medgan.randomness import numpy_generator
@@ -57,9 +57,9 @@ class Phantom:
                 raise MedganError(f"data.options.lesions: unknown lesion '{name}'{nearest(name, list(LESIONS))}")
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> Direction | None:
         source, image = "+".join(self.source_modalities), "+".join(self.modalities)
-        return f"{source} to {image}" if source else ""
+        return Direction(source, image) if source else None
 
     def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
         """Images (size, size, channels) uint8 of the tissue table `raw`, each modality on its own fixed scale.

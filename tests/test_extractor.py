@@ -6,19 +6,25 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from pixels import seen
 
 from medgan.errors import MedganError
 from medgan.randomness import numpy_generator
-from medgan.scores.features import WIDTHS, Extractor, train_extractor
+from medgan.scores.extractor import WIDTHS, Extractor
+from medgan.scores.learning import train_extractor
 
 
-def images_of(count: int, size: int = 16, channels: int = 1, seed: int = 0) -> NDArray[np.uint8]:
+def pixels_of(count: int, size: int = 16, channels: int = 1, seed: int = 0) -> NDArray[np.uint8]:
     return numpy_generator(seed, "images").integers(0, 256, size=(count, size, size, channels), dtype=np.uint8)
 
 
-def bright_and_dark(count: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def images_of(count: int, size: int = 16, channels: int = 1) -> NDArray[np.float32]:
+    return seen(pixels_of(count, size, channels))
+
+
+def bright_and_dark(count: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     labels = np.arange(count) % 2
-    return (images_of(count) // 2 + (100 * labels[:, None, None, None]).astype(np.uint8)), labels
+    return seen(pixels_of(count) // 2 + (100 * labels[:, None, None, None]).astype(np.uint8)), labels
 
 
 def trained(*, labelled: bool = True, seed: int = 0, steps: int = 8) -> Extractor:
@@ -40,7 +46,7 @@ def test_one_seed_gives_one_extractor(labelled: bool) -> None:
 
 def test_it_learns_the_classes() -> None:
     images, labels = bright_and_dark(200)
-    assert (trained(steps=40).classify(images) == labels).mean() > 0.95
+    assert (trained(steps=40).observe(images).classes == labels).mean() > 0.95
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -48,7 +54,7 @@ def test_it_learns_the_classes() -> None:
 def test_every_shape_gives_features_of_one_length(size: int, channels: int) -> None:
     images = images_of(5, size, channels)
     extractor = train_extractor(images, None, classes=0, steps=1, batch=4, seed=0)
-    features = extractor.features(images)
+    features = extractor.observe(images).features
     assert features.shape == (5, 2 * sum(WIDTHS))
     assert features.dtype == np.float32
     assert np.isfinite(features).all()
@@ -56,17 +62,17 @@ def test_every_shape_gives_features_of_one_length(size: int, channels: int) -> N
 
 @pytest.mark.parametrize("size", [64, 128, 256])
 def test_a_checkerboard_shows_at_every_size(size: int) -> None:
-    smooth = np.full((20, size, size, 1), 100, dtype=np.uint8) + images_of(20, size) // 64
-    extractor = train_extractor(smooth, None, classes=0, steps=2, batch=4, seed=0)
+    smooth = np.full((20, size, size, 1), 100, dtype=np.uint8) + pixels_of(20, size) // 64
+    extractor = train_extractor(seen(smooth), None, classes=0, steps=2, batch=4, seed=0)
     board = (np.indices((size, size)).sum(axis=0) % 2 * 8)[..., None].astype(np.uint8)
-    real, marred = extractor.features(smooth), extractor.features(smooth - 4 + board)
+    real, marred = (extractor.observe(seen(pixels)).features for pixels in (smooth, smooth - 4 + board))
     spread = real.std(axis=0) + 1e-6
     assert (np.abs(marred.mean(axis=0) - real.mean(axis=0)) / spread).max() > 5
 
 
 def test_training_images_have_standardised_features() -> None:
     images, _ = bright_and_dark(64)
-    features = trained().features(images)
+    features = trained().observe(images).features
     assert np.abs(features.mean(axis=0)).max() < 1e-4
     for block in np.split(features, 2 * np.cumsum(WIDTHS)[:-1], axis=1):
         assert 0 < block.var(axis=0).sum() <= 10.5
@@ -74,14 +80,14 @@ def test_training_images_have_standardised_features() -> None:
 
 def test_features_do_not_depend_on_the_company() -> None:
     extractor, images = trained(), images_of(300)
-    assert np.allclose(extractor.features(images)[260:], extractor.features(images[260:]), atol=1e-4)
+    assert np.allclose(extractor.observe(images).features[260:], extractor.observe(images[260:]).features, atol=1e-4)
 
 
 def test_progress_counts_the_steps() -> None:
     images, labels = bright_and_dark(8)
-    seen: list[int] = []
-    train_extractor(images, labels, classes=2, steps=3, batch=16, seed=0, progress=seen.append)
-    assert seen == [1, 2, 3]
+    told: list[int] = []
+    train_extractor(images, labels, classes=2, steps=3, batch=16, seed=0, progress=told.append)
+    assert told == [1, 2, 3]
 
 
 def test_a_saved_extractor_comes_back_whole(tmp_path: Path) -> None:
@@ -91,8 +97,8 @@ def test_a_saved_extractor_comes_back_whole(tmp_path: Path) -> None:
     loaded = Extractor.load(tmp_path / "once")
     assert (tmp_path / "once").read_bytes() == (tmp_path / "again").read_bytes()
     assert loaded.digest == extractor.digest
-    assert np.array_equal(loaded.features(images), extractor.features(images))
-    assert np.array_equal(loaded.classify(images), extractor.classify(images))
+    assert np.array_equal(loaded.observe(images).features, extractor.observe(images).features)
+    assert np.array_equal(loaded.observe(images).classes, extractor.observe(images).classes)
 
 
 def test_a_file_that_is_no_extractor_is_named(tmp_path: Path) -> None:
@@ -110,9 +116,9 @@ def test_a_file_that_is_no_extractor_is_named(tmp_path: Path) -> None:
 
 def test_images_of_another_shape_or_type_are_refused() -> None:
     extractor = trained()
-    for images in (images_of(2, size=32), images_of(2, channels=3), images_of(2).astype(np.float32), images_of(0)):
-        with pytest.raises(MedganError, match=r"expected images \(N, 16, 16, 1\) uint8"):
-            extractor.features(images)  # type: ignore[arg-type]
+    for images in (images_of(2, size=32), images_of(2, channels=3), pixels_of(2).transpose(0, 3, 1, 2), images_of(0)):
+        with pytest.raises(MedganError, match=r"expected images \(N, 1, 16, 16\) float32"):
+            extractor.observe(images)
 
 
 def test_labels_that_do_not_fit_are_refused() -> None:
@@ -124,4 +130,4 @@ def test_labels_that_do_not_fit_are_refused() -> None:
 
 def test_without_labels_there_is_nothing_to_classify() -> None:
     with pytest.raises(MedganError, match="trained without labels"):
-        trained(labelled=False).classify(images_of(2))
+        _ = trained(labelled=False).observe(images_of(2)).classes

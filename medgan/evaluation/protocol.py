@@ -1,0 +1,55 @@
+"""How a generator is judged: on which images of a split, by which networks, with how many resamples."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.config.judging import EvaluateConfig
+from medgan.data.store import Prepared
+from medgan.gans.base import Way
+from medgan.randomness import derive_seed
+from medgan.scores.extractor import Extractor
+from medgan.scores.images import Classifier, Embedder
+
+
+@dataclass(frozen=True)
+class EvaluationProtocol:
+    """Reports of different protocols are never compared.
+
+    embedder: None where it knows other images than those that are drawn; classifier: None where there are no classes.
+    n: images a side, of `split`. bootstrap: resamples behind an interval. segmenter_steps: training of the judge of
+    masks, 0 to leave it out. seed: of the choice of images, of z, and of all that is resampled or trained.
+    """
+
+    embedder: Embedder | None
+    classifier: Classifier | None
+    n: int
+    bootstrap: int
+    segmenter_steps: int
+    seed: int
+    split: str = "test"
+
+    @classmethod
+    def of(cls, config: EvaluateConfig, extractor: Extractor, *, seed: int) -> "EvaluationProtocol":
+        """On test images, by the extractor of the data, which may know classes too."""
+        return cls(
+            embedder=extractor,
+            classifier=extractor if extractor.classes else None,
+            n=config.n,
+            bootstrap=config.bootstrap,
+            segmenter_steps=config.segmenter_steps,
+            seed=seed,
+        )
+
+    def seen_from(self, way: Way) -> "EvaluationProtocol":
+        """For this way of drawing: the networks know images, and nothing of what the way back draws."""
+        return replace(self, embedder=None, classifier=None) if way.backwards else self
+
+    def held_out(self, data: Prepared) -> NDArray[np.int64]:
+        """Indices of the n images to judge on. Raises MedganError where the split has fewer."""
+        return data.take(self.split, self.n, derive_seed(self.seed, "evaluate"))
+
+    def training(self, data: Prepared) -> NDArray[np.int64]:
+        """Indices of n training images, against which the floor is taken. Raises MedganError where there are fewer."""
+        return data.take("train", self.n, derive_seed(self.seed, "floor"))

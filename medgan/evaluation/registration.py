@@ -1,0 +1,122 @@
+"""A generator becomes a version in the registry, and champion where it wins."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from medgan.data.store import Prepared
+from medgan.evaluation.champion import Verdict, decide, failed_gates
+from medgan.evaluation.protocol import EvaluationProtocol
+from medgan.evaluation.report import Report, SynthesisReport
+from medgan.evaluation.rescoring import rival
+from medgan.fingerprint import file_digest
+from medgan.tracking import models
+from medgan.tracking.models import Version
+from medgan.tracking.runs import Store
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way of drawing that stands for champion.
+
+    name: of the registered model. suffix: of the names in its run, "" or "-reverse". onnx: the exported file. parity:
+    its largest difference from torch. fingerprint: of the training.
+    """
+
+    name: str
+    suffix: str
+    onnx: Path
+    parity: float
+    report: Report
+    fingerprint: str
+
+    @property
+    def identity(self) -> str:
+        """Of the file too: a corrected licence or another n is another file and another version."""
+        return f"{self.fingerprint}-{file_digest(self.onnx)[:8]}"
+
+    @property
+    def tags(self) -> dict[str, str]:
+        headline, report = self.report.headline, self.report
+        floor = f"{report.floor.fid:.4f}" if isinstance(report, SynthesisReport) else "none"
+        return {headline.key: f"{headline.value:.4f}", "floor": floor}
+
+
+@dataclass(frozen=True)
+class Registered:
+    """What came of a candidate. version: its own; champion: that of the champion, None where there is none."""
+
+    name: str
+    version: str
+    champion: str | None
+    crowned: bool
+    reasons: tuple[str, ...]
+    fingerprint: str
+
+    def __str__(self) -> str:
+        verdict = "champion" if self.crowned else "not champion"
+        return f"{self.name} version {self.version}: {verdict} ({'; '.join(self.reasons)})"
+
+
+def register(
+    store: Store,
+    run_id: str,
+    candidate: Candidate,
+    data: Prepared,
+    protocol: EvaluationProtocol,
+    *,
+    gates: Mapping[str, float],
+) -> Registered:
+    """Make or find the candidate's version, let it stand against the champion, and say what came of it.
+
+    data, protocol: as this way of drawing sees them. Raises MedganError where the two reports cannot be compared.
+    """
+    name, identity = candidate.name, candidate.identity
+    uri = models.log_model(store, run_id, candidate.onnx, name=f"generator{candidate.suffix}", fingerprint=identity)
+    version = models.register_version(store, name, uri, run_id, fingerprint=identity, tags=candidate.tags)
+    reigning = models.champion(store, name)
+    if reigning is not None and reigning.version == version.version:
+        verdict = Verdict(True, ("is the champion already",))
+    else:
+        verdict = _against(reigning, candidate, data, protocol, gates)
+        if verdict.crowned:
+            models.crown(store, name, version.version)
+    store.client.set_model_version_tag(name, version.version, "verdict", "; ".join(verdict.reasons))
+    size = candidate.onnx.stat().st_size
+    store.log_tree(run_id, f"export{candidate.suffix}", {"parity": candidate.parity, "bytes": size})
+    champion = models.champion(store, name)
+    return Registered(
+        name=name,
+        version=version.version,
+        champion=champion.version if champion else None,
+        crowned=verdict.crowned,
+        reasons=verdict.reasons,
+        fingerprint=candidate.fingerprint,
+    )
+
+
+def _against(
+    reigning: Version | None,
+    candidate: Candidate,
+    data: Prepared,
+    protocol: EvaluationProtocol,
+    gates: Mapping[str, float],
+) -> Verdict:
+    """Of a candidate that is not the champion. One whose file is lost cannot be compared with, and blocks nobody."""
+    report, failed = candidate.report, failed_gates(candidate.report, candidate.parity, gates)
+    if reigning is None:
+        return decide(failed, report, None)
+    with models.downloaded(reigning) as onnx:
+        if onnx is not None:
+            opponent = rival(onnx, candidate.onnx, data, protocol)
+            return decide(failed, report, opponent.report, margin=opponent.margin)
+    verdict = decide(failed, report, None)
+    lost = f"the file of the champion, version {reigning.version}, is lost: nothing is left to compare with"
+    return Verdict(verdict.crowned, (lost,) if verdict.crowned else (*verdict.reasons, lost))
+
+
+def to_tree(results: Mapping[str, Registered]) -> dict[str, Any]:
+    """By the name of the way of drawing, as JSON has them: that of "" at the top, others under their name."""
+    trees = {name: asdict(result) for name, result in results.items()}
+    return {**trees.pop(""), **trees}

@@ -1,0 +1,24 @@
+"""The Fréchet distance of two sets of features, as if both were Gaussian (Heusel et al. 2017, "FID").
+
+By torch-fidelity's own functions.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
+
+Statistics = Mapping[str, NDArray[np.float64]]
+
+
+def statistics(features: NDArray[np.float32]) -> Statistics:
+    """Mean (D,) and covariance (D, D) of features (n, D)."""
+    moments: Statistics = fid_features_to_statistics(torch.from_numpy(features).double())
+    return moments
+
+
+def distance(a: Statistics, b: Statistics) -> float:
+    """From 0 up; lower is nearer."""
+    return float(fid_statistics_to_metric(a, b, verbose=False)["frechet_inception_distance"])

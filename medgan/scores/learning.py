@@ -1,0 +1,105 @@
+"""How the extractor behind fid_domain is trained.
+
+Labelled data train it as a classifier; unlabelled data by instance discrimination (Chen et al. 2020, SimCLR).
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from medgan.config.judging import FeaturesConfig
+from medgan.data.store import Prepared
+from medgan.data.stored import ImageRows, StoredImages
+from medgan.errors import MedganError
+from medgan.randomness import derive_seed, numpy_generator, torch_generator
+from medgan.scores.extractor import Extractor, to_tensor
+from medgan.scores.pretext import twins_loss, view
+from medgan.scores.supervised import fit_supervised
+
+# Frozen with the extractor's recipe.
+_BLOCK_VARIANCE = 10.0
+_SPREAD_FLOOR = 2.0
+_LEARNING_RATE = 3e-3
+_CALIBRATION_IMAGES = 2000
+
+
+def extractor_of(
+    prepared: Prepared, config: FeaturesConfig, *, seed: int, progress: Callable[[int], None] | None = None
+) -> Extractor:
+    """The extractor of these data: from training images, those that generators may not learn from included."""
+    learnable, labels = prepared.learnable(), prepared.labels
+    return train_extractor(
+        StoredImages(prepared, learnable),
+        None if labels is None else labels[learnable],
+        classes=prepared.spec.classes,
+        steps=config.steps,
+        batch=config.batch,
+        seed=derive_seed(seed, "features"),
+        progress=progress,
+    )
+
+
+def train_extractor(
+    images: ImageRows,
+    labels: NDArray[np.int64] | None,
+    *,
+    classes: int,
+    steps: int,
+    batch: int,
+    seed: int,
+    progress: Callable[[int], None] | None = None,
+) -> Extractor:
+    """An extractor in evaluation mode, from training images (N, C, H, W) in [-1, 1] and labels (N,) in [0, classes).
+
+    On shifted, slightly noisy images. Without labels, half a batch of images is seen twice, shifted
+    and brightened differently, and each must find its twin: rotation prediction (the other task tried) left features
+    blind to speckle and to missing classes. Raises MedganError if images or labels cannot be used.
+    """
+    if labels is not None and (len(labels) != len(images) or labels.min() < 0 or labels.max() >= classes):
+        raise MedganError(
+            f"{len(images)} images need as many labels in [0, {classes}), not {np.unique(labels).tolist()}"
+        )
+    count = min(len(images), batch if labels is not None else max(2, batch // 2))
+
+    def loss(extractor: Extractor, step: int) -> Tensor:
+        rng, noise = numpy_generator(seed, "extractor-batch", step), torch_generator(seed, "extractor-noise", step)
+        chosen = rng.choice(len(images), size=count, replace=False)
+        x = to_tensor(images[chosen])
+        if labels is None:
+            return twins_loss(extractor(torch.cat([view(x, rng, noise, gain=0.2) for _ in range(2)])))
+        return F.cross_entropy(extractor(view(x, rng, noise, gain=0)), torch.from_numpy(labels[chosen]).long())
+
+    extractor = fit_supervised(
+        lambda: Extractor(images.shape[1], images.shape[2], 0 if labels is None else classes),
+        loss,
+        steps=steps,
+        learning_rate=_LEARNING_RATE,
+        seed=derive_seed(seed, "extractor"),
+        progress=progress,
+    )
+    _standardise(extractor, images)
+    return extractor
+
+
+@torch.no_grad()
+def _standardise(extractor: Extractor, images: ImageRows) -> None:
+    """Fix the unit of the features: every depth's block gets the same total variance, spread over its dimensions.
+
+    Within a block, a dimension that varies less than twice the median is taken to vary that much. Standardising each
+    fully let those that are all but constant decide: a generator that drew better lesions scored worse, because of
+    the noise in its background. Every fault of the calibration test is still seen at several times the floor.
+    """
+    every = math.ceil(len(images) / _CALIBRATION_IMAGES)
+    parts = [extractor.blocks(batch) for batch in extractor.batches(images, every=every)]
+    spreads = []
+    for block in (torch.cat(depth) for depth in zip(*parts, strict=True)):
+        spread = block.std(dim=0)
+        spread = spread.clamp_min(max(_SPREAD_FLOOR * float(spread.median()), 1e-6))
+        spreads.append(spread * math.sqrt(block.shape[1] / _BLOCK_VARIANCE))
+    extractor.centre.copy_(torch.cat([torch.cat(part, dim=1) for part in parts]).mean(dim=0))
+    extractor.spread.copy_(torch.cat(spreads))

@@ -1,0 +1,20 @@
+"""The validation score `fid`: the Fréchet distance of generated images to validation images."""
+
+from medgan.data.store import Prepared
+from medgan.data.stored import StoredImages
+from medgan.imaging.arrays import Images, quantised
+from medgan.scores.extractor import Extractor
+from medgan.scores.frechet import distance, statistics
+from medgan.scores.validation_images import chosen_images, judge_of
+from medgan.training.judge import Judge
+
+
+def fid_judge(prepared: Prepared, extractor: Extractor, n: int, seed: int) -> Judge:
+    """Of n images."""
+    chosen = chosen_images(prepared, n, seed)
+    real = statistics(extractor.observe(StoredImages(prepared, chosen)).features)
+
+    def score(images: Images) -> float:
+        return distance(statistics(extractor.observe(quantised(images, prepared.levels)).features), real)
+
+    return judge_of(prepared, chosen, score)

@@ -1,0 +1,249 @@
+"""Judging in one place: the same inputs whatever draws, each image seen once, a report that survives its file."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from medgan.config.schema import Config
+from medgan.data.spec import Direction
+from medgan.data.store import Prepared
+from medgan.data.stored import StoredImages
+from medgan.errors import MedganError
+from medgan.evaluation.evaluate import evaluate, evaluate_ways, fidelity_floor
+from medgan.evaluation.generators import ExportedGenerator, TorchGenerator
+from medgan.evaluation.protocol import EvaluationProtocol
+from medgan.evaluation.report import (
+    Report,
+    SynthesisReport,
+    TranslationReport,
+    from_tree,
+    read_reports,
+    to_tree,
+    write_reports,
+)
+from medgan.evaluation.rescoring import rescored
+from medgan.evaluation.summary import summary
+from medgan.export.onnx_file import export
+from medgan.gans import build_gan
+from medgan.gans.base import Gan
+from medgan.runtime.generator import OnnxGenerator
+from medgan.scores.extractor import Extractor, Observation
+from medgan.scores.images import ImageSet
+from medgan.scores.learning import extractor_of
+
+Images = NDArray[np.float32]
+MASKS = {"gan.name": "multiscale", "gan.model": {"name": "mscgan", "latent_dim": 8, "width": 4, "region_width": 4}}
+PAIRS = {
+    "gan.conditional": False,
+    "gan.name": "cyclegan",
+    "gan.model": {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4},
+}
+
+
+class Counting:
+    """An extractor that keeps what it is shown."""
+
+    def __init__(self, extractor: Extractor) -> None:
+        self._extractor, self.name, self.digest = extractor, extractor.name, extractor.digest
+        self.shown: list[Images] = []
+
+    def observe(self, images: Images, /) -> Observation:
+        self.shown.append(images)
+        return self._extractor.observe(images)
+
+
+class Recording:
+    """A generator that keeps its inputs and draws what it is told to."""
+
+    def __init__(self, images: Images, *inputs: str) -> None:
+        self.images, self.inputs, self.latent_dim = images, inputs, 8
+        self.given: Mapping[str, NDArray[Any]] = {}
+
+    def draw(self, inputs: Mapping[str, NDArray[Any]], /) -> Images:
+        self.given = inputs
+        return self.images
+
+
+@pytest.fixture(scope="module")
+def extractor(config: Config, prepared: Prepared) -> Extractor:
+    return extractor_of(prepared, config.features, seed=0)
+
+
+@pytest.fixture(scope="module")
+def protocol(extractor: Extractor) -> EvaluationProtocol:
+    return EvaluationProtocol(extractor, extractor, n=100, bootstrap=5, segmenter_steps=3, seed=0)
+
+
+@pytest.fixture(scope="module")
+def pairs(prepared: Prepared) -> Prepared:
+    """Images to be drawn from the same images upside down."""
+    spec = replace(prepared.spec, classes=0, source_channels=1, mask_channels=0)
+    upside_down = np.ascontiguousarray(prepared.images[:, ::-1])
+    direction = Direction("down", "up")
+    return replace(
+        prepared, spec=spec, sources=upside_down, labels=None, label_names=(), masks=None, direction=direction
+    )
+
+
+def built(config: Config, data: Prepared, values: dict[str, Any]) -> Gan:
+    gan = build_gan(config.override(values).gan, data.spec)
+    gan.generators.eval()
+    return gan
+
+
+@pytest.fixture(scope="module")
+def synthesis(config: Config, prepared: Prepared, protocol: EvaluationProtocol) -> SynthesisReport:
+    gan = built(config, prepared, {})
+    report = evaluate(TorchGenerator(gan, gan.generators), prepared, protocol)
+    assert isinstance(report, SynthesisReport)
+    return report
+
+
+@pytest.fixture(scope="module")
+def translation(config: Config, pairs: Prepared, protocol: EvaluationProtocol) -> dict[str, Report]:
+    gan = built(config, pairs, PAIRS)
+    return evaluate_ways(gan, gan.generators, pairs, protocol)
+
+
+@pytest.fixture(params=["masked", "translated"])
+def drawing(
+    request: pytest.FixtureRequest, config: Config, prepared: Prepared, pairs: Prepared
+) -> tuple[Gan, Prepared]:
+    data, values = (prepared, MASKS) if request.param == "masked" else (pairs, PAIRS)
+    return built(config, data, values), data
+
+
+def test_torch_and_onnx_draw_the_same_images_for_the_same_seed(
+    drawing: tuple[Gan, Prepared], protocol: EvaluationProtocol, tmp_path: Path
+) -> None:
+    gan, data = drawing
+    names = json.dumps(data.label_names if gan.spec.classes else [])
+    metadata = {"label_names": names, "data_md5": data.md5, "direction": "down to up"}
+    path = export(gan, gan.generators, tmp_path, metadata).path
+    generators = TorchGenerator(gan, gan.generators), ExportedGenerator(OnnxGenerator(path))
+    assert generators[0].inputs == generators[1].inputs and generators[0].latent_dim == generators[1].latent_dim
+    ours, theirs = (evaluate(generator, data, replace(protocol, segmenter_steps=0)) for generator in generators)
+    assert ours.headline.value == pytest.approx(theirs.headline.value, rel=1e-3)
+    assert rescored(path, data, protocol) == theirs
+
+
+def test_each_set_of_images_passes_the_extractor_once(
+    prepared: Prepared, pairs: Prepared, extractor: Extractor, protocol: EvaluationProtocol
+) -> None:
+    counting, drawn = Counting(extractor), np.zeros((100, 1, 16, 16), np.float32)
+    counted = replace(protocol, embedder=counting, classifier=counting)
+    report = evaluate(Recording(drawn, "z", "label"), prepared, counted)
+    assert isinstance(report, SynthesisReport) and report.agreement is not None
+    # Test images, drawn ones, n training images for the floor, and all of them to look for copies.
+    assert sum(map(len, counting.shown)) == 3 * 100 + len(prepared.indices("train"))
+    counting.shown.clear()
+    evaluate(Recording(drawn, "source"), pairs, counted)
+    assert sum(map(len, counting.shown)) == 3 * 100
+
+
+def test_judges_see_drawn_images_at_the_depth_of_the_data(
+    prepared: Prepared, extractor: Extractor, protocol: EvaluationProtocol
+) -> None:
+    drawn = np.random.default_rng(0).uniform(-1, 1, (100, 1, 16, 16)).astype(np.float32)
+    raw = prepared.images.astype(np.uint16) * 16
+    for data, step in ((prepared, 2 / 255), (replace(prepared, images=raw, value_range=(0.0, 4095.0)), 2 / 4095)):
+        counting = Counting(extractor)
+        evaluate(Recording(drawn, "z"), data, replace(protocol, embedder=counting))
+        for images in counting.shown:
+            levels = (images + 1) / step
+            assert np.abs(levels - np.rint(levels)).max() < 1e-3
+        assert any(np.abs(images - drawn).max() < step for images in counting.shown if len(images) == len(drawn))
+
+
+def test_z_labels_and_masks_hang_on_the_seed_alone(prepared: Prepared, protocol: EvaluationProtocol) -> None:
+    given = []
+    for seed in (0, 0, 1):
+        generator = Recording(np.zeros((100, 1, 16, 16), np.float32), "z", "label", "mask")
+        evaluate(generator, prepared, replace(protocol, seed=seed, segmenter_steps=0))
+        given.append({name: generator.given[name] for name in generator.inputs})
+    first, again, other = given
+    assert {name: array.shape for name, array in first.items()} == {
+        "z": (100, 8), "label": (100,), "mask": (100, 1, 16, 16)
+    }  # fmt: skip
+    assert all(np.array_equal(first[name], again[name]) for name in first)
+    assert not np.array_equal(first["z"], other["z"]) and not np.array_equal(first["label"], other["label"])
+
+
+def test_real_training_images_reach_the_floor(
+    prepared: Prepared, synthesis: SynthesisReport, protocol: EvaluationProtocol
+) -> None:
+    images = StoredImages(prepared, protocol.training(prepared))[:]
+    report = evaluate(Recording(images, "z"), prepared, protocol)
+    assert isinstance(report, SynthesisReport) and report.agreement is None and report.lesion is None
+    assert report.quality.fid == pytest.approx(report.floor.fid, rel=1e-3)
+    assert report.floor == synthesis.floor == fidelity_floor(prepared, protocol)
+    assert report.copied == 1 and report.quality.fid < synthesis.quality.fid
+
+
+def test_the_answers_of_a_translator_are_their_own_baselines(pairs: Prepared, protocol: EvaluationProtocol) -> None:
+    sources = StoredImages(pairs.opposite(), protocol.held_out(pairs))[:]
+    report = evaluate(Recording(sources, "source"), pairs, protocol)
+    assert isinstance(report, TranslationReport) and report.baselines.keys() == {"mean", "source"}
+    assert report.quality.mae == pytest.approx(report.baselines["source"])
+    assert report.headline.low < report.headline.value < report.headline.high
+
+
+def test_the_extractor_says_nothing_of_the_way_back(translation: dict[str, Report]) -> None:
+    there, back = translation[""], translation["reverse"]
+    assert isinstance(there, TranslationReport) and isinstance(back, TranslationReport)
+    assert there.quality.kid is not None and there.floor is not None and there.quality.extractor == "fid_domain"
+    assert back.quality.kid is back.floor is None and back.quality.extractor == "none"
+
+
+def test_reports_come_back_from_their_file(
+    synthesis: SynthesisReport, translation: dict[str, Report], tmp_path: Path
+) -> None:
+    for reports in ({"": synthesis}, translation):
+        write_reports(tmp_path / "metrics.json", reports)
+        assert read_reports(tmp_path / "metrics.json") == reports
+    tree = to_tree(translation)
+    assert tree["quality"]["mae"] == translation[""].headline.value
+    assert tree["reverse"]["quality"]["mae"] == translation["reverse"].headline.value
+    assert "floor" not in tree["reverse"] and tree["reverse"]["quality"]["kid"] is None
+    assert "agreement" in to_tree({"": synthesis}) and "lesion" not in to_tree({"": synthesis})
+    assert [title for title, _ in summary(synthesis)] == [
+        "FID (fid_domain)", "precision, recall", "class agreement", "copied share"
+    ]  # fmt: skip
+    assert [title for title, _ in summary(translation["reverse"], "reverse")] == ["MAE, back", "PSNR, SSIM"]
+
+
+def test_metrics_of_another_version_are_a_sentence(synthesis: SynthesisReport, tmp_path: Path) -> None:
+    with pytest.raises(MedganError, match=r"metrics.json does not exist; run `make repro`"):
+        read_reports(tmp_path / "metrics.json")
+    tree = to_tree({"": synthesis})
+    for other in ({**tree, "kind": None}, {**tree, "quality": {}}, {"quality": asdict(synthesis.quality)}):
+        with pytest.raises(MedganError, match="of another version of medgan"):
+            from_tree(other)
+
+
+def test_a_generator_that_needs_what_the_data_have_not_is_a_sentence(
+    prepared: Prepared, protocol: EvaluationProtocol
+) -> None:
+    with pytest.raises(MedganError, match="this generator needs source, which these data have not"):
+        evaluate(Recording(np.zeros((100, 1, 16, 16), np.float32), "source"), prepared, protocol)
+    with pytest.raises(MedganError, match="no embedder"):
+        evaluate(Recording(np.zeros((100, 1, 16, 16), np.float32), "z"), prepared, replace(protocol, embedder=None))
+
+
+def test_a_set_is_cut_where_an_extractor_cuts_it(prepared: Prepared, extractor: Extractor) -> None:
+    images = ImageSet.stored(prepared, np.arange(300))
+    whole = extractor.observe(StoredImages(prepared, np.arange(300)))
+    assert np.array_equal(images.features(extractor), whole.features)
+    assert np.array_equal(images.classes(extractor), whole.classes)
+
+
+def test_what_one_network_saw_is_not_taken_for_what_another_sees(prepared: Prepared, extractor: Extractor) -> None:
+    images, other = ImageSet.stored(prepared, np.arange(20)), Extractor(1, 16, 3).eval()
+    mine, theirs = images.features(extractor), images.features(other)
+    assert not np.array_equal(mine, theirs) and np.array_equal(mine, images.features(extractor))
