@@ -125,7 +125,7 @@ def write_prepared(
         "arrays": {name: file.dtype.name for name, file in arrays.files.items()},
         "labels": names,
         "intensity": asdict(intensity),
-        "direction": direction,
+        "direction": asdict(direction) if direction else None,
         "md5": _md5(directory, arrays, rows, intensity),
     }
     # Last: a directory without it has not been prepared.
