@@ -20,6 +20,12 @@ def artifact_root(database: Path) -> str:
     return f"{database.resolve().parent.as_uri()}{_FOLDER}"
 
 
+def place_experiments(database: Path, folder: str) -> None:
+    """Give the experiments of a new store, of which MLflow makes one in the folder where it runs, this folder."""
+    with closing(sqlite3.connect(database)) as store, store:
+        store.execute("UPDATE experiments SET artifact_location = ?", (folder,))
+
+
 def adopt(database: Path) -> str | None:
     """Point a store that was copied or moved with its folder to the mlartifacts/ beside it.
 

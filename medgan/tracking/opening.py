@@ -21,7 +21,7 @@ from medgan.databases import redacted, sqlite_path, sqlite_url
 from medgan.errors import MedganError
 from medgan.locks import waiting_for
 from medgan.tracking import tracking_uri
-from medgan.tracking.moving import adopt, artifact_root
+from medgan.tracking.moving import adopt, artifact_root, place_experiments
 from medgan.tracking.runs import Store
 
 _LOG = logging.getLogger(__name__)
@@ -114,6 +114,7 @@ def _make_tables(database: Path) -> None:
     # Another name each time, since MLflow keeps what it has opened by its name.
     aside = database.with_name(f".{database.name}.{uuid4().hex[:8]}.new")
     MlflowClient(sqlite_url(aside))
+    place_experiments(aside, artifact_root(database))
     aside.replace(database)
 
 

@@ -88,23 +88,47 @@ def test_an_experiment_that_was_deleted_is_restored(finished: Clone) -> None:
     assert table(database, "SELECT lifecycle_stage FROM experiments WHERE name = 'phantom'") == [("active",)]
 
 
+def dump(database: Path) -> str:
+    with closing(sqlite3.connect(database)) as store:
+        return "\n".join(store.iterdump())
+
+
 @pytest.mark.slow
-def test_files_that_were_lost_are_put_back_and_a_champion_without_one_gives_way(finished: Clone) -> None:
-    database, artifacts = finished.root / "mlflow.db", finished.root / "mlartifacts"
-    original = Path(next(row[0] for row in table(database, "SELECT artifact_uri FROM runs")).partition("://")[2])
-    shutil.rmtree(artifacts)
+def test_a_copied_clone_has_its_artifacts_beside_itself(finished: Clone, finished_once: Clone) -> None:
+    database = finished.root / "mlflow.db"
+    assert str(finished_once.root) in dump(database)
     done = finished.stage("register")
     assert done.returncode == 0, no_traceback(done)
-    assert len(list(artifacts.rglob("*.onnx"))) == 1 and "is the champion already" in done.stdout
-    # A copied clone has its artifacts beside itself, and names the original's nowhere.
-    with closing(sqlite3.connect(database)) as store:
-        assert str(original.parents[1]) not in "\n".join(store.iterdump())
+    assert str(finished_once.root) not in dump(database)
 
-    # Now a champion of another training, which nobody can put back.
+
+@pytest.fixture
+def without_artifacts(finished: Clone, finished_once: Clone) -> Clone:
+    """With the locations of its own artifacts in its store, and no artifacts."""
+    database, artifacts = finished.root / "mlflow.db", finished.root / "mlartifacts"
+    lines = dump(database).replace(str(finished_once.root), str(finished.root))
+    database.unlink()
+    with closing(sqlite3.connect(database)) as store:
+        store.executescript(lines)
+    shutil.rmtree(artifacts)
+    return finished
+
+
+@pytest.mark.slow
+def test_files_that_were_lost_are_put_back(without_artifacts: Clone) -> None:
+    done = without_artifacts.stage("register")
+    assert done.returncode == 0, no_traceback(done)
+    assert "is the champion already" in done.stdout
+    assert len(list((without_artifacts.root / "mlartifacts").rglob("*.onnx"))) == 1
+
+
+@pytest.mark.slow
+def test_a_champion_whose_file_is_lost_is_said_and_gives_way(without_artifacts: Clone) -> None:
+    database = without_artifacts.root / "mlflow.db"
+    # Of another training, so that nothing can put it back.
     table(database, "UPDATE model_version_tags SET value = 'another' WHERE key = 'medgan.fingerprint'")
     table(database, "UPDATE logged_model_tags SET tag_value = 'another' WHERE tag_key = 'medgan.fingerprint'")
-    shutil.rmtree(artifacts)
-    done = finished.stage("register")
+    done = without_artifacts.stage("register")
     assert done.returncode == 0, no_traceback(done)
     assert "the file of the champion, version 1, is lost" in done.stdout
     assert table(database, "SELECT version FROM registered_model_aliases WHERE alias = 'champion'") == [(2,)]
