@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from pixels import seen
 
-from medgan.imaging.arrays import quantised
-from medgan.imaging.grids import to_uint8
+from medgan.imaging.arrays import quantised, to_uint8
 
 
 def test_images_of_eight_bits_are_those_that_eight_bits_store() -> None:

@@ -32,6 +32,7 @@ from medgan.evaluation.summary import summary
 from medgan.export.onnx_file import export
 from medgan.gans import build_gan
 from medgan.gans.base import Gan
+from medgan.imaging.intensity import Intensity
 from medgan.runtime.generator import OnnxGenerator
 from medgan.scores.extractor import Extractor, Observation
 from medgan.scores.images import ImageSet
@@ -40,7 +41,6 @@ from medgan.scores.learning import extractor_of
 Images = NDArray[np.float32]
 MASKS = {"gan.name": "multiscale", "gan.model": {"name": "mscgan", "latent_dim": 8, "width": 4, "region_width": 4}}
 PAIRS = {
-    "gan.conditional": False,
     "gan.name": "cyclegan",
     "gan.model": {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4},
 }
@@ -152,7 +152,7 @@ def test_judges_see_drawn_images_at_the_depth_of_the_data(
 ) -> None:
     drawn = np.random.default_rng(0).uniform(-1, 1, (100, 1, 16, 16)).astype(np.float32)
     raw = prepared.images.astype(np.uint16) * 16
-    for data, step in ((prepared, 2 / 255), (replace(prepared, images=raw, value_range=(0.0, 4095.0)), 2 / 4095)):
+    for data, step in ((prepared, 2 / 255), (replace(prepared, images=raw, intensity=Intensity(0, 4095)), 2 / 4095)):
         counting = Counting(extractor)
         evaluate(Recording(drawn, "z"), data, replace(protocol, embedder=counting))
         for images in counting.shown:

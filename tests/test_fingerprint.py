@@ -14,13 +14,14 @@ from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.fingerprint import code_digest, file_digest, git_commit, tree_digest
 from medgan.imports import ROOT
-from medgan.scores.validation import validation_judge as fid_judge
+from medgan.scores.validation_fid import fid_judge
 from medgan.training.identity import training_modules
 
 FID_SCORE_CHANGES = (
-    ("medgan/scores/features.py", "_SPREAD_FLOOR = 2.0", "_SPREAD_FLOOR = 3.0"),
-    ("medgan/scores/fidelity.py", ".double())", ".float())"),
-    ("medgan/scores/validation.py", "_HELD_OUT = 500", "_HELD_OUT = 501"),
+    ("medgan/scores/extractor.py", "_GRID = 32", "_GRID = 16"),
+    ("medgan/scores/frechet.py", ".double())", ".float())"),
+    ("medgan/scores/validation_images.py", "_HELD_OUT = 500", "_HELD_OUT = 501"),
+    ("medgan/imaging/arrays.py", "half = (levels - 1) / 2", "half = levels / 2"),
 )
 
 
@@ -73,6 +74,10 @@ def test_what_decides_no_bit_of_a_training_leaves_its_code(config: Config, tree:
     for path, old, added in (
         ("medgan/models/__init__.py", "from medgan.models.dcgan import DCGAN\n", "from medgan.models.new import New\n"),
         ("medgan/training/loop.py", "LOG_POINTS = 200", "# A comment.\n"),
+        ("medgan/scores/paired.py", "_BATCH = 5", "_BATCH = 6\n"),
+        ("medgan/scores/fidelity.py", "\n\n\n", "\n\nANOTHER = 1\n"),
+        ("medgan/scores/learning.py", "\n\n\n", "\n\nANOTHER = 1\n"),
+        ("medgan/config/data.py", "\n\n\n", "\n\nANOTHER = 1\n"),
         ("medgan/models/transformer.py", "\n\n\n", "\n\nANOTHER = 1\n"),
         ("medgan/gans/cyclegan.py", "\n\n\n", "\n\nANOTHER = 1\n"),
         ("medgan/sources/folder.py", "\n\n\n", "\n\nANOTHER = 1\n"),

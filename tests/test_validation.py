@@ -1,11 +1,11 @@
 """The scores that choose weights: what each stands on, and that it stands on nothing else."""
 
 import pytest
-from import_graph import ROOT, closure
 
-from medgan.config.schema import TrainConfig
+from medgan.config.train import TrainConfig
 from medgan.data.store import Prepared
 from medgan.data.stored import StoredImages
+from medgan.imports import closure
 from medgan.randomness import derive_seed
 from medgan.scores.extractor import Extractor
 from medgan.scores.frechet import distance, statistics
@@ -19,7 +19,7 @@ def test_every_score_of_the_parameters_is_in_the_table() -> None:
 @pytest.mark.parametrize("name", SCORES)
 def test_a_score_stands_on_nothing_that_it_does_not_need(name: str) -> None:
     """A new metric, or another way to train the extractor, leaves finished trainings finished."""
-    reached = {module for module in closure(ROOT, SCORES[name].module) if module.startswith("medgan.scores.")}
+    reached = {module for module in closure([SCORES[name].module]) if module.startswith("medgan.scores.")}
     common = {"medgan.scores.extractor", "medgan.scores.validation_images", SCORES[name].module}
     own = {"medgan.scores.frechet"} if name == "fid" else {"medgan.scores.paired", "medgan.scores.figures"}
     assert reached == common | own
