@@ -1,16 +1,14 @@
-"""Stage features: train the extractor behind fid_domain on the training split; measure the floor."""
+"""Stage features: train the extractor behind fid_domain on the training split -> artifacts/features."""
 
-import json
-import shutil
+from pathlib import Path
 
 from medgan.config.schema import load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
-from medgan.device import use_processor
-from medgan.scores.fidelity import agreement
-from medgan.scores.images import ImageSet
-from medgan.scores.learning import extractor_of
+from medgan.device import resolve_threads, use_processor
+from medgan.scores.learning import extractor_fingerprint, extractor_of, write_extractor
 from medgan.workspace.counts import check_counts
+from medgan.workspace.kept import kept
 from medgan.workspace.places import EXTRACTOR, FEATURES, PARAMS, PREPARED
 
 
@@ -19,17 +17,15 @@ def main() -> None:
     use_processor(config.train.threads)
     prepared = open_prepared(PREPARED)
     check_counts(config, prepared)
-    with progress("features", config.features.steps) as done:
-        extractor = extractor_of(prepared, config.features, seed=config.seed, progress=done)
-    shutil.rmtree(FEATURES, ignore_errors=True)
-    FEATURES.mkdir(parents=True)
-    extractor.save(EXTRACTOR)
-    about: dict[str, str | float] = {"extractor": extractor.name, "digest": extractor.digest, "data_md5": prepared.md5}
-    if extractor.classes:
-        validation = ImageSet.stored(prepared, prepared.indices("validation"))
-        about["validation_accuracy"] = round(agreement(extractor, validation), 4)
-    (FEATURES / "extractor.json").write_text(json.dumps(about, indent=2) + "\n")
-    print(", ".join(f"{key} {value}" for key, value in about.items()))
+
+    def make(folder: Path) -> None:
+        with progress("features", config.features.steps) as done:
+            extractor = extractor_of(prepared, config.features, seed=config.seed, progress=done)
+        write_extractor(folder / EXTRACTOR.name, extractor, prepared)
+
+    threads = resolve_threads(config.train.threads)
+    kept("features", extractor_fingerprint(prepared, config.features, config.seed, threads), FEATURES, make)
+    print(EXTRACTOR.with_suffix(".json").read_text().strip("{}\n "))
 
 
 if __name__ == "__main__":

@@ -3,8 +3,10 @@
 Labelled data train it as a classifier; unlabelled data by instance discrimination (Chen et al. 2020, SimCLR).
 """
 
+import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,8 +18,11 @@ from medgan.config.judging import FeaturesConfig
 from medgan.data.store import Prepared
 from medgan.data.stored import ImageRows, StoredImages
 from medgan.errors import MedganError
+from medgan.fingerprint import code_digest, fingerprint
 from medgan.randomness import derive_seed, numpy_generator, torch_generator
 from medgan.scores.extractor import Extractor, to_tensor
+from medgan.scores.fidelity import agreement
+from medgan.scores.images import ImageSet
 from medgan.scores.pretext import twins_loss, view
 from medgan.scores.supervised import fit_supervised
 
@@ -42,6 +47,30 @@ def extractor_of(
         seed=derive_seed(seed, "features"),
         progress=progress,
     )
+
+
+def extractor_fingerprint(prepared: Prepared, config: FeaturesConfig, seed: int, threads: int) -> str:
+    """Of all that decides the bits of the extractor, and what `write_extractor` says of it."""
+    return fingerprint(
+        {
+            "data": prepared.md5,
+            "features": config.model_dump(mode="json"),
+            "seed": seed,
+            "threads": threads,
+            "code": code_digest([__name__]),
+        }
+    )
+
+
+def write_extractor(path: Path, extractor: Extractor, prepared: Prepared) -> None:
+    """The extractor, and beside it as JSON what it is and how well it knows the classes of validation images."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    extractor.save(path)
+    about: dict[str, str | float] = {"extractor": extractor.name, "digest": extractor.digest, "data_md5": prepared.md5}
+    if extractor.classes:
+        validation = ImageSet.stored(prepared, prepared.indices("validation"))
+        about["validation_accuracy"] = round(agreement(extractor, validation), 4)
+    path.with_suffix(".json").write_text(json.dumps(about, indent=2) + "\n")
 
 
 def train_extractor(

@@ -97,6 +97,16 @@ def _opened(uri: str) -> Iterator[MlflowClient]:
 
 
 @contextmanager
+def store_errors(root: Path) -> Iterator[None]:
+    """Turn what the store of this repository refuses, such as on a full disk, into a MedganError that names it."""
+    uri = tracking_uri(root)
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
+        raise _unreachable(uri, error) from None
+
+
+@contextmanager
 def _as_sentence(uri: str) -> Iterator[None]:
     """Every error of a store as a MedganError that names it, without its password."""
     try:

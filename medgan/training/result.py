@@ -21,6 +21,8 @@ from medgan.training.loop import Trained
 from medgan.training.state import Row
 from medgan.training.task import Task
 
+WEIGHTS_NAME = "generator.safetensors"
+
 
 @dataclass(frozen=True)
 class Description:
@@ -70,7 +72,7 @@ def write_trained(directory: Path, trained: Trained, description: Description, s
         aside.mkdir()
         shutil.copytree(samples, aside / "samples")
         (aside / "history.jsonl").write_text(rows)
-        (aside / "generator.safetensors").write_bytes(save(tensors))
+        (aside / WEIGHTS_NAME).write_bytes(save(tensors))
         (aside / "fingerprint.json").write_text(json.dumps(asdict(description), indent=2) + "\n")
 
 
@@ -96,5 +98,5 @@ def load_generators(directory: Path) -> tuple[Gan, nn.ModuleDict, Description]:
     config = parse_gan(description.gan, f"{directory / 'fingerprint.json'} is of other code, run `dvc repro train`")
     with torch.random.fork_rng(devices=[]):
         gan = build_gan(config, ImageSpec(**description.spec))
-    gan.generators.load_state_dict(load_file(directory / "generator.safetensors"))
+    gan.generators.load_state_dict(load_file(directory / WEIGHTS_NAME))
     return gan, gan.generators.eval(), description

@@ -1,0 +1,48 @@
+"""The files of an evaluation: reports, and pictures to look at beside them."""
+
+from pathlib import Path
+
+from torch import nn
+
+from medgan.data.store import Prepared
+from medgan.evaluation.evaluate import Progress, evaluate_ways
+from medgan.evaluation.protocol import EvaluationProtocol
+from medgan.evaluation.report import write_reports
+from medgan.fingerprint import code_digest, file_digest, fingerprint
+from medgan.gans.base import Gan
+from medgan.gans.drawing import GRID_COLUMNS, sample_grid
+from medgan.imaging.grids import below, grid, save_image
+from medgan.scores.validation_images import pictured, shown
+
+METRICS_NAME, SAMPLES_NAME, REAL_NAME = "metrics.json", "samples.png", "real.png"
+
+
+def write_evaluation(
+    folder: Path,
+    gan: Gan,
+    generators: nn.ModuleDict,
+    prepared: Prepared,
+    protocol: EvaluationProtocol,
+    *,
+    progress: Progress,
+) -> None:
+    """Judge every way in which a trained GAN draws, into a folder that is not there yet."""
+    reports = evaluate_ways(gan, generators, prepared, protocol, progress=progress)
+    samples = [sample_grid(way.gan, generators, pictured(way.view(prepared), "test")) for way in gan.ways()]
+    save_image(folder / SAMPLES_NAME, below(samples))
+    save_image(folder / REAL_NAME, grid(prepared.pictures(shown(prepared, "test")), columns=GRID_COLUMNS))
+    write_reports(folder / METRICS_NAME, reports)
+
+
+def evaluation_fingerprint(gan: Gan, weights: Path, prepared: Prepared, protocol: EvaluationProtocol) -> str:
+    """Of all that decides what `write_evaluation` writes. weights: the file of the trained generators."""
+    networks = {type(module).__module__ for module in gan.modules()}
+    return fingerprint(
+        {
+            "weights": file_digest(weights),
+            "data": prepared.md5,
+            "extractor": protocol.embedder.digest if protocol.embedder else None,
+            "numbers": [protocol.n, protocol.bootstrap, protocol.segmenter_steps, protocol.seed, protocol.split],
+            "code": code_digest({"medgan.evaluation.results", *networks}),
+        }
+    )
