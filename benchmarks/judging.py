@@ -27,7 +27,7 @@ from medgan.scores.extractor import Extractor
 from medgan.scores.figures import Fidelity
 from medgan.scores.learning import extractor_of
 from medgan.scores.validation import validation_judge
-from medgan.scores.validation_images import pictured
+from medgan.scores.validation_images import example_conditions
 from medgan.sources.prepare import prepare
 from medgan.training import state
 from medgan.training.checkpoint import write_atomically
@@ -145,7 +145,7 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
         copied=report.copied,
         agreement=None if agreement is None else agreement.generated,
     )
-    examples = pictured(subject.prepared, "test")
+    examples = example_conditions(subject.prepared, "test")
     save_image(judged.picture, sample_grid(trained.gan, trained.generators, examples))
     write_atomically(kept, (json.dumps(asdict(judged), indent=2) + "\n").encode())
     shutil.rmtree(folder)

@@ -12,7 +12,7 @@ from medgan.evaluation.report import to_tree, write_reports
 from medgan.gans.drawing import GRID_COLUMNS, sample_grid
 from medgan.imaging.grids import below, grid, save_image
 from medgan.scores.extractor import Extractor
-from medgan.scores.validation_images import pictured, shown
+from medgan.scores.validation_images import example_conditions, examples
 from medgan.tracking.opening import store_at
 from medgan.tracking.recording import find_run
 from medgan.training.result import load_generators
@@ -26,10 +26,10 @@ def main() -> None:
     protocol = EvaluationProtocol.of(config.evaluate, Extractor.load(EXTRACTOR), seed=config.seed)
     gan, generators, description = load_generators(TRAIN)
     reports = evaluate_ways(gan, generators, prepared, protocol, progress=progress)
-    samples = [sample_grid(way.gan, generators, pictured(way.view(prepared), "test")) for way in gan.ways()]
+    samples = [sample_grid(way.gan, generators, example_conditions(way.view(prepared), "test")) for way in gan.ways()]
     shutil.rmtree(REPORTS, ignore_errors=True)
     save_image(REPORTS / "samples.png", below(samples))
-    save_image(REPORTS / "real.png", grid(prepared.pictures(shown(prepared, "test")), columns=GRID_COLUMNS))
+    save_image(REPORTS / "real.png", grid(prepared.pictures(examples(prepared, "test")), columns=GRID_COLUMNS))
     write_reports(METRICS, reports)
     run_id, _ = find_run(store, config.data.name, TRAIN)
     store.log_tree(run_id, "test", to_tree(reports))

@@ -31,7 +31,7 @@ from medgan.gans.drawing import GRID_COLUMNS
 from medgan.imaging.grids import grid, to_uint8
 from medgan.runtime.generator import OnnxGenerator, golden_difference
 from medgan.scores.extractor import Extractor
-from medgan.scores.validation_images import pictured
+from medgan.scores.validation_images import example_conditions
 from medgan.tracking.models import downloaded
 from medgan.tracking.opening import store_at
 from medgan.tracking.recording import find_run
@@ -256,7 +256,7 @@ def test_the_picture_of_the_test_shows_both_ways(both_ways: Path) -> None:
         pictures = np.split(np.asarray(image)[..., None], 2)
     ways = ((prepared, "artifacts/export"), (prepared.opposite(), "artifacts/export/reverse"))
     for picture, (data, folder) in zip(pictures, ways, strict=True):
-        given = pictured(data, "test")
+        given = example_conditions(data, "test")
         source, target = (given[name].numpy()[:GRID_COLUMNS] for name in ("source", "target"))
         drawn = OnnxGenerator(both_ways / folder / "generator.onnx").translate(source)
         first = grid(to_uint8(np.concatenate([source, drawn, target])), columns=GRID_COLUMNS)
