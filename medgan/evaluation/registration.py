@@ -44,11 +44,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Registered:
-    """What came of a candidate. version: its own; champion: that of the champion, None where there is none."""
+    """What came of a candidate. version: its own; champion: that of the champion, None where there is none.
+
+    MLflow gives versions as numbers from a database and as texts from a server.
+    """
 
     name: str
-    version: str
-    champion: str | None
+    version: int | str
+    champion: int | str | None
     crowned: bool
     reasons: tuple[str, ...]
     fingerprint: str
