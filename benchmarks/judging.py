@@ -14,7 +14,7 @@ from medgan.config.schema import Config, parse_config
 from medgan.config.trees import set_path
 from medgan.console import progress
 from medgan.data.store import Prepared, open_prepared
-from medgan.device import use_processor
+from medgan.device import use_cpu
 from medgan.evaluation.evaluate import evaluate, fidelity_floor
 from medgan.evaluation.generators import TorchGenerator
 from medgan.evaluation.protocol import EvaluationProtocol
@@ -27,7 +27,7 @@ from medgan.scores.extractor import Extractor
 from medgan.scores.figures import Fidelity
 from medgan.scores.learning import extractor_of
 from medgan.scores.validation import validation_judge
-from medgan.scores.validation_images import pictured
+from medgan.scores.validation_images import example_conditions
 from medgan.sources import SOURCES
 from medgan.sources.prepare import prepare
 from medgan.training.identity import identity, training_fingerprint
@@ -92,7 +92,7 @@ def configuration(recipe: str, *, data: str | None = None, changes: Mapping[str,
 
 def open_subject(config: Config) -> Subject:
     """Prepare the data and train its extractor, or find both from the last time."""
-    use_processor(1)
+    use_cpu(1)
     parts = {name: getattr(config, name).model_dump(mode="json") for name in ("data", "features")}
     if config.data.raw.is_file():
         parts["raw"] = file_digest(config.data.raw)
@@ -143,7 +143,7 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
         copied=report.copied,
         agreement=None if agreement is None else agreement.generated,
     )
-    examples = pictured(subject.prepared, "test")
+    examples = example_conditions(subject.prepared, "test")
     save_image(judged.picture, sample_grid(trained.gan, trained.generators, examples))
     write_atomically(kept, (json.dumps(asdict(judged), indent=2) + "\n").encode())
     shutil.rmtree(folder)

@@ -29,7 +29,7 @@ from benchmarks.tables import rounds, save
 from medgan.config.schema import Config
 from medgan.data.loader import conditions
 from medgan.data.store import Prepared
-from medgan.device import use_processor
+from medgan.device import use_cpu
 from medgan.sources.prepare import prepare
 from medgan.tracking.opening import store_at
 from medgan.tracking.recording import Recorder
@@ -63,7 +63,7 @@ class Row:
 
 def main() -> None:
     turns = rounds(__doc__, default=6)
-    use_processor(1)
+    use_cpu(1)
     config = configuration(RECIPE, changes=SMALL)
     rows = []
     with TemporaryDirectory() as folder:

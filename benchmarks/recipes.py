@@ -22,7 +22,7 @@ import yaml
 from benchmarks.tables import save
 from medgan.config.schema import parse_config
 from medgan.config.trees import read_yaml
-from medgan.device import use_processor
+from medgan.device import use_cpu
 from medgan.runtime.generator import OnnxGenerator
 from medgan.training.result import load_generators, read_rows
 from medgan.workspace.recipes import read_recipe
@@ -60,7 +60,7 @@ class Row:
 
 
 def main() -> None:
-    use_processor(1)
+    use_cpu(1)
     rows = []
     for path in sorted((ROOT / "recipes").glob("*.yaml")):
         folder = WORK / path.stem

@@ -28,7 +28,7 @@ from benchmarks.tables import save
 from medgan.config.schema import Config, parse_config
 from medgan.data.loader import conditions
 from medgan.data.store import open_prepared
-from medgan.device import use_processor
+from medgan.device import use_cpu
 from medgan.sources.prepare import prepare
 from medgan.training.checkpoint import load_checkpoint
 from medgan.training.judge import Judge
@@ -81,7 +81,7 @@ def main() -> None:
     if arguments.train:
         _train(*arguments.train)
         return
-    use_processor(1)
+    use_cpu(1)
     shutil.rmtree(PLACE, ignore_errors=True)
     PLACE.mkdir(parents=True)
     chance = random.Random(0)
@@ -163,7 +163,7 @@ def _ended(process: "subprocess.Popen[bytes]") -> None:
 
 
 def _train(path: Path, folder: Path) -> None:
-    use_processor(1)
+    use_cpu(1)
     config, prepared = parse_config(json.loads(path.read_text())), open_prepared(_data(path))
     given = conditions(prepared, np.arange(16))
     judge = Judge(16, given, lambda images: float(images.mean()), given)

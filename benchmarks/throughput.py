@@ -23,7 +23,7 @@ from medgan.config.schema import Config
 from medgan.data.loader import Batches
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared, open_prepared
-from medgan.device import resolve_device, resolve_precision, use_processor
+from medgan.device import resolve_device, resolve_precision, use_cpu
 from medgan.fingerprint import code_digest
 from medgan.sources.prepare import prepare
 from medgan.workspace.costs import costs
@@ -34,7 +34,7 @@ WAYS = ("textbook", "ours, fp32", "ours, auto")
 
 def main() -> None:
     turns = rounds(__doc__, default=9)
-    use_processor(1)
+    use_cpu(1)
     config = configuration(RECIPE, changes={"data.options.count": 4000})
     prepared = _prepared(config)
     ways: dict[str, Callable[[], Any]] = {

@@ -25,7 +25,7 @@ from medgan.files import write_atomically
 from medgan.gans.drawing import GRID_COLUMNS, sample_grid
 from medgan.imaging.grids import save_image
 from medgan.scores.figures import check_comparable
-from medgan.scores.validation_images import pictured
+from medgan.scores.validation_images import example_conditions
 
 # What the published lab prints after 20 epochs: MAE, PSNR, SSIM of its own test subjects.
 PUBLISHED = {
@@ -78,7 +78,7 @@ def translated(recipe: str, config: Config, subject: Subject) -> Row:
     parameters = sum(tensor.numel() for tensor in next(iter(trained.generators.values())).parameters())
     precision = resolve_precision(config.train.precision)
     row = Row(recipe, config.seed, key, parameters, config.train.steps, precision, spent, metrics)
-    examples = {key: tensor[:GRID_COLUMNS] for key, tensor in pictured(subject.prepared, "test").items()}
+    examples = {key: tensor[:GRID_COLUMNS] for key, tensor in example_conditions(subject.prepared, "test").items()}
     save_image(kept.with_suffix(".png"), sample_grid(trained.gan, trained.generators, examples))
     kept.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(kept, (json.dumps(asdict(row), indent=2) + "\n").encode())

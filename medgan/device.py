@@ -13,14 +13,14 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 
 def resolve_device() -> torch.device:
-    """This process's GPU (torchrun numbers them), or the processor where there is none."""
+    """This process's GPU (torchrun numbers them), or the CPU where there is none."""
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")
 
 
 def resolve_precision(wanted: str) -> str:
-    """auto: bf16 where a GPU or the processor (AMX, AVX512-bf16) multiplies it in hardware, else fp32."""
+    """auto: bf16 where a GPU or the CPU (AMX, AVX512-bf16) multiplies it in hardware, else fp32."""
     if wanted != "auto":
         return wanted
     if torch.cuda.is_available():
@@ -38,7 +38,7 @@ def resolve_threads(wanted: int | str, processes: int | None = None) -> int:
     return max(1, len(os.sched_getaffinity(0)) // processes)
 
 
-def use_processor(threads: int | str) -> None:
+def use_cpu(threads: int | str) -> None:
     """For a whole process: threads of torch and numpy's BLAS alike, of which a second one can be slower by 40 times.
 
     And memory that was freed is kept. Otherwise large blocks go back to the kernel at once and come again page by page,

@@ -1,14 +1,16 @@
 """Stage evaluate: quality on the test split beside what it is to be measured against, and pictures -> reports/."""
 
+from functools import partial
+
 from medgan.config.schema import load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
-from medgan.device import use_processor
+from medgan.device import use_cpu
 from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import read_reports, to_tree
 from medgan.evaluation.results import SAMPLES_NAME, evaluation_fingerprint, write_evaluation
 from medgan.scores.extractor import Extractor
-from medgan.tracking.opening import store_at, store_errors
+from medgan.tracking.opening import opened_store
 from medgan.tracking.recording import find_run
 from medgan.training.result import WEIGHTS_NAME, load_generators
 from medgan.workspace.kept import kept
@@ -17,18 +19,15 @@ from medgan.workspace.places import EXTRACTOR, METRICS, PARAMS, PREPARED, REPORT
 
 def main() -> None:
     config = load_config(PARAMS)
-    use_processor(config.train.threads)
-    prepared, store = open_prepared(PREPARED), store_at(store_root(), config.data.name)  # before minutes of measuring
-    protocol = EvaluationProtocol.of(config.evaluate, Extractor.load(EXTRACTOR), seed=config.seed)
+    use_cpu(config.train.threads)
+    prepared, extractor = open_prepared(PREPARED), Extractor.load(EXTRACTOR)
+    protocol = EvaluationProtocol.of(config.evaluate, extractor, seed=config.seed)
     gan, generators, description = load_generators(TRAIN)
-    key = evaluation_fingerprint(gan, TRAIN / WEIGHTS_NAME, prepared, protocol)
-    kept(
-        "evaluate",
-        key,
-        REPORTS,
-        lambda folder: write_evaluation(folder, gan, generators, prepared, protocol, progress=progress),
+    make = partial(
+        write_evaluation, gan=gan, generators=generators, prepared=prepared, protocol=protocol, progress=progress
     )
-    with store_errors(store_root()):
+    with opened_store(store_root(), config.data.name) as store:  # before minutes of measuring
+        kept("evaluate", evaluation_fingerprint(gan, TRAIN / WEIGHTS_NAME, prepared, protocol), REPORTS, make)
         run_id, _ = find_run(store, config.data.name, TRAIN)
         store.log_tree(run_id, "test", to_tree(read_reports(METRICS)))
         store.log_picture(run_id, REPORTS / SAMPLES_NAME, key="final", step=description.step)

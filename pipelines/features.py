@@ -5,7 +5,7 @@ from pathlib import Path
 from medgan.config.schema import load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
-from medgan.device import resolve_threads, use_processor
+from medgan.device import resolve_threads, use_cpu
 from medgan.scores.learning import extractor_fingerprint, extractor_of, write_extractor
 from medgan.workspace.counts import check_counts
 from medgan.workspace.kept import kept
@@ -14,7 +14,7 @@ from medgan.workspace.places import EXTRACTOR, FEATURES, PARAMS, PREPARED
 
 def main() -> None:
     config = load_config(PARAMS)
-    use_processor(config.train.threads)
+    use_cpu(config.train.threads)
     prepared = open_prepared(PREPARED)
     check_counts(config, prepared)
 

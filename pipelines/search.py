@@ -5,7 +5,7 @@ from functools import partial
 from medgan.config.schema import load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
-from medgan.device import use_processor
+from medgan.device import use_cpu
 from medgan.scores.extractor import Extractor
 from medgan.scores.validation import check_score, validation_judge
 from medgan.search.choice import Outcome, write_outcome
@@ -19,7 +19,7 @@ from medgan.workspace.places import EXTRACTOR, PARAMS, PREPARED, SEARCH, checkpo
 
 def main() -> None:
     config = load_config(PARAMS)
-    use_processor(config.train.threads)
+    use_cpu(config.train.threads)
     prepared = open_prepared(PREPARED)
     check_space(config, prepared.spec)
     check_score(config.gan, config.train.score, prepared.spec)

@@ -9,7 +9,7 @@ import torch
 from medgan.config.schema import Config, load_config
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
-from medgan.device import use_processor
+from medgan.device import use_cpu
 from medgan.export.onnx_file import export
 from medgan.gans import build_gan
 from medgan.sources.prepare import prepare
@@ -17,7 +17,7 @@ from medgan.sources.prepare import prepare
 ROOT = Path(__file__).parents[1]
 
 # On busy cores a step of two threads can take forty times as long as one of a single thread.
-use_processor(1)
+use_cpu(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

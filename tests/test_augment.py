@@ -29,7 +29,7 @@ def test_what_belongs_together_moves_together(reach: int) -> None:
     images = pictures(64, 1)
     mask = (images > 0).float()
     batch = Batch(images, label=torch.arange(64), source=images.expand(-1, 2, -1, -1), mask=mask)
-    after = moved(batch, reach, Rows(torch.Generator().manual_seed(0)))
+    after = jitter(batch, reach, Rows(torch.Generator().manual_seed(0)))
     assert after.source is not None and after.mask is not None and after.label is batch.label
     assert torch.equal(after.source, after.image.expand(-1, 2, -1, -1))
     padded, seen = torch.nn.functional.pad(images, (reach,) * 4, value=-1.0), set()
@@ -42,7 +42,7 @@ def test_what_belongs_together_moves_together(reach: int) -> None:
         seen.add(place)
     assert len(seen) > 4 * reach and {part for place in seen for part in place} == set(range(2 * reach + 1))
     assert torch.equal(after.mask, (after.image > 0).float())
-    assert moved(batch, 0, Rows(torch.Generator())) is batch
+    assert jitter(batch, 0, Rows(torch.Generator())) is batch
 
 
 def test_the_configuration_offers_each_of_them(config: Config) -> None:

@@ -579,14 +579,14 @@ def test_penalties_are_seen_however_seldom_rows_are_logged(
 def test_a_step_does_not_ask_the_kernel_anew_for_the_memory_of_the_last_one() -> None:
     code = """
 import resource, torch
-from medgan.device import use_processor
+from medgan.device import use_cpu
 
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     torch.ones(2**24)
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
-use_processor(1)
+use_cpu(1)
 for _ in range(30):
     faults()  # until small things have filled the edges of what was freed
 print(faults())

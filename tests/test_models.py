@@ -444,7 +444,7 @@ def test_windows_and_grids_in_turn_reach_every_token(row: int, column: int) -> N
         tokens = torch.randn(1, 32, 32, 32, generator=torch.Generator().manual_seed(0)).requires_grad_()
         return seen(network(tokens, None), tokens, row, column)
 
-    def widened(chosen: Tensor) -> Tensor:
+    def to_float32(chosen: Tensor) -> Tensor:
         """By the pixel around them that the convolution sees."""
         return nn.functional.max_pool2d(chosen.float()[None], 3, stride=1, padding=1)[0] > 0
 
@@ -452,10 +452,10 @@ def test_windows_and_grids_in_turn_reach_every_token(row: int, column: int) -> N
     level: Any = first_level(2)
     window = (index // 8 == row // 8)[:, None] & (index // 8 == column // 8)
     spread = (index % 4 == row % 4)[:, None] & (index % 4 == column % 4)
-    assert torch.equal(reached(level.blocks[0]), widened(window))
-    assert torch.equal(reached(level.blocks[1]), widened(spread))
+    assert torch.equal(reached(level.blocks[0]), to_float32(window))
+    assert torch.equal(reached(level.blocks[1]), to_float32(spread))
     assert reached(level).all()
-    assert torch.equal(reached(first_level(1)), widened(window))
+    assert torch.equal(reached(first_level(1)), to_float32(window))
 
 
 def test_a_transformers_logit_depends_on_every_patch() -> None:

@@ -20,7 +20,7 @@ from PIL import Image
 from benchmarks.outage import free_port
 from medgan.config.schema import Config, load_config
 from medgan.data.store import Prepared, open_prepared
-from medgan.device import use_processor
+from medgan.device import use_cpu
 from medgan.errors import MedganError
 from medgan.evaluation.evaluate import mae_margin
 from medgan.evaluation.generators import ExportedGenerator
@@ -32,7 +32,7 @@ from medgan.imaging.arrays import to_uint8
 from medgan.imaging.grids import grid
 from medgan.runtime.generator import OnnxGenerator, golden_difference
 from medgan.scores.extractor import Extractor
-from medgan.scores.validation_images import pictured
+from medgan.scores.validation_images import example_conditions
 from medgan.tracking.models import downloaded
 from medgan.tracking.opening import store_at
 from medgan.tracking.recording import find_run
@@ -251,7 +251,7 @@ def test_the_picture_of_the_test_shows_both_ways(both_ways: Path) -> None:
         pictures = np.split(np.asarray(image)[..., None], 2)
     ways = ((prepared, "artifacts/export"), (prepared.opposite(), "artifacts/export/reverse"))
     for picture, (data, folder) in zip(pictures, ways, strict=True):
-        given = pictured(data, "test")
+        given = example_conditions(data, "test")
         source, target = (given[name].numpy()[:GRID_COLUMNS] for name in ("source", "target"))
         drawn = OnnxGenerator(both_ways / folder / "generator.onnx").translate(source)
         first = grid(to_uint8(np.concatenate([source, drawn, target])), columns=GRID_COLUMNS)
@@ -365,7 +365,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Iterator[
     stages = [name for name in STAGES if name in ("prepare", "features", "search")]
     with after_stages(tmp_path_factory.mktemp("alone"), config.override(values), stages) as folder:
         yield folder
-    use_processor(1)  # its stages run with `auto` in this process
+    use_cpu(1)  # its stages run with `auto` in this process
 
 
 def torchrun(folder: Path, processes: int) -> subprocess.CompletedProcess[str]:

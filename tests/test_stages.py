@@ -81,7 +81,7 @@ def test_a_file_that_a_parameter_names_is_a_dependency_where_it_is_read(stage: s
     read = {
         "data.raw": ("medgan.sources.prepare", "prepare") in names,
         "train.init_from": bool(
-            {("medgan.training.task", "Task"), ("medgan.search.objective", "TrialTraining")} & names
+            {("medgan.workspace.task", "training_task"), ("medgan.search.objective", "TrialTraining")} & names
         ),
     }
     assert templates == {name for name, is_read in read.items() if is_read}

@@ -27,7 +27,7 @@ from medgan.models import TRANSLATION_MODELS
 from medgan.randomness import StepRandomness
 from medgan.scores import validation as scoring
 from medgan.scores.extractor import Extractor
-from medgan.scores.validation_images import shown as examples
+from medgan.scores.validation_images import examples
 from medgan.sources.prepare import prepare
 from medgan.training.checkpoint import load_checkpoint
 from medgan.training.loop import fit
@@ -765,7 +765,7 @@ def test_the_judge_of_pairs_knows_each_target(prepared: Prepared, score: str) ->
     targets = gather(prepared, prepared.indices("validation")).image.numpy()
     assert found.score(targets) == pytest.approx(0, abs=1e-3)
     assert found.score(targets[::-1].copy()) > 0.05
-    assert torch.equal(found.shown["target"], gather(prepared, examples(prepared, "validation")).image)
+    assert torch.equal(found.examples["target"], gather(prepared, examples(prepared, "validation")).image)
 
 
 @pytest.mark.parametrize("kind", ["mirror", "translation", "brightness"])

@@ -24,10 +24,10 @@ def recipes(
         if verbose:
             from medgan.config.schema import parse_config
             from medgan.data.spec import ImageSpec
-            from medgan.device import use_processor
+            from medgan.device import use_cpu
             from medgan.workspace.costs import costs
 
-            use_processor(1)
+            use_cpu(1)
             config = parse_config(read_recipe(root, name)[0])
             channels = config.data.channels
             spec = ImageSpec(config.data.size, channels, classes=2, source_channels=channels, mask_channels=1)

@@ -1,5 +1,6 @@
 """A generator becomes a version in the registry, and champion where it wins."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import Report, SynthesisReport
 from medgan.evaluation.rescoring import rival
 from medgan.fingerprint import file_digest
+from medgan.gans.base import Way
 from medgan.tracking import models
 from medgan.tracking.models import Version
 from medgan.tracking.runs import Store
@@ -31,6 +33,12 @@ class Candidate:
     report: Report
     fingerprint: str
 
+    @classmethod
+    def exported(cls, name: str, way: Way, folder: Path, report: Report, fingerprint: str) -> "Candidate":
+        """As stage export has left it in a folder; name: of the registered model of the way that was asked for."""
+        parity = json.loads((folder / "parity.json").read_text())["worst"]
+        return cls(f"{name}{way.suffix}", way.suffix, folder / "generator.onnx", parity, report, fingerprint)
+
     @property
     def identity(self) -> str:
         """Of the file too: a corrected licence or another n is another file and another version."""
@@ -45,11 +53,14 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Registered:
-    """What came of a candidate. version: its own; champion: that of the champion, None where there is none."""
+    """What came of a candidate. version: its own; champion: that of the champion, None where there is none.
+
+    MLflow gives versions as numbers from a database and as texts from a server.
+    """
 
     name: str
-    version: str
-    champion: str | None
+    version: int | str
+    champion: int | str | None
     crowned: bool
     reasons: tuple[str, ...]
     fingerprint: str

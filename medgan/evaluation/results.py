@@ -12,25 +12,25 @@ from medgan.fingerprint import code_digest, file_digest, fingerprint
 from medgan.gans.base import Gan
 from medgan.gans.drawing import GRID_COLUMNS, sample_grid
 from medgan.imaging.grids import below, grid, save_image
-from medgan.scores.validation_images import pictured, shown
+from medgan.scores.validation_images import example_conditions, examples
 
 METRICS_NAME, SAMPLES_NAME, REAL_NAME = "metrics.json", "samples.png", "real.png"
 
 
 def write_evaluation(
     folder: Path,
+    *,
     gan: Gan,
     generators: nn.ModuleDict,
     prepared: Prepared,
     protocol: EvaluationProtocol,
-    *,
     progress: Progress,
 ) -> None:
     """Judge every way in which a trained GAN draws, into a folder that is not there yet."""
     reports = evaluate_ways(gan, generators, prepared, protocol, progress=progress)
-    samples = [sample_grid(way.gan, generators, pictured(way.view(prepared), "test")) for way in gan.ways()]
+    samples = [sample_grid(way.gan, generators, example_conditions(way.view(prepared), "test")) for way in gan.ways()]
     save_image(folder / SAMPLES_NAME, below(samples))
-    save_image(folder / REAL_NAME, grid(prepared.pictures(shown(prepared, "test")), columns=GRID_COLUMNS))
+    save_image(folder / REAL_NAME, grid(prepared.pictures(examples(prepared, "test")), columns=GRID_COLUMNS))
     write_reports(folder / METRICS_NAME, reports)
 
 

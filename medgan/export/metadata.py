@@ -21,6 +21,7 @@ def metadata(
         "name": name,
         "label_names": json.dumps(description.label_names if way.gan.spec.classes else []),
         "value_range": "[-1, 1]",
+        "intensity": json.dumps(description.intensity, sort_keys=True),
         "scores": json.dumps({key: quality[key] for key in _SCORES if key in quality}, sort_keys=True),
         "fingerprint": description.fingerprint,
         "data_md5": description.data_md5,

@@ -16,7 +16,7 @@ from medgan.data.spec import Batch
 from medgan.randomness import Rows
 
 
-def moved(batch: Batch, reach: int, rows: Rows) -> Batch:
+def jitter(batch: Batch, reach: int, rows: Rows) -> Batch:
     """Each image moved by up to `reach` pixels down and across, its source and mask alike (Isola 2017 calls it jitter).
 
     What comes in is the lowest value.

@@ -15,7 +15,7 @@ from medgan.errors import MedganError
 from medgan.gans.adversarial import Discriminate, Game
 from medgan.gans.base import Gan, Way
 from medgan.gans.translation import translating
-from medgan.models.layers import statistics_kept, widened
+from medgan.models.layers import statistics_kept, to_float32
 from medgan.randomness import StepRandomness
 
 DOMAINS = ("image", "source")
@@ -96,10 +96,10 @@ class CycleGan(Gan):
         return Way("", self), Way("reverse", back, backwards=True)
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
-        return widened(generators[self._target](inputs["source"]))
+        return to_float32(generators[self._target](inputs["source"]))
 
     def _to(self, domain: str, start: Tensor) -> Tensor:
-        return widened(self.generators[domain](start))
+        return to_float32(self.generators[domain](start))
 
     def _again(self, domain: str, start: Tensor) -> Tensor:
         """Of images that it is given in training alone, drawn ones or its own kind: they are not to be remembered."""
@@ -107,7 +107,7 @@ class CycleGan(Gan):
             return self._to(domain, start)
 
     def _logits(self, domain: str, image: Tensor) -> Tensor:
-        return widened(self.discriminators[domain](image))
+        return to_float32(self.discriminators[domain](image))
 
     def _real(self, batch: Batch, domain: str) -> Tensor:
         real = batch.image if domain == "image" else batch.source

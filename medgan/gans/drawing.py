@@ -16,21 +16,21 @@ GRID_COLUMNS = 8
 _ERROR_GAIN = 4
 
 
-def sample_grid(gan: Gan, generators: nn.ModuleDict, shown: Mapping[str, Tensor]) -> NDArray[np.uint8]:
+def sample_grid(gan: Gan, generators: nn.ModuleDict, conditions: Mapping[str, Tensor]) -> NDArray[np.uint8]:
     """Rows of GRID_COLUMNS images under these conditions, four rows where there are none; the same z at every call.
 
     Where the generator is given a mask or a source, each row of images stands below the row of what it was given.
     With a "target" among the conditions two rows follow: the targets, and the absolute error, four times as bright.
     """
-    n = len(next(iter(shown.values()))) if shown else 4 * GRID_COLUMNS
-    images = generate(gan, generators, n, shown, seed=0)
-    above = [shown["mask"][:, :1].numpy() * 2 - 1] if "mask" in gan.inputs else []
+    n = len(next(iter(conditions.values()))) if conditions else 4 * GRID_COLUMNS
+    images = generate(gan, generators, n, conditions, seed=0)
+    above = [conditions["mask"][:, :1].numpy() * 2 - 1] if "mask" in gan.inputs else []
     if "source" in gan.inputs:
-        source = shown["source"].numpy()
+        source = conditions["source"].numpy()
         if source.shape != images.shape:  # three channels are taken for colour; of others, the first
             source = source.mean(axis=1, keepdims=True) if source.shape[1] == 3 else source[:, :1]
         above.append(source)
-    target = shown["target"].numpy() if "target" in shown and "source" in gan.inputs else None
+    target = conditions["target"].numpy() if "target" in conditions and "source" in gan.inputs else None
     below = [] if target is None else [target, np.abs(images - target) * _ERROR_GAIN - 1]
     rows = [to_uint8(np.broadcast_to(array, images.shape)) for array in (*above, images, *below)]
     stacked = np.stack([row.reshape(-1, GRID_COLUMNS, *row.shape[1:]) for row in rows], axis=1)

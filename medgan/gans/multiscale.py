@@ -14,7 +14,7 @@ from medgan.errors import MedganError
 from medgan.gans.adversarial import Discriminate, Game
 from medgan.gans.base import Gan
 from medgan.models import MULTISCALE_MODELS
-from medgan.models.layers import widened
+from medgan.models.layers import to_float32
 from medgan.models.mscgan import shrunk
 from medgan.randomness import StepRandomness
 
@@ -56,7 +56,7 @@ class MultiScale(Gan):
     def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
         z = randomness.rows("z").normal(len(batch.image), self.latent_dim).to(batch.image, non_blocking=True)
         images = self._images(self.generators, {"z": z, **batch.conditions()})
-        return {str(side): widened(image) for side, image in zip(self._scales, images, strict=False)}
+        return {str(side): to_float32(image) for side, image in zip(self._scales, images, strict=False)}
 
     def discriminator_losses(
         self, batch: Batch, fakes: dict[str, Tensor], randomness: StepRandomness
@@ -86,7 +86,7 @@ class MultiScale(Gan):
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
         """The largest image there is yet, enlarged to the full size while scales are still to come."""
-        image = widened(self._images(generators, inputs)[-1])
+        image = to_float32(self._images(generators, inputs)[-1])
         factor = self.spec.size // image.shape[-1]
         return F.interpolate(image, scale_factor=float(factor)) if factor > 1 else image
 
@@ -100,7 +100,7 @@ class MultiScale(Gan):
 
     def _logits(self, side: str, image: Tensor, *, mask: Tensor, label: Tensor | None) -> Tensor:
         condition = label if self.spec.classes else None
-        return widened(self.discriminators[side](image, mask, condition))
+        return to_float32(self.discriminators[side](image, mask, condition))
 
     def _real(self, image: Tensor, side: int) -> Tensor:
         """The real image at this scale, faded like the generated one (Karras 2018)."""

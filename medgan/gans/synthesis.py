@@ -12,7 +12,7 @@ from medgan.errors import MedganError
 from medgan.gans.adversarial import Discriminate, Game
 from medgan.gans.base import Gan
 from medgan.models import MODELS
-from medgan.models.layers import widened
+from medgan.models.layers import to_float32
 from medgan.randomness import StepRandomness
 
 
@@ -48,8 +48,8 @@ class Synthesis(Gan):
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
         label = inputs["label"] if self.spec.classes else None
-        return widened(generators["generator"](inputs["z"], label))
+        return to_float32(generators["generator"](inputs["z"], label))
 
     def _logits(self, image: Tensor, label: Tensor | None) -> Tensor:
         condition = label if self.spec.classes else None
-        return widened(self.discriminators["discriminator"](image, condition))
+        return to_float32(self.discriminators["discriminator"](image, condition))

@@ -13,7 +13,7 @@ from medgan.errors import MedganError
 from medgan.gans.adversarial import Discriminate, Game
 from medgan.gans.base import Gan
 from medgan.models import TRANSLATION_MODELS, TranslationModel
-from medgan.models.layers import widened
+from medgan.models.layers import to_float32
 from medgan.randomness import StepRandomness
 
 
@@ -62,10 +62,10 @@ class Translation(Gan):
         return self._logits, _pairs(batch.image, batch), _pairs(drawn, batch)
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
-        return widened(generators["generator"](inputs["source"]))
+        return to_float32(generators["generator"](inputs["source"]))
 
     def _logits(self, pair: Tensor) -> Tensor:
-        return widened(self.discriminators["discriminator"](pair))
+        return to_float32(self.discriminators["discriminator"](pair))
 
 
 def _pairs(image: Tensor, batch: Batch) -> Tensor:

@@ -76,6 +76,6 @@ def statistics_kept(network: nn.Module) -> Iterator[None]:
             norm.training, norm.track_running_stats = training, tracks
 
 
-def widened(tensor: Tensor) -> Tensor:
+def to_float32(tensor: Tensor) -> Tensor:
     """What autocast leaves in bf16, which is coarser than 8 bits, as float32; the rest as it is."""
     return tensor.float() if tensor.dtype == torch.bfloat16 else tensor

@@ -1,8 +1,8 @@
-"""Residual networks for the relativistic game with R1 and R2 (Huang 2024, "The GAN is dead"), fit for a processor.
+"""Residual networks for the relativistic game with R1 and R2 (Huang 2024, "The GAN is dead"), fit for a CPU.
 
 Unlike that paper's, the generator has batch norm, modulated by z and label (Brock 2019, "BigGAN"): without it short
 budgets lead nowhere. The discriminator has no norm, since penalties ask for the gradient of each image alone. Maps of
-full resolution are the dearest ones on a processor, so both networks work from half the side down and fold the 2x2
+full resolution are the dearest ones on a CPU, so both networks work from half the side down and fold the 2x2
 pixels of each place into channels (Shi 2016).
 """
 

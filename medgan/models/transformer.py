@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.data.spec import ImageSpec
-from medgan.models.layers import widened
+from medgan.models.layers import to_float32
 
 _START = 8  # side of the generator's first map, of the discriminator's last one, and of a window
 _HEAD = 32
@@ -146,8 +146,8 @@ class _Block(nn.Module):
         tokens = qkv.reshape(-1, 3 * heads, _HEAD, *split).permute(order)  # B, n, n, 3 heads, 8, 8, head
         q, k, v = tokens.reshape(-1, 3, heads, _START**2, _HEAD).unbind(1)
         with torch.autocast(qkv.device.type, enabled=False):
-            # In fp32: the processor's bf16 kernel goes backward three times slower.
-            mixed = F.scaled_dot_product_attention(widened(q), widened(k), widened(v))
+            # In fp32: the CPU's bf16 kernel goes backward three times slower.
+            mixed = F.scaled_dot_product_attention(to_float32(q), to_float32(k), to_float32(v))
         mixed = mixed.reshape(-1, n, n, heads, _START, _START, _HEAD)
         back = (0, 3, 6, 4, 1, 5, 2) if self.grid else (0, 3, 6, 1, 4, 2, 5)
         return mixed.permute(back).reshape(-1, heads * _HEAD, self.side, self.side)

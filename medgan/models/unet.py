@@ -91,7 +91,7 @@ class _PublishedGenerator(nn.Module):
 
 
 class _Generator(nn.Module):
-    """Maps of full resolution are the dearest on a processor, so it starts and ends with 2x2 pixels as channels."""
+    """Maps of full resolution are the dearest on a CPU, so it starts and ends with 2x2 pixels as channels."""
 
     def __init__(self, widths: list[int], inputs: int, outputs: int) -> None:
         super().__init__()

@@ -29,19 +29,19 @@ def judge_of(prepared: Prepared, chosen: NDArray[np.int64], score: Callable[[Ima
         len(chosen),
         conditions(prepared, chosen),
         score,
-        pictured(prepared, "validation"),
+        example_conditions(prepared, "validation"),
         gather(prepared, chosen[:_HELD_OUT]),
     )
 
 
-def pictured(prepared: Prepared, split: str) -> dict[str, Tensor]:
-    """Conditions of the images that stand for a split in pictures, and where they have a source their targets."""
-    examples = shown(prepared, split)
-    found = conditions(prepared, examples)
-    return found | ({"target": gather(prepared, examples).image} if "source" in found else {})
+def example_conditions(prepared: Prepared, split: str) -> dict[str, Tensor]:
+    """Conditions of the `examples` of a split, and where they have a source their targets: what `sample_grid` takes."""
+    chosen = examples(prepared, split)
+    inputs = conditions(prepared, chosen)
+    return inputs | ({"target": gather(prepared, chosen).image} if "source" in inputs else {})
 
 
-def shown(prepared: Prepared, split: str) -> NDArray[np.int64]:
-    """Images that stand for a split in pictures: a row a class, or four rows."""
+def examples(prepared: Prepared, split: str) -> NDArray[np.int64]:
+    """Indices of the images that stand for a split in pictures: a row a class, or four rows."""
     classes = len(prepared.label_names)
     return np.array(by_class(prepared.labels, prepared.splits == split, classes=classes, columns=GRID_COLUMNS))

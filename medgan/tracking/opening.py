@@ -52,6 +52,16 @@ def store_at(root: Path, experiment: str) -> Store:
     return Store(client, known.experiment_id)
 
 
+@contextmanager
+def opened_store(root: Path, experiment: str) -> Iterator[Store]:
+    """The store as `store_at` gives it; what it refuses later on, such as on a full disk, is a MedganError too."""
+    store = store_at(root, experiment)
+    try:
+        yield store
+    except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
+        raise _unreachable(tracking_uri(root), error) from None
+
+
 def check_store(root: Path) -> None:
     """Before any work: raise MedganError for a store that can never be opened as it is. No server is asked."""
     uri = tracking_uri(root)
@@ -94,16 +104,6 @@ def _opened(uri: str) -> Iterator[MlflowClient]:
             if artifacts := adopt(database):
                 _LOG.warning("%s was copied or moved: its artifacts are now those in %s", database, artifacts)
             yield client
-
-
-@contextmanager
-def store_errors(root: Path) -> Iterator[None]:
-    """Turn what the store of this repository refuses, such as on a full disk, into a MedganError that names it."""
-    uri = tracking_uri(root)
-    try:
-        yield
-    except (MlflowException, SQLAlchemyError, sqlite3.Error) as error:
-        raise _unreachable(uri, error) from None
 
 
 @contextmanager

@@ -28,11 +28,11 @@ def record_training(
     out: Path,
     *,
     origin: Origin,
-    progress: Callable[[], AbstractContextManager[Callable[[int], None]]],
+    progress: Callable[[int], AbstractContextManager[Callable[[int], None]]],
 ) -> Trained:
     """Train, or go on; write the results to the folder `out` and all that is known of it to its MLflow run.
 
-    name: of the data set. root: of the stores. progress: opens what is told the number of steps done.
+    name: of the data set. root: of the stores. progress: opens, for a number of steps, what is told how many are done.
     Raises as `Task.fit` does, and MedganError where results cannot be written.
     """
 
@@ -42,7 +42,7 @@ def record_training(
 
     recorder = Recorder(opened)
     try:
-        with progress() as done:
+        with progress(task.train.steps) as done:
             trained = task.fit(Listener(on_step=done, on_checkpoint=recorder))
     except DivergedError as error:
         recorder.fail(str(error))

@@ -24,14 +24,14 @@ class Judge:
 
     conditions: label, mask and source (n, ...) of n validation images, as far as the data has them.
     score: (n, C, H, W) float32 in [-1, 1] -> float. It is given, so that training knows nothing of evaluation.
-    shown: conditions of the sample grid, GRID_COLUMNS a row.
+    examples: conditions of the sample grid, GRID_COLUMNS a row.
     held_out: the first real images, for what the discriminator says of images that it never saw.
     """
 
     n: int
     conditions: Mapping[str, Tensor]
     score: Callable[[NDArray[np.float32]], float]
-    shown: Mapping[str, Tensor]
+    examples: Mapping[str, Tensor]
     held_out: Batch | None = None
 
 
@@ -40,24 +40,24 @@ def score(state: State, judge: Judge) -> None:
     row: Row = {"step": state.step, "time": time.time()}
     for weights, generators in (("raw", state.gan.generators), ("ema", state.ema.generators)):
         drawn = generate(state.gan, generators, judge.n, judge.conditions, seed=state.seed)
-        found = judge.score(drawn)
-        row[f"validation/{weights}"] = found
+        value = judge.score(drawn)
+        row[f"validation/{weights}"] = value
         if weights == "raw" and judge.held_out is not None:
             # These are the weights that the discriminator plays against.
             held_out = judge.held_out.to(state.device, state.dtype)
             images = torch.from_numpy(drawn[: len(held_out.image)]).to(held_out.image)
             row |= state.gan.held_out_figures(held_out, images)
         check_finite(state.step, row)
-        if found < state.best.score and state.gan.complete:
+        if value < state.best.score and state.gan.complete:
             tensors = {name: tensor.detach().clone() for name, tensor in generators.state_dict().items()}
-            state.best = Best(found, state.step, weights, tensors)
+            state.best = Best(value, state.step, weights, tensors)
     if state.best.step:
         row["validation/best"] = state.best.score
     state.rows.append(row)
 
 
 def save_samples(state: State, judge: Judge, directory: Path) -> None:
-    picture = sample_grid(state.gan, state.ema.generators, judge.shown)
+    picture = sample_grid(state.gan, state.ema.generators, judge.examples)
     path = directory / "samples" / f"step-{state.step:06d}.png"
     with writing(path, "checkpoints are whole"):
         save_image(path, picture)

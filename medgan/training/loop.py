@@ -16,7 +16,7 @@ from medgan.data.loader import Batches
 from medgan.data.store import Prepared
 from medgan.device import autocast, resolve_threads
 from medgan.errors import TrainingInterrupted
-from medgan.gans.augment import moved
+from medgan.gans.augment import jitter
 from medgan.gans.base import Gan
 from medgan.randomness import StepRandomness
 from medgan.training.checkpoint import held
@@ -137,7 +137,7 @@ def step(state: State, batches: Batches) -> dict[str, Tensor]:
     for turn in range(state.step * count, (state.step + 1) * count):
         batch = batches.at(turn).to(state.device, state.dtype)
         randomness = StepRandomness(state.seed, turn, process.rank, process.size)
-        batch = moved(batch, state.gan_config.jitter, randomness.rows("jitter"))
+        batch = jitter(batch, state.gan_config.jitter, randomness.rows("jitter"))
         shared = turn == (state.step + 1) * count - 1
         with autocast(state.precision):
             with torch.set_grad_enabled(shared):
