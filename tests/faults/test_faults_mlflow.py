@@ -96,10 +96,10 @@ def dump(database: Path) -> str:
 @pytest.mark.slow
 def test_a_copied_clone_has_its_artifacts_beside_itself(finished: Clone, finished_once: Clone) -> None:
     database = finished.root / "mlflow.db"
-    assert str(finished_once.root) in dump(database)
+    assert f"{finished_once.root}/ml" in dump(database)
     done = finished.stage("register")
     assert done.returncode == 0, no_traceback(done)
-    assert str(finished_once.root) not in dump(database)
+    assert f"{finished_once.root}/ml" not in dump(database)
 
 
 @pytest.fixture
