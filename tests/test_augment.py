@@ -8,7 +8,7 @@ from torch import Tensor
 
 from medgan.config.schema import Config
 from medgan.data.spec import Batch
-from medgan.gans.augment import AUGMENTATIONS, augmented
+from medgan.gans.augment import AUGMENTATIONS, augmented, jitter
 from medgan.randomness import Rows
 
 KINDS = sorted(AUGMENTATIONS)
