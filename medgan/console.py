@@ -77,7 +77,7 @@ def fail(message: str) -> NoReturn:
 
 
 def os_error_sentence(error: OSError) -> str:
-    """What the operating system refused, with the file where it is known, and the remedy."""
+    """Say what the operating system refused, of which file where that is known, and the remedy."""
     place = f"{error.filename}: " if error.filename else ""
     return f"{place}{error.strerror or error}; make room or mend it, and run the same command again"
 
@@ -91,7 +91,7 @@ def show_log() -> None:
 
 
 class _Stdout(logging.Handler):
-    """Through print, which looks up sys.stdout at each line: it may be another one by then."""
+    """Prints each line, since print looks up sys.stdout anew: it may be another one by then."""
 
     def emit(self, record: logging.LogRecord) -> None:
         print(self.format(record), flush=True)

@@ -39,7 +39,7 @@ def resolve_threads(wanted: int | str, processes: int | None = None) -> int:
 
 
 def use_cpu(threads: int | str) -> None:
-    """For a whole process: threads of torch and numpy's BLAS alike, of which a second one can be slower by 40 times.
+    """Set the threads of torch and numpy's BLAS for a whole process, where a second one can be slower by 40 times.
 
     And memory that was freed is kept. Otherwise large blocks go back to the kernel at once and come again page by page,
     zeroed, which costs a sixth of a step at 256 pixels.
@@ -59,5 +59,5 @@ def autocast(precision: str) -> contextlib.AbstractContextManager[Any]:
 
 
 def working_dtype(precision: str) -> torch.dtype:
-    """Of weights and batches: under bf16 only the arithmetic inside is narrower."""
+    """Return the type of weights and batches: under bf16 only the arithmetic inside is narrower."""
     return torch.float64 if precision == "fp64" else torch.float32

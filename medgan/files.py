@@ -71,7 +71,7 @@ def _unwritten(path: Path, why: object, meanwhile: str) -> MedganError:
 
 
 def _is_alive(process: str) -> bool:
-    """Whether a process of this number runs; True where it may not be asked."""
+    """Say whether a process of this number runs; True where it may not be asked."""
     try:
         os.kill(int(process), 0)
     except (ProcessLookupError, ValueError, OverflowError):

@@ -126,7 +126,7 @@ def verify(model: Model) -> None:
 
 @contextmanager
 def _writing(out: Path) -> Iterator[None]:
-    """What the operating system refuses there as a MedganError."""
+    """Turn what the operating system refuses there into a MedganError."""
     try:
         yield
     except OSError as error:

@@ -124,7 +124,7 @@ def _places(root: type, location: Sequence[int | str]) -> Iterator[tuple[str, An
 
 
 def _fields(cls: Any) -> dict[str, FieldInfo]:
-    """By name in the file: of a pydantic class or dataclass; none of anything else."""
+    """Fields of a pydantic class or dataclass, by their name in the file; none of anything else."""
     fields = getattr(cls, "model_fields", None) or getattr(cls, "__pydantic_fields__", {})
     return {field.alias or name: field for name, field in fields.items()}
 
@@ -138,7 +138,7 @@ def _members(field: FieldInfo) -> dict[str, type]:
 
 
 def _has(cls: Any, keys: Sequence[str]) -> bool:
-    """Whether a path can exist below a class; what has no fields of its own takes any."""
+    """Say whether a path can exist below a class; what has no fields of its own takes any."""
     fields = _fields(cls)
     if not keys or not fields:
         return True

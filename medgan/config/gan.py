@@ -72,7 +72,7 @@ class MultiscaleConfig(_Shared):
 
 
 class PairedWeights(Section):
-    """Of the terms of the generator's loss.
+    """Weights of the terms of the generator's loss.
 
     adversarial: 0 for plain regression, without a discriminator. pixel: L1 to the target.
     """
@@ -87,7 +87,7 @@ class TranslationConfig(_Shared):
 
 
 class CycleWeights(Section):
-    """Of the terms of the generators' loss.
+    """Weights of the terms of the generators' loss.
 
     cycle: L1 of there and back again to the start. identity: L1 of a generator that is given an image of the kind that
     it draws, to that image.

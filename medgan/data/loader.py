@@ -55,7 +55,7 @@ class Batches:
         return found if sources is None else replace(found, source=_normalised(self._prepared, sources, strangers))
 
     def _strangers(self, images: NDArray[np.int64], step: int) -> NDArray[np.int64]:
-        """As many random images of the split, none of the patient beside whom it stands."""
+        """Draw as many random images of the split, none of the patient beside whom it stands."""
         rng, patients = numpy_generator(self._seed, "unpaired", step), self._prepared.patients
         chosen = rng.choice(self._indices, size=len(images))
         while (same := patients[chosen] == patients[images]).any():
@@ -77,7 +77,7 @@ def gather(prepared: Prepared, indices: NDArray[np.int64]) -> Batch:
 
 
 def conditions(prepared: Prepared, indices: NDArray[np.int64]) -> dict[str, Tensor]:
-    """What a generator may be given to draw such images: label, mask and source, where the data has them."""
+    """Return what a generator may be given to draw such images: label, mask and source, where the data has them."""
     found = {}
     if prepared.labels is not None:
         found["label"] = torch.from_numpy(prepared.labels[indices])

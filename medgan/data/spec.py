@@ -93,7 +93,7 @@ class Batch:
         return {name: tensor for name, tensor in named if tensor is not None}
 
     def conditions(self) -> dict[str, Tensor]:
-        """What a generator may be given of these images, by the name of its input."""
+        """Return what a generator may be given of these images, by the name of its input."""
         return {
             name: tensor
             for name, tensor in (("label", self.label), ("mask", self.mask), ("source", self.source))

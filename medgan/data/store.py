@@ -50,7 +50,7 @@ class Prepared:
         return replace(self, spec=spec, images=self.sources, sources=self.images, direction=direction)
 
     def only(self, spec: ImageSpec) -> "Prepared":
-        """Without the labels, masks and sources at which networks of this spec do not look."""
+        """Leave out the labels, masks and sources at which networks of this spec do not look."""
         return replace(
             self,
             labels=self.labels if spec.classes else None,
@@ -94,7 +94,7 @@ class Prepared:
 
 
 def open_prepared(directory: Path) -> Prepared:
-    """What `prepare` wrote there. Raises MedganError where it has not run, or where its files are of several runs."""
+    """Open what `prepare` wrote. Raises MedganError where it has not run, or where its files are of several runs."""
     path = directory / "spec.json"
     if not path.exists():
         raise MedganError(f"{path} does not exist; run `make repro`, or `dvc repro prepare`")
@@ -121,7 +121,7 @@ def open_prepared(directory: Path) -> Prepared:
 
 
 def counts(prepared: Prepared) -> Iterator[tuple[str, str, int]]:
-    """(class, split, images) for people to read."""
+    """Count images for people to read: (class, split, images)."""
     names: Sequence[str] = prepared.label_names or ("(no labels)",)
     for code, name in enumerate(names):
         of_class = prepared.labels == code if prepared.labels is not None else np.ones(len(prepared.splits), bool)

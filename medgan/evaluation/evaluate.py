@@ -48,7 +48,7 @@ def evaluate(
 def evaluate_ways(
     gan: Gan, generators: nn.ModuleDict, data: Prepared, protocol: EvaluationProtocol, *, progress: Progress = _silent
 ) -> dict[str, Report]:
-    """What `evaluate` finds of each way in which a GAN draws, by its name."""
+    """Evaluate each way in which a GAN draws; reports by its name."""
     return {
         way.name: evaluate(
             TorchGenerator(way.gan, generators), way.view(data), protocol.seen_from(way), progress=progress
@@ -58,12 +58,12 @@ def evaluate_ways(
 
 
 def fidelity_floor(data: Prepared, protocol: EvaluationProtocol) -> Fidelity:
-    """What `evaluate` finds of real training images in the place of generated ones."""
+    """Measure real training images in the place of generated ones."""
     return _fidelity(ImageSet.stored(data, protocol.training(data)), _held_out(data, protocol), protocol)
 
 
 def mae_margin(one: Generator, other: Generator, data: Prepared, protocol: EvaluationProtocol) -> float:
-    """By how much the MAEs of two translators must differ on the held-out images (see `difference_margin`)."""
+    """Return by how much the MAEs of two translators must differ on the held-out images (see `difference_margin`)."""
     chosen = protocol.held_out(data)
     ours, theirs = (drawn_images(generator, data, chosen, seed=protocol.seed) for generator in (one, other))
     target, patients = gather(data, chosen).image.numpy(), data.patients[chosen]

@@ -55,7 +55,7 @@ def train_segmenter(
     seed: int,
     progress: Callable[[int], None] | None = None,
 ) -> Segmenter:
-    """From training images (N, C, H, W) in [-1, 1] and masks (N, H, W, M), not zero where any lesion is.
+    """Train on images (N, C, H, W) in [-1, 1] and masks (N, H, W, M), not zero where any lesion is.
 
     By cross-entropy and Dice (Milletari 2016), which keeps small lesions from being ignored.
     """

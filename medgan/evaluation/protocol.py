@@ -32,7 +32,7 @@ class EvaluationProtocol:
 
     @classmethod
     def of(cls, config: EvaluateConfig, extractor: Extractor, *, seed: int) -> "EvaluationProtocol":
-        """On test images, by the extractor of the data, which may know classes too."""
+        """Judge on test images, by the extractor of the data, which may know classes too."""
         return cls(
             embedder=extractor,
             classifier=extractor if extractor.classes else None,
@@ -43,7 +43,7 @@ class EvaluationProtocol:
         )
 
     def seen_from(self, way: Way) -> "EvaluationProtocol":
-        """For this way of drawing: the networks know images, and nothing of what the way back draws."""
+        """Return the protocol of a way of drawing: the networks know images, and nothing of what the way back draws."""
         return replace(self, embedder=None, classifier=None) if way.backwards else self
 
     def held_out(self, data: Prepared) -> NDArray[np.int64]:

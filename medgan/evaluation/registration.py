@@ -35,13 +35,13 @@ class Candidate:
 
     @classmethod
     def exported(cls, name: str, way: Way, folder: Path, report: Report, fingerprint: str) -> "Candidate":
-        """As stage export has left it in a folder; name: of the registered model of the way that was asked for."""
+        """Make it of what stage export has left in a folder. name: of the model of the way that was asked for."""
         parity = json.loads((folder / "parity.json").read_text())["worst"]
         return cls(f"{name}{way.suffix}", way.suffix, folder / "generator.onnx", parity, report, fingerprint)
 
     @property
     def identity(self) -> str:
-        """Of the file too: a corrected licence or another n is another file and another version."""
+        """Digests of training and file: a corrected licence or another n is another file and another version."""
         return f"{self.fingerprint}-{file_digest(self.onnx)[:8]}"
 
     @property
@@ -114,7 +114,7 @@ def _against(
     protocol: EvaluationProtocol,
     gates: Mapping[str, float],
 ) -> Verdict:
-    """Of a candidate that is not the champion. One whose file is lost cannot be compared with, and blocks nobody."""
+    """Compare a candidate with the champion. One whose file is lost cannot be compared with, and blocks nobody."""
     report, failed = candidate.report, failed_gates(candidate.report, candidate.parity, gates)
     if reigning is None:
         return decide(failed, report, None)
@@ -128,6 +128,6 @@ def _against(
 
 
 def to_tree(results: Mapping[str, Registered]) -> dict[str, Any]:
-    """By the name of the way of drawing, as JSON has them: that of "" at the top, others under their name."""
+    """Turn results, by the way of drawing, into JSON's types: that of "" at the top, others under their name."""
     trees = {name: asdict(result) for name, result in results.items()}
     return {**trees.pop(""), **trees}

@@ -43,7 +43,7 @@ class LesionFigures:
 
 @dataclass(frozen=True)
 class Lesions:
-    """Of images drawn under masks, and of the real images of these masks."""
+    """Figures of images drawn under masks, and of the real images of these masks."""
 
     generated: LesionFigures
     real: LesionFigures
@@ -51,7 +51,7 @@ class Lesions:
 
 @dataclass(frozen=True)
 class SynthesisReport:
-    """Of a generator that draws from noise.
+    """The report of a generator that draws from noise.
 
     floor: the same figures of real training images. copied: share of images nearer to a training image than real ones
     are. agreement, lesion: None where neither classes nor masks were asked for.
@@ -78,7 +78,7 @@ class TranslationFloor:
 
 @dataclass(frozen=True)
 class TranslationReport:
-    """Of a generator that translates.
+    """The report of a generator that translates.
 
     baselines: MAE of answers that look at nothing, "mean" the mean training image and "source" the source as it is.
     floor: None without an embedder. better: which way each score gets better.
@@ -105,7 +105,7 @@ def to_tree(reports: Mapping[str, Report]) -> dict[str, Any]:
 
 
 def from_tree(tree: Mapping[str, Any]) -> dict[str, Report]:
-    """What `to_tree` was given. Raises MedganError for a tree of another version."""
+    """Return what `to_tree` was given. Raises MedganError for a tree of another version."""
     ways = {name: part for name, part in tree.items() if isinstance(part, Mapping) and "kind" in part}
     try:
         return {name: _READERS[part["kind"]](part) for name, part in {"": tree, **ways}.items()}
@@ -118,14 +118,14 @@ def write_reports(path: Path, reports: Mapping[str, Report]) -> None:
 
 
 def read_reports(path: Path) -> dict[str, Report]:
-    """By the name of their way of drawing. Raises MedganError where there are none, or of another version."""
+    """Read reports by their way of drawing. Raises MedganError where there are none, or of another version."""
     if not path.exists():
         raise MedganError(f"{path} does not exist; run `make repro`, or `dvc repro evaluate`")
     return from_tree(json.loads(path.read_text()))
 
 
 def _without_none(tree: dict[str, Any]) -> dict[str, Any]:
-    """Without what was not measured; a score keeps all its keys."""
+    """Drop what was not measured; a score keeps all its keys."""
     return {key: value for key, value in tree.items() if value is not None}
 
 

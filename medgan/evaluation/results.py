@@ -35,7 +35,7 @@ def write_evaluation(
 
 
 def evaluation_fingerprint(gan: Gan, weights: Path, prepared: Prepared, protocol: EvaluationProtocol) -> str:
-    """Of all that decides what `write_evaluation` writes. weights: the file of the trained generators."""
+    """Digest all that decides what `write_evaluation` writes. weights: the file of the trained generators."""
     networks = {type(module).__module__ for module in gan.modules()}
     return fingerprint(
         {

@@ -7,7 +7,7 @@ from medgan.evaluation.report import Report, SynthesisReport, TranslationReport
 
 
 def summary(report: Report, way: str = "") -> Iterator[tuple[str, str]]:
-    """What was measured, and its figures beside those to measure them against. way: the name of the way of drawing."""
+    """List what was measured, each with figures to measure it against. way: the name of the way of drawing."""
     return _synthesis(report) if isinstance(report, SynthesisReport) else _translation(report, way)
 
 

@@ -63,7 +63,7 @@ def _mirror(images: Tensor, rows: Rows) -> Tensor:
 
 
 def _translation(images: Tensor, rows: Rows) -> Tensor:
-    """By up to an eighth of the side; what comes in is the lowest value, as around most medical images."""
+    """Move each image by up to an eighth of the side; what comes in is the lowest value, as around most scans."""
     reach = max(1, images.shape[-1] // 8)
     return _shifted(images, rows.integers(-reach, reach + 1, 2, len(images)), reach, fill=-1.0)
 

@@ -80,7 +80,7 @@ class Gan(nn.Module, ABC):
         return True
 
     def ways(self) -> "tuple[Way, ...]":
-        """In which it draws: the one that was asked for, and for a GAN that translates back too that one."""
+        """List the ways in which it draws: the one that was asked for, then the way back where it has one."""
         return (Way("", self),)
 
     @abstractmethod
@@ -105,7 +105,7 @@ class Way:
 
     @property
     def suffix(self) -> str:
-        """What it adds to names: "" or "-reverse"."""
+        """The end that it adds to names: "" or "-reverse"."""
         return f"-{self.name}" if self.name else ""
 
     def view(self, prepared: Prepared) -> Prepared:
@@ -113,5 +113,5 @@ class Way:
         return prepared.opposite() if self.backwards else prepared
 
     def direction(self, direction: Direction | None) -> Direction | None:
-        """Of this way, where that of the data is given; None for what does not translate."""
+        """Return the direction of this way, given that of the data; None for what does not translate."""
         return direction.opposite if direction and self.backwards else direction

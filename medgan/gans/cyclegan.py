@@ -102,7 +102,7 @@ class CycleGan(Gan):
         return to_float32(self.generators[domain](start))
 
     def _again(self, domain: str, start: Tensor) -> Tensor:
-        """Of images that it is given in training alone, drawn ones or its own kind: they are not to be remembered."""
+        """Translate what only training gives it, drawn images or its own kind: statistics do not remember them."""
         with statistics_kept(self.generators[domain]):
             return self._to(domain, start)
 

@@ -22,7 +22,7 @@ def saturating_generator(fake: Tensor) -> Tensor:
 
 
 def hinge_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """Nothing to gain beyond a margin of one (Lim 2017; Miyato 2018)."""
+    """Hinge: there is nothing to gain beyond a margin of one (Lim 2017; Miyato 2018)."""
     return F.relu(1 - real).mean() + F.relu(1 + fake).mean()
 
 

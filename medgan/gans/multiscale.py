@@ -80,7 +80,7 @@ class MultiScale(Gan):
         return losses
 
     def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Discriminate, Tensor, Tensor]:
-        """Of the largest scale that has begun to grow."""
+        """Give the discriminator of the largest scale that has begun to grow."""
         side = max(side for side, alpha in zip(self._scales, self._alphas, strict=True) if alpha > 0)
         return self._discriminate(batch, str(side)), self._real(batch.image, side), shrunk(drawn, side)
 

@@ -1,6 +1,5 @@
 """Files of images as arrays, and back into files of the same kind: Pillow, and nibabel for NIfTI."""
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from PIL import Image, ImageOps
 from PIL.TiffImagePlugin import TiffImageFile
 
 from medgan.errors import MedganError
+from medgan.files import replacing
 
 NIFTI = (".nii", ".nii.gz")
 JPEG = (".jpg", ".jpeg")
@@ -43,7 +43,7 @@ def read_array(path: Path, channels: int) -> NDArray[Any]:
 
 
 def plane_of(path: Path) -> str:
-    """Of the slices of a NIfTI file, by the axis of the body that is nearest; empty where nothing says so."""
+    """Name the plane of a NIfTI file's slices by the nearest axis of the body; empty where nothing says so."""
     if not is_kind(path, NIFTI):
         return ""
     nibabel = _nibabel(path)
@@ -54,32 +54,31 @@ def plane_of(path: Path) -> str:
 
 
 def write_array(path: Path, array: NDArray[Any], origin: Path) -> None:
-    """What `read_array` may have given, to a file of the kind of `origin`, whose header NIfTI keeps.
+    """Write what `read_array` gave to a file of the kind of `origin`, whose header NIfTI keeps.
 
     A reader never sees half of it. Raises MedganError where it cannot be written.
     """
-    aside = path.with_name(f".part-{path.name}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if is_kind(path, NIFTI):
-            nibabel = _nibabel(path)
-            original = nibabel.load(origin)
-            header = original.header.copy()
-            header.set_data_dtype(array.dtype)
-            header["descrip"] = "synthetic; not for diagnosis"
-            volume = array.transpose(1, 2, 0).reshape(original.shape)
-            nibabel.save(type(original)(volume, original.affine, header), aside)
-        elif is_kind(path, (".npy",)):
-            with aside.open("wb") as file:
-                np.save(file, array, allow_pickle=False)
-        else:
-            Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(aside)
-        aside.replace(path)
+        with replacing(path) as aside:
+            _write(aside, array, origin)
     except OSError as error:
         raise MedganError(f"{path} cannot be written: {error}; name another --out") from None
-    finally:
-        with suppress(OSError):
-            aside.unlink()
+
+
+def _write(path: Path, array: NDArray[Any], origin: Path) -> None:
+    if is_kind(path, NIFTI):
+        nibabel = _nibabel(path)
+        original = nibabel.load(origin)
+        header = original.header.copy()
+        header.set_data_dtype(array.dtype)
+        header["descrip"] = "synthetic; not for diagnosis"
+        volume = array.transpose(1, 2, 0).reshape(original.shape)
+        nibabel.save(type(original)(volume, original.affine, header), path)
+    elif is_kind(path, (".npy",)):
+        with path.open("wb") as file:
+            np.save(file, array, allow_pickle=False)
+    else:
+        Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(path)
 
 
 def _read_picture(path: Path, channels: int) -> NDArray[Any]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from medgan.errors import MedganError
+from medgan.files import replacing
 
 _GAP = 2
 _LARGEST_SIDE = 1600
@@ -33,14 +34,9 @@ def below(pictures: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 
 def save_image(path: Path, image: NDArray[np.uint8]) -> None:
-    """(H, W, 1 or 3) to a file whose suffix says the format; a reader never sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}")
-    try:
+    """Write (H, W, 1 or 3) to a file whose suffix says the format; a reader never sees half of it."""
+    with replacing(path) as aside:
         Image.fromarray(image[..., 0] if image.shape[-1] == 1 else image).save(aside)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
 
 
 def by_class(labels: NDArray[np.int64] | None, splits: NDArray[np.bool_], *, classes: int, columns: int) -> list[int]:

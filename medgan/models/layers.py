@@ -77,5 +77,5 @@ def statistics_kept(network: nn.Module) -> Iterator[None]:
 
 
 def to_float32(tensor: Tensor) -> Tensor:
-    """What autocast leaves in bf16, which is coarser than 8 bits, as float32; the rest as it is."""
+    """Widen what autocast leaves in bf16, which is coarser than 8 bits; the rest stays as it is."""
     return tensor.float() if tensor.dtype == torch.bfloat16 else tensor

@@ -107,7 +107,7 @@ class OnnxGenerator:
         *,
         batch: int = 64,
     ) -> NDArray[np.float32]:
-        """What `draw` gives, for z (count, latent_dim) of one's own.
+        """Draw as `draw` does, for z (count, latent_dim) of one's own.
 
         Raises MedganError for a model that draws from an image and not from z, and for z of another shape.
         """
@@ -208,7 +208,7 @@ def golden_difference(generator: OnnxGenerator, golden: Path) -> float:
 
 
 def _is_file(path: Path) -> bool:
-    """Also of a name that no file can have."""
+    """Say whether it is a file; a name that no file can have is none."""
     with suppress(OSError):
         return path.is_file()
     return False

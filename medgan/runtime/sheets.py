@@ -14,7 +14,7 @@ Sheet = tuple[NDArray[np.float32], NDArray[np.int64] | None, int]  # z, labels, 
 def samples(
     generator: OnnxGenerator, rows: int, columns: int, *, seed: int, label: str | None, truncation: float | None
 ) -> Sheet:
-    """The classes in turn, or one."""
+    """Show the classes in turn, or one."""
     z = generator.latents(rows * columns, seed=seed, truncation=truncation)
     return z, generator.codes(len(z), label), columns
 
@@ -35,7 +35,7 @@ def classes(
 def path(
     generator: OnnxGenerator, rows: int, columns: int, *, seed: int, label: str | None, truncation: float | None
 ) -> Sheet:
-    """From one z to another in each row, of one class a row."""
+    """Go from one z to another in each row, in one class a row."""
     ends = generator.latents(2 * rows, seed=seed, truncation=truncation)
     z = np.concatenate([between(ends[2 * row], ends[2 * row + 1], columns) for row in range(rows)])
     codes = generator.codes(rows, label)

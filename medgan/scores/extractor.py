@@ -123,7 +123,7 @@ class Extractor(nn.Module):
 
     @classmethod
     def load(cls, path: Path) -> "Extractor":
-        """Raises MedganError if the file is missing, damaged, or of another recipe."""
+        """Read what `save` wrote. Raises MedganError if the file is missing, damaged, or of another recipe."""
         remedy = "run the stage `features` again"
         try:
             with safe_open(path, framework="pt") as file:

@@ -20,5 +20,5 @@ def statistics(features: NDArray[np.float32]) -> Statistics:
 
 
 def distance(a: Statistics, b: Statistics) -> float:
-    """From 0 up; lower is nearer."""
+    """Measure the Fréchet distance of two sets of features, from 0 up; lower is nearer."""
     return float(fid_statistics_to_metric(a, b, verbose=False)["frechet_inception_distance"])

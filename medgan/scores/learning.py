@@ -50,7 +50,7 @@ def extractor_of(
 
 
 def extractor_fingerprint(prepared: Prepared, config: FeaturesConfig, seed: int, threads: int) -> str:
-    """Of all that decides the bits of the extractor, and what `write_extractor` says of it."""
+    """Digest all that decides the bits of the extractor, and what `write_extractor` says of it."""
     return fingerprint(
         {
             "data": prepared.md5,
@@ -63,7 +63,7 @@ def extractor_fingerprint(prepared: Prepared, config: FeaturesConfig, seed: int,
 
 
 def write_extractor(path: Path, extractor: Extractor, prepared: Prepared) -> None:
-    """The extractor, and beside it as JSON what it is and how well it knows the classes of validation images."""
+    """Write the extractor, and beside it as JSON what it is and how well it knows the classes of validation images."""
     path.parent.mkdir(parents=True, exist_ok=True)
     extractor.save(path)
     about: dict[str, str | float] = {"extractor": extractor.name, "digest": extractor.digest, "data_md5": prepared.md5}

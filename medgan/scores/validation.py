@@ -39,7 +39,7 @@ SCORES = {
 
 
 def validation_judge(prepared: Prepared, extractor: Extractor, n: int, seed: int, score: str = "fid") -> Judge:
-    """Of n validation images, generated under their conditions, as far as the networks look at them."""
+    """Make the judge of n validation images, by the score of this name in SCORES."""
     return SCORES[score].judge(prepared, extractor, n, seed)
 
 

@@ -10,7 +10,7 @@ from medgan.training.judge import Judge
 
 
 def fid_judge(prepared: Prepared, extractor: Extractor, n: int, seed: int) -> Judge:
-    """Of n images."""
+    """Judge by the Fréchet distance to n validation images."""
     chosen = chosen_images(prepared, n, seed)
     real = statistics(extractor.observe(StoredImages(prepared, chosen)).features)
 

@@ -10,14 +10,14 @@ from medgan.training.judge import Judge
 
 
 def mae_judge(prepared: Prepared, _extractor: Extractor, n: int, seed: int) -> Judge:
-    """Of n images: their mean absolute error on [-1, 1]."""
+    """Judge by the mean absolute error on [-1, 1] of n images."""
     chosen = chosen_images(prepared, n, seed)
     targets = gather(prepared, chosen).image.numpy()
     return judge_of(prepared, chosen, lambda images: float(absolute_errors(images, targets).mean()))
 
 
 def ssim_judge(prepared: Prepared, _extractor: Extractor, n: int, seed: int) -> Judge:
-    """Of n images of 11 pixels and more a side: 1 - SSIM, so that lower is better."""
+    """Judge by 1 - SSIM of n images of 11 pixels and more a side, so that lower is better."""
     chosen = chosen_images(prepared, n, seed)
     targets = gather(prepared, chosen).image.numpy()
 

@@ -21,7 +21,7 @@ def check_space(config: Config, spec: ImageSpec) -> None:
 
 
 def candidates(config: Config) -> list[GanConfig]:
-    """Of the configurations that trials may train: the one of params.yaml, and each end or choice of one parameter."""
+    """List gan sections that trials may train: that of params.yaml, and it with each end or choice of one parameter."""
     space = config.search.space.items()
     changes = [{path: value} for path, distribution in space for value in distribution.examples()]
     return [config.gan, *(config.override(change).gan for change in changes)]
@@ -34,7 +34,7 @@ def trials_wanted(search: SearchConfig) -> int:
 
 
 def current_values(config: Config) -> dict[str, Any]:
-    """What params.yaml says for each searched parameter, where the space contains it."""
+    """Return what params.yaml says for each searched parameter, where the space contains it."""
     values, tree = {}, config.model_dump(mode="json", by_alias=True)
     for path, distribution in config.search.space.items():
         node = get_path(tree, path)

@@ -73,7 +73,7 @@ def read_picture(path: Path) -> tuple[NDArray[np.uint8], str]:
 
 
 def patient_pattern(expression: str) -> re.Pattern[str] | None:
-    """Of `data.options.patient`; None where it is empty. Raises MedganError where it is none or has no group."""
+    """Compile `data.options.patient`; None where it is empty. Raises MedganError where it is none or has no group."""
     if not expression:
         return None
     try:

@@ -35,7 +35,7 @@ def fit(sample: Sample, spec: ImageSpec, intensity: Intensity) -> Sample | Rejec
 
 
 def exceeds(sample: Sample, intensity: Intensity) -> bool:
-    """Whether a pixel of image or source lies outside the intensity."""
+    """Say whether a pixel of image or source lies outside the intensity."""
     arrays = (array for array in (sample.image, sample.source) if array is not None)
     return any(array.min() < intensity.low or array.max() > intensity.high for array in arrays)
 

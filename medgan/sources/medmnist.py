@@ -53,7 +53,7 @@ class MedMnist:
 
 
 def table() -> dict[str, dict[str, Any]]:
-    """What the package knows of each data set, by flag: label, task, url, MD5, url_64, MD5_64 and more.
+    """Read what the package knows of each data set, by flag: label, task, url, MD5, url_64, MD5_64 and more.
 
     Raises ModuleNotFoundError where it is not installed.
     """
@@ -67,7 +67,7 @@ def table() -> dict[str, dict[str, Any]]:
 
 
 def flags() -> list[str]:
-    """Those that this source reads."""
+    """List the flags of the data sets that this source reads."""
     return [flag for flag, entry in table().items() if not _obstacle(entry)]
 
 

@@ -35,7 +35,7 @@ def prepare(config: DataConfig, directory: Path, *, seed: int) -> Prepared:
 
 
 def prepare_fingerprint(config: DataConfig, seed: int) -> str:
-    """Of all that decides prepared data: parameters, the content of the raw files, and the code of the source."""
+    """Digest all that decides prepared data: parameters, content of the raw files, code of the source."""
     source = _source(config)
     code = code_digest(["medgan.sources.prepare", type(source).__module__], libraries={**ARITHMETIC, "PIL": "pillow"})
     return fingerprint(
@@ -49,7 +49,7 @@ def prepare_fingerprint(config: DataConfig, seed: int) -> str:
 
 
 def first_sample(config: DataConfig) -> Sample:
-    """As `prepare` would store it, without reading those after it. Raises MedganError as `prepare` does."""
+    """Return the first sample that `prepare` would store, and read no other. Raises MedganError as `prepare` does."""
     rejected = []
     for item in _fitted(_source(config), config):
         if isinstance(item, Sample):

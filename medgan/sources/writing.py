@@ -47,7 +47,7 @@ class _Arrays:
         self._open = ExitStack()
 
     def append(self, sample: Sample) -> None:
-        """Raises MedganError for another shape, dtype or choice of arrays than that of the first sample."""
+        """Write one. Raises MedganError for another shape, dtype or choice of arrays than that of the first sample."""
         if sample.image.shape != self._shape:
             raise MedganError(f"{sample.origin}: shape {sample.image.shape}, expected {self._shape}")
         arrays = {"image": sample.image, "source": sample.source, "mask": sample.mask}
@@ -159,7 +159,7 @@ def _drain(
 
 
 def _md5(directory: Path, arrays: _Arrays, rows: Sequence[Sequence[str]], intensity: Intensity) -> str:
-    """Of arrays, one after the other, then of the index."""
+    """Digest arrays, one after the other, then the index."""
     digest = hashlib.md5(usedforsecurity=False)
     for name in arrays.files:
         digest.update(np.load(directory / f"{name}.npy", mmap_mode="r").data)

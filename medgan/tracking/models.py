@@ -107,7 +107,7 @@ def register_version(
 
 
 def _versions(store: Store, name: str, fingerprint: str) -> list[ModelVersion]:
-    """The earliest first."""
+    """List the versions with this fingerprint, the earliest first."""
     every = store.client.search_model_versions(f"name = '{name}'")
     return sorted((v for v in every if v.tags.get(FINGERPRINT) == fingerprint), key=lambda v: int(v.version))
 
@@ -144,7 +144,7 @@ def downloaded(version: ModelVersion) -> Iterator[Path | None]:
 
 
 def _says_lost(error: Exception) -> bool:
-    """Whether the store answers, and has no such file."""
+    """Say whether the store answers, and has no such file."""
     if isinstance(error, MlflowException):
         return error.error_code in _NOT_THERE or "404" in str(error) or "No such" in str(error)
     return isinstance(error, FileNotFoundError) or "No such file or directory" in str(error)

@@ -63,7 +63,7 @@ def opened_store(root: Path, experiment: str) -> Iterator[Store]:
 
 
 def check_store(root: Path) -> None:
-    """Before any work: raise MedganError for a store that can never be opened as it is. No server is asked."""
+    """Raise MedganError for a store that can never be opened as it is, before any work. No server is asked."""
     uri = tracking_uri(root)
     if database := sqlite_path(uri):
         if database.exists():
@@ -92,7 +92,7 @@ def experiment_count(uri: str) -> int:
 
 @contextmanager
 def _opened(uri: str) -> Iterator[MlflowClient]:
-    """With the tables made, and for one process at a time where it is a file: each would try to make them."""
+    """Open a store, with its tables made; one process at a time where it is a file, since each would make them."""
     database = sqlite_path(uri)
     with _as_sentence(uri):
         if database is None:

@@ -89,7 +89,7 @@ def find_run(store: Store, name: str, trained: Path) -> tuple[str, Description]:
 
 
 def finish(store: Store, run_id: str, rows: Sequence[Row], samples: Path) -> None:
-    """Everything, then the mark that everything is there, then FINISHED: in this order."""
+    """Send everything, then the mark that everything is there, then FINISHED: in this order."""
     replay(store, run_id, rows, samples)
     store.tag(run_id, _COMPLETE, "true")
     store.end(run_id)
@@ -139,7 +139,7 @@ class Recorder:
         self._covered: tuple[Sequence[Row], Path] | None = None
 
     def __call__(self, rows: Sequence[Row], samples: Path) -> None:
-        """What a checkpoint covers; skipped while the last call is under way."""
+        """Send what a checkpoint covers; skipped while the last call is under way."""
         covered = list(rows)
         self._covered = covered, samples
 
@@ -155,7 +155,7 @@ class Recorder:
         )
 
     def fail(self, reason: str) -> None:
-        """With all that a checkpoint covers."""
+        """End the run as FAILED, with all that a checkpoint covers."""
 
         def end(store: Store, run_id: str) -> None:
             if self._covered is not None:

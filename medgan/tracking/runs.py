@@ -28,7 +28,7 @@ class Store:
         return next(iter(self._runs(fingerprint)), None)
 
     def _runs(self, fingerprint: str) -> Sequence[Run]:
-        """All of them, the earliest first."""
+        """List all runs with this fingerprint, the earliest first."""
         query = f"tags.`{FINGERPRINT}` = '{fingerprint}'"
         found: Sequence[Run] = self.client.search_runs(
             [self.experiment_id], query, order_by=["attributes.start_time ASC"]
@@ -119,7 +119,7 @@ class Store:
             self.client.set_terminated(run_id, status)
 
     def reopen(self, run_id: str) -> None:
-        """Of a run that had failed and is tried again."""
+        """Mark a run that had failed, and is tried again, as running."""
         run = self.client.get_run(run_id)
         if run.info.status == "FAILED":
             self.client.update_run(run_id, status="RUNNING")
@@ -128,7 +128,7 @@ class Store:
 
 
 def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Dotted paths of a nested mapping."""
+    """Walk a nested mapping: dotted paths and their values."""
     for key, value in tree.items():
         if isinstance(value, Mapping):
             yield from flat(value, f"{prefix}{key}.")

@@ -32,7 +32,7 @@ class Sender:
             self._thread.start()
 
     def send_now(self, what: Callable[[Store, str], None], otherwise: str, *, now_or_never: bool = False) -> None:
-        """After what is under way, and waited for. otherwise: what to say of it where the store is away.
+        """Send after what is under way, and wait for it. otherwise: what to say of it where the store is away.
 
         One that has just failed to answer is not waited for a second time, unless it is now or never.
         """

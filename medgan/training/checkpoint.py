@@ -64,7 +64,7 @@ def load_checkpoint(directory: Path) -> Checkpoint | None:
 
 
 def read_checkpoint(path: Path) -> Checkpoint | None:
-    """One file; None where its digest does not match its content."""
+    """Read one file; None where its digest does not match its content."""
     content = path.read_bytes()
     digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if hashlib.sha256(body).digest() != digest:
@@ -94,7 +94,7 @@ def prune_folders(root: Path, keep: Path) -> None:
 
 
 def remove_folders(folders: Iterable[Path]) -> None:
-    """Those that another process holds stay."""
+    """Remove folders of trainings; those that another process holds stay."""
     for folder in folders:
         with contextlib.suppress(MedganError), held(folder):
             shutil.rmtree(folder)

@@ -16,7 +16,7 @@ class Ema:
 
     @torch.no_grad()
     def update(self, source: nn.ModuleDict, step: int) -> None:
-        """After step `step` (from 0). Early steps average over a tenth of what has been, not over random weights."""
+        """Move towards `source` after a step (from 0). Early steps average over a tenth of what has been."""
         weight = 1 - min(self._decay, (1 + step) / (10 + step))
         torch._foreach_lerp_(list(_floats(self.generators)), list(_floats(source)), weight)
         for mine, theirs in zip(self.generators.buffers(), source.buffers(), strict=True):

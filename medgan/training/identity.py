@@ -18,7 +18,7 @@ _LEFT_OUT = {"restart", "checkpoint_every", "precision", "threads", "init_from"}
 
 
 def training_fingerprint(gan: GanConfig, train: TrainConfig, seed: int, prepared: Prepared, extractor: str) -> str:
-    """Of the parameters and data that decide a training's result: all that decides it but for `identity`.
+    """Digest the parameters and data that decide a training's result: all that decides it but for `identity`.
 
     extractor: the digest of the one behind the validation score.
     """

@@ -123,7 +123,7 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
 
 
 def _log_every(state: State) -> int:
-    """Some two hundred points; on steps with a penalty, which would otherwise never be seen."""
+    """Space some two hundred points, on steps with a penalty, which would otherwise never be seen."""
     every, penalty = state.config.steps // LOG_POINTS, state.gan_config.penalty_every
     return 1 if every <= 1 else math.ceil(every / penalty) * penalty
 
@@ -163,7 +163,7 @@ class _Unread:
         self._step, self._time = state.step, time.time()
 
     def read(self) -> None:
-        """Once: into the rows. Raises DivergedError."""
+        """Add it to the rows, once. Raises DivergedError."""
         self._state.finite.check()
         figures = [value.double() for value in self._values.values()]
         means = this_process().mean(torch.stack(figures)).tolist() if figures else []
@@ -175,13 +175,13 @@ class _Unread:
 
 
 def _check_weights(state: State) -> None:
-    """Before a save: finite gradients can still have spoilt a weight, or a batch its norm's statistics."""
+    """Raise DivergedError, before a save: finite gradients can still have spoilt a weight, or a norm's statistics."""
     if bad := [name for name, tensor in state.gan.state_dict().items() if not bool(tensor.isfinite().all())]:
         raise diverged(state.step, bad)
 
 
 def _update(state: State, side: str, terms: dict[str, Tensor]) -> None:
-    """By the sum of the terms, at least one."""
+    """Update one side by the sum of its terms, of which there is at least one."""
     optimizer = state.optimizers[side]
     optimizer.zero_grad(set_to_none=True)
     torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]

@@ -29,7 +29,7 @@ class Process:
         return self.rank == 0
 
     def any(self, flag: bool) -> bool:
-        """Whether it is true in any process; all must ask."""
+        """Say whether it is true in any process; all must ask."""
         if self.size == 1:
             return flag
         voted = torch.tensor(int(flag))  # on the CPU, where nothing waits for a GPU
@@ -37,7 +37,7 @@ class Process:
         return bool(voted)
 
     def anywhere(self, flags: Tensor) -> Tensor:
-        """Flag by flag, whether it is true in any process; all must ask."""
+        """Say flag by flag whether it is true in any process; all must ask."""
         if self.size == 1:
             return flags
         votes = flags.to(torch.uint8)
@@ -45,7 +45,7 @@ class Process:
         return votes.bool()
 
     def mean(self, values: Tensor) -> Tensor:
-        """Value by value, of all processes; all must ask."""
+        """Average each value over all processes; all must ask."""
         if self.size == 1:
             return values
         sums = values.clone()
@@ -53,7 +53,7 @@ class Process:
         return sums / self.size
 
     def wait(self) -> None:
-        """Until every process is here."""
+        """Wait until every process is here."""
         self.any(False)
 
 

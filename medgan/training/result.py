@@ -47,7 +47,7 @@ class Description:
 
 
 def describe(task: Task, trained: Trained, origin: Origin) -> Description:
-    """Of a training that has ended."""
+    """Describe a training that has ended."""
     prepared = task.prepared
     return Description(
         fingerprint=task.fingerprint,

@@ -76,7 +76,7 @@ class State:
         self._restarted = config.restart
 
     def set_learning_rates(self) -> None:
-        """Linear to its value, constant, then half a cosine from `decay_from` of the budget to zero at its end."""
+        """Set them: linear to their value, constant, then half a cosine from `decay_from` of the budget to zero."""
         rise = min(1.0, (self.step + 1) / max(1.0, self.gan_config.warmup * self.config.steps))
         start = self.gan_config.decay_from * self.config.steps
         late = max(0.0, self.step - start) / max(1.0, self.config.steps - start)
@@ -85,7 +85,7 @@ class State:
 
     @property
     def evaluated(self) -> bool:
-        """Whether this step was."""
+        """True where this step was evaluated."""
         return _evaluated(self.rows, self.step)
 
     def save(self, directory: Path) -> None:
@@ -105,7 +105,7 @@ class State:
         save_checkpoint(directory, Checkpoint(self.step, saved, meta))
 
     def restore(self, directory: Path) -> int:
-        """Steps already done: 0 after a fresh start. Where processes share the batch, the first one comes first."""
+        """Load the last checkpoint; returns the steps done, 0 after a fresh start. The first process comes first."""
         checkpoint = load_checkpoint(directory)
         if checkpoint is None:
             return 0

@@ -35,7 +35,7 @@ class Flag:
 
 @contextmanager
 def stop_requested() -> Iterator[Flag]:
-    """For as long as the context lasts; the former handlers come back after it."""
+    """Catch SIGTERM and SIGINT as a flag while the context lasts; the former handlers come back after it."""
     flag, before = Flag(), {}
     for number in (signal.SIGTERM, signal.SIGINT):
         before[number] = signal.signal(number, flag.set)

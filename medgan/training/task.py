@@ -28,13 +28,13 @@ class Task:
 
     @cached_property
     def folder(self) -> Path:
-        """Of its checkpoints, by all that decides its result but for code and machine, which a checkpoint names."""
+        """The folder of its checkpoints, named by all that decides its result but code and machine, which they hold."""
         key = training_fingerprint(self.gan, self.train, self.seed, self.prepared, self.extractor)
         return self.checkpoints / f"train-{key}"
 
     @cached_property
     def fingerprint(self) -> str:
-        """Of all that decides its bits."""
+        """The digest of all that decides its bits."""
         code = identity([self.gan], self.train, self.prepared.spec, scored_by=self.judge.score.__module__)
         return fingerprint({"training": self.folder.name, **code})
 

@@ -20,7 +20,7 @@ def choices() -> list[str]:
 
 
 def can_download(name: str) -> bool:
-    """Also true of what medmnist has and `download` refuses with a reason."""
+    """Say whether `download` knows it; also of what medmnist has and `download` refuses with a reason."""
     return name == "cifar10" or name in table()
 
 

@@ -16,7 +16,7 @@ _LOCKS_OF_DVC = Path(".dvc/tmp/rwlock")
 
 
 def up_to_date() -> bool:
-    """Whether no stage has anything to do. Raises MedganError outside a git repository, where DVC does nothing."""
+    """Say whether no stage has anything to do. Raises MedganError outside a git repository, where DVC does nothing."""
     status = _dvc("status", "-q", "dvc.yaml")
     if status.returncode > 1 and "is not a git repository" in _dvc("status", "dvc.yaml").stderr:
         raise MedganError(

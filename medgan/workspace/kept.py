@@ -37,7 +37,7 @@ def kept(stage: str, key: str, out: Path, make: Callable[[Path], object]) -> boo
 
 
 def _keep(made: Path, folder: Path) -> None:
-    """Without it the next run works as long as this one, so a full disk is no error."""
+    """Keep a result. Without it the next run works as long as this one, so a full disk is no error."""
     try:
         with replacing(folder) as aside:
             _link(made, aside)
@@ -48,7 +48,7 @@ def _keep(made: Path, folder: Path) -> None:
 
 
 def _restore(folder: Path, out: Path) -> bool:
-    """False where nothing is kept, or not as it was."""
+    """Bring back a result; False where nothing is kept, or not as it was."""
     try:
         digests = json.loads((folder / _DIGESTS).read_text())
         _link(folder, out)
@@ -62,7 +62,7 @@ def _restore(folder: Path, out: Path) -> bool:
 
 
 def _link(origin: Path, target: Path) -> None:
-    """The same files under another name: they take no room twice, where the file system has links."""
+    """Give the same files another name: they take no room twice, where the file system has links."""
 
     def linked(source: str, link: str) -> None:
         try:

@@ -27,12 +27,12 @@ def store_root(here: Path | None = None) -> Path:
 
 
 def checkpoints() -> Path:
-    """Of trainings, by fingerprint. DVC removes outputs before a stage runs, so they lie outside them."""
+    """The folder of trainings' checkpoints, by fingerprint. DVC removes outputs before a stage runs; these stay."""
     return store_root() / ".checkpoints"
 
 
 def results() -> Path:
-    """Of stages, by fingerprint (see kept.py)."""
+    """The folder of stages' results, by fingerprint (see kept.py)."""
     return store_root() / ".results"
 
 

@@ -108,5 +108,5 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def origin_of(params: Path) -> Origin:
-    """Where a training under this params.yaml comes from, in the folder in which it is run."""
+    """Say where a training under this params.yaml comes from, in the folder in which it is run."""
     return Origin(git_commit(Path.cwd()), recipe_of(Path.cwd(), params))

@@ -12,7 +12,7 @@ from medgan.workspace.places import EXPORT, METRICS, REGISTRY, SEARCH
 
 
 def print_summary() -> None:
-    """Of the files that the stages have left."""
+    """Print what the files that the stages have left say."""
     reports, registry = read_reports(METRICS), json.loads(REGISTRY.read_text())
     with (SEARCH / "trials.csv").open(newline="") as file:
         trials = list(csv.DictReader(file))

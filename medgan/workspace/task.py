@@ -14,13 +14,13 @@ from medgan.workspace.places import EXTRACTOR, PREPARED, SEARCH, checkpoints
 
 
 def best_values() -> dict[str, Any]:
-    """What the search has chosen, by dotted path."""
+    """Read what the search has chosen, by dotted path."""
     values: dict[str, Any] = yaml.safe_load((SEARCH / "best.yaml").read_text())
     return values
 
 
 def training_task(config: Config) -> Task:
-    """Of params.yaml with what the search has chosen. Raises MedganError where the data do not suit it."""
+    """Make it of params.yaml and what the search has chosen. Raises MedganError where the data do not suit it."""
     gan, train, seed = config.override(best_values()).gan, config.train, config.seed
     prepared, extractor = open_prepared(PREPARED), Extractor.load(EXTRACTOR)
     check_score(gan, train.score, prepared.spec)

@@ -79,3 +79,31 @@ def test_more_test_images_than_there_are_is_said_before_any_training(clone: Clon
     done = clone.stage("features")
     assert done.returncode == 2
     assert "test has 120 images and 5000 are asked for; lower evaluate.n" in no_traceback(done)
+
+
+@pytest.mark.slow
+def test_a_comment_in_a_source_trains_nothing_and_adds_nothing(finished: Clone) -> None:
+    """DVC starts the stages whose files have changed, after it has removed their outputs; they find their results."""
+    registered = (finished.root / "artifacts/registry.json").read_text()
+    weights = (finished.root / "artifacts/train/generator.safetensors").read_bytes()
+    source = next((finished.root / "medgan").rglob("folder.py")).parent / "phantom"
+    for path in [*source.glob("*.py"), finished.root / "medgan/training/loop.py"]:
+        path.write_text(f"{path.read_text()}\n# A comment.\n")
+    done = finished.repro()
+    printed = no_traceback(done)
+    assert done.returncode == 0
+    assert "features: " not in printed and "train: " not in printed, printed
+    assert (finished.root / "artifacts/registry.json").read_text() == registered
+    assert (finished.root / "artifacts/train/generator.safetensors").read_bytes() == weights
+
+
+@pytest.mark.slow
+def test_files_of_mlflow_that_cannot_be_written_end_train_badly(finished: Clone) -> None:
+    """As on a full disk; the training itself is kept."""
+    shutil.rmtree(finished.root / "mlartifacts")
+    (finished.root / "mlartifacts").touch()
+    (finished.root / "mlflow.db").unlink()
+    done = finished.stage("train")
+    assert done.returncode == 2
+    assert "mend it, and the same command goes on" in no_traceback(done)
+    assert (finished.root / "artifacts/train/generator.safetensors").exists()
