@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 use_cpu(1)
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the mark in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests of one file share what it makes, and those of a finished pipeline share that: each on one worker."""
     for item in items:

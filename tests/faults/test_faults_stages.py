@@ -50,7 +50,7 @@ def test_a_full_disk_ends_a_stage_with_a_sentence(finished: Clone, stage: str) -
     """Files may not become larger: what a full disk does to whoever writes."""
     shutil.rmtree(finished.root / ".results", ignore_errors=True)
     finished.params({"search.trials": 1})
-    done = finished.run("bash", "-c", f"ulimit -f 16; exec '{PYTHON}' -m pipelines.{stage}")
+    done = finished.run("bash", "-c", f"ulimit -f 4; exec '{PYTHON}' -m pipelines.{stage}")
     assert done.returncode == 2
     assert "error: " in no_traceback(done)
 
