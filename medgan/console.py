@@ -10,7 +10,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from medgan.errors import Interrupted, MedganError
+from medgan.errors import Interrupted, MedganError, os_error_sentence
 
 _ERRORS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
@@ -74,12 +74,6 @@ def fail(message: str) -> NoReturn:
     """Print an error's sentence on stderr and exit with status 2."""
     _ERRORS.print(f"error: {message}")
     sys.exit(2)
-
-
-def os_error_sentence(error: OSError) -> str:
-    """Say what the operating system refused, of which file where that is known, and the remedy."""
-    place = f"{error.filename}: " if error.filename else ""
-    return f"{place}{error.strerror or error}; make room or mend it, and run the same command again"
 
 
 def show_log() -> None:

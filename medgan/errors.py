@@ -25,3 +25,9 @@ class TrainingInterrupted(Interrupted):
         self.step = step
         sentence = f"stopped and saved at step {step} of {steps}; the same command goes on from there"
         super().__init__(sentence if told else "")
+
+
+def os_error_sentence(error: OSError) -> str:
+    """Say what the operating system refused, of which file where that is known, and the remedy."""
+    place = f"{error.filename}: " if error.filename else ""
+    return f"{place}{error.strerror or error}; make room or mend it, and run the same command again"

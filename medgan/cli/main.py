@@ -8,7 +8,7 @@ import typer
 
 from medgan import __version__
 from medgan.cli import clone, data, draw
-from medgan.errors import MedganError
+from medgan.errors import MedganError, os_error_sentence
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 for command in (*draw.COMMANDS, *clone.COMMANDS):
@@ -45,8 +45,7 @@ def main() -> None:
     except MemoryError:
         _fail("this takes more memory than there is; ask for fewer or smaller images")
     except OSError as error:
-        place = f"{error.filename}: " if error.filename else ""
-        _fail(f"{place}{error.strerror or error}; mend it, and run the same command again")
+        _fail(os_error_sentence(error))
 
 
 def _fail(message: str) -> NoReturn:
