@@ -19,16 +19,16 @@ def sqlite_url(path: Path) -> str:
 
 def sqlite_path(url: str) -> Path | None:
     """The file behind a URL; None for another database, a server, or one in memory."""
-    found = _SQLITE.fullmatch(url)
-    return None if found is None or found["path"] in ("", ":memory:") else Path(unquote(found["path"]))
+    match = _SQLITE.fullmatch(url)
+    return None if match is None or match["path"] in ("", ":memory:") else Path(unquote(match["path"]))
 
 
 def anchored(url: str, root: Path) -> str:
     """A relative SQLite file as one under `root`; other URLs as they are."""
-    path, found = sqlite_path(url), _SQLITE.fullmatch(url)
-    if path is None or found is None or path.is_absolute():
+    path, match = sqlite_path(url), _SQLITE.fullmatch(url)
+    if path is None or match is None or path.is_absolute():
         return url
-    return sqlite_url(root / path) + (found["query"] or "")
+    return sqlite_url(root / path) + (match["query"] or "")
 
 
 def redacted(text: str) -> str:

@@ -51,8 +51,8 @@ class Batches:
         if self._paired:
             return gather(self._prepared, images[self._rows])
         strangers, sources = self._strangers(images, step)[self._rows], self._prepared.sources
-        found = gather(replace(self._prepared, sources=None), images[self._rows])
-        return found if sources is None else replace(found, source=_normalised(self._prepared, sources, strangers))
+        batch = gather(replace(self._prepared, sources=None), images[self._rows])
+        return batch if sources is None else replace(batch, source=_normalised(self._prepared, sources, strangers))
 
     def _strangers(self, images: NDArray[np.int64], step: int) -> NDArray[np.int64]:
         """Draw as many random images of the split, none of the patient beside whom it stands."""
@@ -78,14 +78,14 @@ def gather(prepared: Prepared, indices: NDArray[np.int64]) -> Batch:
 
 def conditions(prepared: Prepared, indices: NDArray[np.int64]) -> dict[str, Tensor]:
     """Return what a generator may be given to draw such images: label, mask and source, where the data has them."""
-    found = {}
+    inputs = {}
     if prepared.labels is not None:
-        found["label"] = torch.from_numpy(prepared.labels[indices])
+        inputs["label"] = torch.from_numpy(prepared.labels[indices])
     if prepared.masks is not None:
-        found["mask"] = torch.from_numpy(prepared.masks[indices].astype(np.float32)).permute(0, 3, 1, 2)
+        inputs["mask"] = torch.from_numpy(prepared.masks[indices].astype(np.float32)).permute(0, 3, 1, 2)
     if prepared.sources is not None:
-        found["source"] = _normalised(prepared, prepared.sources, indices)
-    return found
+        inputs["source"] = _normalised(prepared, prepared.sources, indices)
+    return inputs
 
 
 def _normalised(prepared: Prepared, array: NDArray[Any], indices: NDArray[np.int64]) -> Tensor:

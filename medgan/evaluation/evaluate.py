@@ -99,9 +99,9 @@ def _translation(generator: Generator, data: Prepared, protocol: EvaluationProto
     if embedder is None:
         return TranslationReport(scores, _baselines(data, chosen, target))
     real, generated = _held_out(data, protocol), ImageSet(quantised(images, data.levels))
-    found = kid(embedder, generated, real, seed=seed)
+    distance = kid(embedder, generated, real, seed=seed)
     return TranslationReport(
-        quality=replace(scores, kid=found, extractor=embedder.name, digest=embedder.digest),
+        quality=replace(scores, kid=distance, extractor=embedder.name, digest=embedder.digest),
         baselines=_baselines(data, chosen, target),
         floor=TranslationFloor(kid(embedder, ImageSet.stored(data, protocol.training(data)), real, seed=seed)),
     )

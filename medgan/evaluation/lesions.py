@@ -80,12 +80,12 @@ def train_segmenter(
 
 def lesion_figures(segmenter: Segmenter, images: ImageRows, masks: NDArray[np.uint8]) -> LesionFigures:
     """How images (N, C, H, W) in [-1, 1] and masks (N, H, W, M) fit together."""
-    found, wanted = (flags.reshape(len(images), -1) for flags in (segmenter.found(images), masks.any(axis=3)))
-    both, either = (found & wanted).sum(axis=1), (found | wanted).sum(axis=1)
+    predicted, wanted = (flags.reshape(len(images), -1) for flags in (segmenter.found(images), masks.any(axis=3)))
+    both, either = (predicted & wanted).sum(axis=1), (predicted | wanted).sum(axis=1)
     filled = wanted.any(axis=1)
     return LesionFigures(
         iou=float((both[filled] / either[filled]).mean()) if filled.any() else None,
-        clean=float((found[~filled].mean(axis=1) < 1e-3).mean()) if not filled.all() else None,
+        clean=float((predicted[~filled].mean(axis=1) < 1e-3).mean()) if not filled.all() else None,
     )
 
 

@@ -45,7 +45,7 @@ def _obstacle(generator: OnnxGenerator, data: Prepared) -> str | None:
     spec, metadata = data.spec, generator.metadata
     known = {"label": data.labels, "mask": data.masks, "source": data.sources}
     missing = [name for name in generator.inputs if name != "z" and known[name] is None]
-    found = (
+    obstacles = (
         (
             generator.image_shape != (spec.channels, spec.size, spec.size),
             f"draws images {generator.image_shape} and these are {(spec.channels, spec.size, spec.size)}",
@@ -64,4 +64,4 @@ def _obstacle(generator: OnnxGenerator, data: Prepared) -> str | None:
             "learnt from other data or another split, which may hold today's test images",
         ),
     )
-    return next((f"the champion {what}; give these data another data.name" for holds, what in found if holds), None)
+    return next((f"the champion {what}; give these data another data.name" for holds, what in obstacles if holds), None)

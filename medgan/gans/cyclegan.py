@@ -68,10 +68,10 @@ class CycleGan(Gan):
         figures: dict[str, Tensor] = {}
         for domain in DOMAINS:
             fake = self._recalled(domain, fakes[domain].detach(), randomness)
-            found, logits = self.game.discriminator_terms(
+            game_terms, logits = self.game.discriminator_terms(
                 partial(self._logits, domain), self._real(batch, domain), fake, randomness
             )
-            terms |= {f"{name}-{domain}": value for name, value in found.items()}
+            terms |= {f"{name}-{domain}": value for name, value in game_terms.items()}
             figures |= {f"{name}-{domain}": value for name, value in logits.items()}
         return terms, figures
 

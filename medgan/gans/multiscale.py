@@ -64,10 +64,10 @@ class MultiScale(Gan):
         terms: dict[str, Tensor] = {}
         figures: dict[str, Tensor] = {}
         for side, fake in fakes.items():
-            found, logits = self.game.discriminator_terms(
+            game_terms, logits = self.game.discriminator_terms(
                 self._discriminate(batch, side), self._real(batch.image, int(side)), fake, randomness
             )
-            terms |= {f"{name}-{side}": self._weight(side) * value for name, value in found.items()}
+            terms |= {f"{name}-{side}": self._weight(side) * value for name, value in game_terms.items()}
             figures |= {f"{name}-{side}": value for name, value in logits.items()}
         return terms, figures
 

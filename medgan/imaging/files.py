@@ -38,8 +38,8 @@ def read_array(path: Path, channels: int) -> NDArray[Any]:
             return np.lib.format.open_memmap(path, mode="r")
         return _read_picture(path, channels)
     except Exception as error:  # Pillow, numpy and nibabel have no common class for what is damaged
-        said = " ".join(str(error).split())
-        raise MedganError(f"{path} cannot be read ({said}); convert it or save it again") from None
+        message = " ".join(str(error).split())
+        raise MedganError(f"{path} cannot be read ({message}); convert it or save it again") from None
 
 
 def plane_of(path: Path) -> str:

@@ -24,10 +24,10 @@ def measure(embedder: Embedder, images: ImageSet, real: ImageSet, *, split: str,
     split: that of the real images. bootstrap: resamples behind the interval, at least 2.
     Raises MedganError for sets of different sizes, because FID depends on n.
     """
-    found, truth = _features(embedder, images, real)
-    fid = distance(statistics(found), statistics(truth))
-    deviation = _bootstrap_deviation(found, truth, bootstrap, seed)
-    prc = prc_features_to_metric(torch.from_numpy(found), torch.from_numpy(truth), verbose=False)
+    generated, truth = _features(embedder, images, real)
+    fid = distance(statistics(generated), statistics(truth))
+    deviation = _bootstrap_deviation(generated, truth, bootstrap, seed)
+    prc = prc_features_to_metric(torch.from_numpy(generated), torch.from_numpy(truth), verbose=False)
     return Fidelity(
         fid=fid,
         fid_low=fid - 1.96 * deviation,
@@ -44,12 +44,12 @@ def measure(embedder: Embedder, images: ImageSet, real: ImageSet, *, split: str,
 
 def kid(embedder: Embedder, images: ImageSet, real: ImageSet, *, seed: int) -> float:
     """KID alone, which unlike FID has no bias on few images. Raises MedganError as `measure` does."""
-    found, truth = _features(embedder, images, real)
+    generated, truth = _features(embedder, images, real)
     figures = kid_features_to_metric(
-        torch.from_numpy(found),
+        torch.from_numpy(generated),
         torch.from_numpy(truth),
         kid_subsets=50,
-        kid_subset_size=min(1000, len(found) // 2),
+        kid_subset_size=min(1000, len(generated) // 2),
         rng_seed=derive_seed(seed, "kid") % 2**32,
         verbose=False,
     )

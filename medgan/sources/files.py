@@ -33,8 +33,8 @@ def numbered(part: str, images: Iterable[NDArray[np.uint8]], labels: Iterable[st
 
 def files_under(folder: Path) -> list[Path]:
     """Sorted, without those that other programs keep for themselves, such as .ipynb_checkpoints."""
-    found = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def check_raw(raw: Path, results: Path) -> None:

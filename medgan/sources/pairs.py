@@ -51,8 +51,8 @@ class Pairs:
             origin = files[0].relative_to(raw).as_posix()
             try:
                 if len(files) != 2 or name not in sources or name not in images:
-                    found = ", ".join(path.relative_to(raw).as_posix() for path in files)
-                    raise ValueError(f"no pair: {name} is there as {found}")
+                    listed = ", ".join(path.relative_to(raw).as_posix() for path in files)
+                    raise ValueError(f"no pair: {name} is there as {listed}")
                 (image, digest), (source, other) = map(read_picture, files)
                 _check_shapes(image, source, spec.size)
                 patient = patient_of(files[0].name, pattern)

@@ -78,14 +78,14 @@ def replay(store: Store, run_id: str, rows: Sequence[Row], samples: Path) -> Non
 def find_run(store: Store, name: str, trained: Path) -> tuple[str, Description]:
     """The finished run behind artifacts/train, whatever became of the store in the meantime."""
     description = read_description(trained)
-    found = store.find_run(description.fingerprint)
-    if found is None or _COMPLETE not in found.data.tags:
+    known = store.find_run(description.fingerprint)
+    if known is None or _COMPLETE not in known.data.tags:
         sections = {"gan": description.gan, "train": description.train, "seed": description.seed}
         origin = Origin(description.commit, description.recipe)
         run_id = open_run(store, name, description.fingerprint, sections, data_md5=description.data_md5, origin=origin)
         finish(store, run_id, read_rows(trained), trained / "samples")
         return run_id, description
-    return found.info.run_id, description
+    return known.info.run_id, description
 
 
 def finish(store: Store, run_id: str, rows: Sequence[Row], samples: Path) -> None:

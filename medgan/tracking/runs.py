@@ -55,15 +55,15 @@ class Store:
             made = self.client.create_run(self.experiment_id, tags=all_tags, run_name=name)
             runs = self._runs(fingerprint) or [made]
         # MLflow asks again where an answer was lost, and each request makes a run.
-        found, *twins = runs
+        run, *twins = runs
         for twin in twins:
             self.client.delete_run(twin.info.run_id)
         self.client.log_batch(
-            found.info.run_id,
-            params=[Param(key, str(value)[:6000]) for key, value in params.items() if key not in found.data.params],
+            run.info.run_id,
+            params=[Param(key, str(value)[:6000]) for key, value in params.items() if key not in run.data.params],
             tags=[RunTag(key, value) for key, value in all_tags.items()],
         )
-        return str(found.info.run_id)
+        return str(run.info.run_id)
 
     def log_rows(self, run_id: str, rows: Sequence[Row]) -> None:
         """Rows of figures with `step` and `time` (s). A point that is there already is not doubled.

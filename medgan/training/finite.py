@@ -45,15 +45,15 @@ class Finite:
 
     def check(self) -> None:
         """Raise DivergedError that names the first step and what was not finite then."""
-        found = [
+        not_finite = [
             (int(step), name)
             for names, first in self._first.items()
             for name, step in zip(names, first.tolist(), strict=True)
             if step >= 0
         ]
-        if found:
-            earliest = min(step for step, _ in found)
-            raise diverged(earliest, [name for step, name in found if step == earliest])
+        if not_finite:
+            earliest = min(step for step, _ in not_finite)
+            raise diverged(earliest, [name for step, name in not_finite if step == earliest])
 
 
 def check_finite(step: int, figures: Mapping[str, float]) -> None:
