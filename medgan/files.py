@@ -24,7 +24,7 @@ def replacing(path: Path) -> Iterator[Path]:
             remove(abandoned)
     # Of a fixed length: a name that just fits its file system leaves no room for a longer one.
     aside = f"{_ASIDE}{os.getpid()}-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}"
-    suffix = ".nii.gz" if path.name.endswith(".nii.gz") else path.suffix
+    suffix = "".join(path.suffixes[-2:]) if path.name.lower().endswith(".nii.gz") else path.suffix
     new, old = path.with_name(f"{aside}{suffix}"), path.with_name(f"{aside}.old")
     try:
         yield new

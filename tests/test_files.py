@@ -40,7 +40,7 @@ def test_a_folder_replaces_one_that_holds_files(tmp_path: Path) -> None:
         assert (names(folder), names(tmp_path)) == ([name], ["out"])
 
 
-@pytest.mark.parametrize(("name", "suffix"), [("a.png", ".png"), ("scan.nii.gz", ".nii.gz"), ("bare", "")])
+@pytest.mark.parametrize(("name", "suffix"), [("a.png", ".png"), ("a.scan.NII.GZ", ".NII.GZ"), ("bare", "")])
 def test_the_name_aside_keeps_the_suffix_by_which_writers_choose_a_format(
     tmp_path: Path, name: str, suffix: str
 ) -> None:

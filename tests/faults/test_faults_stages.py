@@ -1,5 +1,6 @@
 """Faults of stages and of `make repro`: two at once, full disks, the wrong Python, no git repository."""
 
+import re
 import shutil
 import subprocess
 import time
@@ -92,7 +93,7 @@ def test_a_comment_in_a_source_trains_nothing_and_adds_nothing(finished: Clone) 
     done = finished.repro()
     printed = no_traceback(done)
     assert done.returncode == 0
-    assert "features: " not in printed and "train: " not in printed, printed
+    assert not re.search(r"(features|train): \d+/", printed), printed  # lines of progress
     assert (finished.root / "artifacts/registry.json").read_text() == registered
     assert (finished.root / "artifacts/train/generator.safetensors").read_bytes() == weights
 
