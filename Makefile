@@ -13,10 +13,10 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n auto --dist loadgroup -m "not exhaustive"
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not exhaustive"
 
 test-all: .venv/installed
-	$(BIN)/pytest -n auto --dist loadgroup
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder
 
 # Every recipe end to end on phantoms with a small budget: one table, one MLflow experiment.
 recipes: .venv/installed

@@ -19,15 +19,6 @@ ROOT = Path(__file__).parents[1]
 # On busy cores a step of two threads can take forty times as long as one of a single thread.
 use_cpu(1)
 
-
-@pytest.hookimpl(tryfirst=True)  # before xdist, which reads the mark in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one file share what it makes, and those of a finished pipeline share that: each on one worker."""
-    for item in items:
-        shared = "finished_once" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("finished" if shared else item.path.name))
-
-
 LESIONS = ["healthy", "tumour", "infarct"]
 
 

@@ -4,8 +4,6 @@ import csv
 import os
 from pathlib import Path
 
-import numpy as np
-import pytest
 from PIL import Image
 
 from .conftest import PYTHON, Clone, no_traceback
@@ -56,12 +54,3 @@ def test_a_raw_folder_that_holds_what_is_made_of_it_is_refused(clone: Clone) -> 
     done = clone.repro()
     said = no_traceback(done)
     assert done.returncode == 2 and "data.raw: .. holds" in said and "folder of their own" in said, said
-
-
-@pytest.mark.slow
-def test_sources_of_another_run_among_the_prepared_files_are_not_looked_at(finished: Clone) -> None:
-    """As `dvc checkout` put them back beside the files of a `make repro` that was at work."""
-    np.save(finished.root / "data/prepared/sources.npy", np.zeros((3, 16, 16, 1), np.uint8))
-    finished.params({"train.steps": 6})
-    done = finished.stage("train")
-    assert done.returncode == 0, no_traceback(done)
