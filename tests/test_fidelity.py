@@ -17,7 +17,6 @@ from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.evaluation.copying import copied_share
 from medgan.randomness import derive_seed
-from medgan.scores import fidelity
 from medgan.scores.extractor import Extractor
 from medgan.scores.fidelity import agreement, kid, measure
 from medgan.scores.figures import Fidelity, check_comparable
@@ -139,7 +138,7 @@ def test_kid_is_of_subsets_of_half_the_images_and_at_most_a_thousand(
         sizes.append(kid_subset_size)
         return {"kernel_inception_distance_mean": 0.5}
 
-    monkeypatch.setattr(fidelity, "kid_features_to_metric", taken)
+    monkeypatch.setattr("torch_fidelity.metric_kid.kid_features_to_metric", taken)
     images = ImageSet(seen(np.resize(test, (n, *test.shape[1:]))))
     assert kid(extractor, images, images, seed=0) == 0.5
     assert sizes == [size]

@@ -6,8 +6,6 @@ FID: Heusel et al. 2017. KID: Bińkowski et al. 2018. Precision and recall: Kynk
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch_fidelity.metric_kid import kid_features_to_metric
-from torch_fidelity.metric_prc import prc_features_to_metric
 
 from medgan.errors import MedganError
 from medgan.randomness import derive_seed, numpy_generator
@@ -24,6 +22,8 @@ def measure(embedder: Embedder, images: ImageSet, real: ImageSet, *, split: str,
     split: that of the real images. bootstrap: resamples behind the interval, at least 2.
     Raises MedganError for sets of different sizes, because FID depends on n.
     """
+    from torch_fidelity.metric_prc import prc_features_to_metric  # noqa: PLC0415 (brings torchvision, in seconds)
+
     generated, truth = _features(embedder, images, real)
     fid = distance(statistics(generated), statistics(truth))
     deviation = _bootstrap_deviation(generated, truth, bootstrap, seed)
@@ -44,6 +44,8 @@ def measure(embedder: Embedder, images: ImageSet, real: ImageSet, *, split: str,
 
 def kid(embedder: Embedder, images: ImageSet, real: ImageSet, *, seed: int) -> float:
     """KID alone, which unlike FID has no bias on few images. Raises MedganError as `measure` does."""
+    from torch_fidelity.metric_kid import kid_features_to_metric  # noqa: PLC0415 (as above)
+
     generated, truth = _features(embedder, images, real)
     figures = kid_features_to_metric(
         torch.from_numpy(generated),

@@ -8,17 +8,20 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
 
 Statistics = Mapping[str, NDArray[np.float64]]
 
 
 def statistics(features: NDArray[np.float32]) -> Statistics:
     """Mean (D,) and covariance (D, D) of features (n, D)."""
+    from torch_fidelity.metric_fid import fid_features_to_statistics  # noqa: PLC0415 (brings torchvision, in seconds)
+
     moments: Statistics = fid_features_to_statistics(torch.from_numpy(features).double())
     return moments
 
 
 def distance(a: Statistics, b: Statistics) -> float:
     """Measure the Fréchet distance of two sets of features, from 0 up; lower is nearer."""
+    from torch_fidelity.metric_fid import fid_statistics_to_metric  # noqa: PLC0415 (as above)
+
     return float(fid_statistics_to_metric(a, b, verbose=False)["frechet_inception_distance"])

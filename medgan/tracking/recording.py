@@ -14,7 +14,7 @@ from medgan.tracking.sending import Sender
 from medgan.tracking.trials import Trial, mirror_trial
 from medgan.training.checkpoint import prune_folders
 from medgan.training.loop import Listener, Trained
-from medgan.training.result import Description, describe, read_description, read_rows, write_trained
+from medgan.training.result import Description, describe, first_origin, read_description, read_rows, write_trained
 from medgan.training.state import Row
 from medgan.training.task import Task
 
@@ -32,9 +32,11 @@ def record_training(
 ) -> Trained:
     """Train, or go on; write the results to the folder `out` and all that is known of it to its MLflow run.
 
-    name: of the data set. root: of the stores. progress: opens, for a number of steps, what is told how many are done.
+    name: of the data set. root: of the stores. origin: where it comes from, if it is not one that was begun already.
+    progress: opens, for a number of steps, what is told how many are done.
     Raises as `Task.fit` does, and MedganError where results cannot be written.
     """
+    origin = first_origin(task, origin)
 
     def opened() -> tuple[Store, str]:
         store = store_at(root, name)

@@ -13,7 +13,7 @@ from torch import nn
 from medgan.config.gan import parse_gan
 from medgan.data.spec import Direction, ImageSpec
 from medgan.errors import MedganError
-from medgan.files import replacing, writing
+from medgan.files import replacing, write_atomically, writing
 from medgan.fingerprint import Origin
 from medgan.gans import build_gan
 from medgan.gans.base import Gan
@@ -44,6 +44,22 @@ class Description:
     weights: str
     step: int
     score: float
+
+
+def first_origin(task: Task, origin: Origin) -> Origin:
+    """Where a training was begun, which its folder keeps; `origin` for one that is begun now.
+
+    Code may have changed since, in comments say: the training, and the files that name its origin, are the same.
+    """
+    path = task.folder / "origin.json"
+    if path.exists() and not task.train.restart:
+        known = json.loads(path.read_text())
+        if known.pop("fingerprint") == task.fingerprint:
+            return Origin(**known)
+    with writing(path, "nothing has been trained yet"):
+        content = {"fingerprint": task.fingerprint, **asdict(origin)}
+        write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
+    return origin
 
 
 def describe(task: Task, trained: Trained, origin: Origin) -> Description:
