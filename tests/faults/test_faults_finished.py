@@ -1,5 +1,6 @@
 """Faults that only a finished pipeline shows: its stages again, its stores, its files. One file, so one worker."""
 
+import json
 import re
 import shutil
 import sqlite3
