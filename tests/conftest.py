@@ -1,5 +1,6 @@
 """One small data set, its configuration and an exported generator, made once and shared by all test modules."""
 
+import gc
 import json
 from pathlib import Path
 
@@ -15,6 +16,17 @@ from medgan.gans import build_gan
 from medgan.sources.prepare import prepare
 
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_collection_finish() -> None:
+    """Leave modules and test items, millions of objects that stay to the end, to no search for garbage."""
+    gc.collect()
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()
+
 
 # On busy cores a step of two threads can take forty times as long as one of a single thread.
 use_cpu(1)

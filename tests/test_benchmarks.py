@@ -36,10 +36,18 @@ def subject(config: Config, work: Path) -> Subject:
         return open_subject(config)
 
 
-def test_the_budget_decides_the_steps_and_a_row_is_made_once(config: Config, subject: Subject, work: Path) -> None:
+def test_a_step_and_an_evaluation_are_measured(config: Config, subject: Subject) -> None:
+    step, evaluation = judging._costs(config, subject, 2, 40)
+    assert step > 0 and evaluation >= 0
+
+
+def test_the_budget_decides_the_steps_and_a_row_is_made_once(
+    config: Config, subject: Subject, work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "_costs", lambda *_: (0.03, 0.05))
     short = judge("short", config, subject, cpu_seconds=1)
     long = judge("long", config, subject, cpu_seconds=3)
-    assert 1 <= short.steps < long.steps
+    assert (short.steps, long.steps) == (29, 93)
     assert short.quality.n == subject.floor.n == 100
     assert short.excess == short.quality.fid - subject.floor.fid > 0
     assert short.picture.stat().st_size > 0

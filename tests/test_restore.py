@@ -2,10 +2,8 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -109,28 +107,3 @@ def test_other_networks_to_start_from_make_search_and_train_stale(place: Path) -
     (place / "params.yaml").write_text(yaml.safe_dump(tree))
     (place / "other").write_bytes(FRESH)
     assert stale(place).keys() == {"search", "train"}
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.exhaustive)])
-def test_a_pipeline_that_is_told_to_stop_saves_and_says_how_to_go_on(place: Path, number: signal.Signals) -> None:
-    """As a scheduler does with SIGTERM to the first process alone, and Ctrl-C."""
-    tree = yaml.safe_load((place / "params.yaml").read_text())
-    tree["data"] |= {"source": "phantom", "raw": "data/phantom.yaml", "options": {"count": 480}}
-    tree["search"]["trials"] = 0
-    tree["train"] |= {"steps": 400, "checkpoint_every": 400, "evaluations": 1}
-    (place / "params.yaml").write_text(yaml.safe_dump(tree))
-    command = [sys.executable, "-m", "pipelines"]
-    pipeline = subprocess.Popen(
-        command, cwd=place, env=environment(place), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
-    deadline = time.monotonic() + 120
-    while not list(place.glob(".checkpoints/train-*/samples/step-000000.png")):
-        assert pipeline.poll() is None and time.monotonic() < deadline
-        time.sleep(0.01)
-    told = time.monotonic()
-    pipeline.send_signal(number)
-    said = pipeline.communicate(timeout=60)[0]
-    assert pipeline.returncode == 2, said
-    assert time.monotonic() - told < 15
-    assert "stopped and saved at step" in said and "the same command goes on from where it was" in said
-    assert len(list(place.glob(".checkpoints/train-*/step-*.checkpoint"))) == 1

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import signal
 import sqlite3
 import subprocess
 import time
@@ -108,10 +109,9 @@ def test_a_champion_whose_file_is_lost_is_said_and_gives_way(without_artifacts: 
 def test_every_store_is_found_under_a_path_of_any_characters(finished_once: Clone, tmp_path: Path) -> None:
     clone = finished_once.copied(tmp_path / "a b%41#c?ü")
     clone.params({"search.trials": 1})
-    for stage in ("search", "register"):
-        done = clone.stage(stage)
-        assert done.returncode == 0, no_traceback(done)
-        assert "could not be reached" not in done.stdout
+    done = clone.stages("search", "register")
+    assert done.returncode == 0, no_traceback(done)
+    assert "could not be reached" not in done.stdout
     assert (clone.root / "optuna.db").exists() and table(
         clone.root / "mlflow.db", "SELECT 1 FROM runs WHERE name = 'trial 0'"
     )
@@ -130,16 +130,21 @@ def wait_until(condition: Callable[[], object], process: "subprocess.Popen[bytes
         time.sleep(0.05)
 
 
+def pipelines(clone: Clone, *, stdout: int) -> "subprocess.Popen[bytes]":
+    """A `make repro` that goes on beside the test."""
+    return subprocess.Popen(
+        [PYTHON, "-m", "pipelines"],
+        cwd=clone.root,
+        env=clone.environment(),
+        stdout=stdout,
+        stderr=subprocess.STDOUT,
+    )
+
+
 def test_a_second_repro_leaves_the_outputs_of_the_first_one_alone(finished: Clone) -> None:
     finished.params({"train.steps": 100_000, "train.checkpoint_every": 50})
     trained, folders = finished.root / "artifacts" / "train", set(finished.root.glob(".checkpoints/train-*"))
-    first = subprocess.Popen(
-        [PYTHON, "-m", "pipelines"],
-        cwd=finished.root,
-        env=finished.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    first = pipelines(finished, stdout=subprocess.DEVNULL)
     try:
         wait_until(lambda: set(finished.root.glob(".checkpoints/train-*")) - folders, first)
         assert not trained.exists()
@@ -151,6 +156,26 @@ def test_a_second_repro_leaves_the_outputs_of_the_first_one_alone(finished: Clon
     finally:
         first.terminate()
         first.wait(60)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.exhaustive)])
+def test_a_pipeline_that_is_told_to_stop_saves_and_says_how_to_go_on(finished: Clone, number: signal.Signals) -> None:
+    """As a scheduler does with SIGTERM to the first process alone, and Ctrl-C."""
+    finished.params({"train.steps": 100_000, "train.checkpoint_every": 100_000})
+    folders = set(finished.root.glob(".checkpoints/train-*"))
+    pipeline = pipelines(finished, stdout=subprocess.PIPE)
+
+    def begun() -> bool:
+        (folder,) = set(finished.root.glob(".checkpoints/train-*")) - folders or {finished.root}
+        return (folder / "samples" / "step-000000.png").exists()
+
+    wait_until(begun, pipeline)
+    pipeline.send_signal(number)
+    said = pipeline.communicate(timeout=60)[0].decode()
+    assert pipeline.returncode == 2, said
+    assert "stopped and saved at step" in said and "the same command goes on from where it was" in said
+    (folder,) = set(finished.root.glob(".checkpoints/train-*")) - folders
+    assert len(list(folder.glob("step-*.checkpoint"))) == 1
 
 
 @pytest.mark.parametrize("stage", ALL_BUT_TRAIN)

@@ -14,8 +14,7 @@ pytestmark = pytest.mark.slow  # together half a minute: the stages before it ru
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone after the stages before the search."""
     clone = make_clone(tmp_path_factory.mktemp("search") / "clone", git=False)
-    for stage in ("prepare", "features"):
-        assert clone.stage(stage).returncode == 0
+    assert clone.stages("prepare", "features").returncode == 0
     return clone
 
 
