@@ -28,6 +28,8 @@ def pytest_sessionfinish() -> None:
     gc.unfreeze()
 
 
+# As in the stages: what is imported stays.
+gc.set_threshold(50_000, 20, 100)
 # On busy cores a step of two threads can take forty times as long as one of a single thread.
 use_cpu(1)
 

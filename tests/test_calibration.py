@@ -7,6 +7,7 @@ import os
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from io import BytesIO
 from pathlib import Path
 
@@ -65,6 +66,7 @@ def moments(extractor: Extractor, images: Images) -> Statistics:
     return statistics(extractor.observe(seen(images)).features)
 
 
+@cache
 def phantoms() -> tuple[Images, Labels]:
     """One slice a patient, so that images are independent: 3,000 to train, twice N held out."""
     source = Phantom(count=3000 + 2 * N, slices=1, lesions=LESIONS)
