@@ -104,6 +104,21 @@ def test_recipes_are_listed_with_their_first_line(clone: Path) -> None:
     assert listed["mine"] == "made by a test"
 
 
+@pytest.mark.parametrize("content", [b"", "# für uns\nseed: 1\n".encode("latin-1"), "# mine\n".encode("utf-16")])
+def test_a_recipe_that_is_empty_or_of_another_encoding_hides_no_other(clone: Path, content: bytes) -> None:
+    (clone / "recipes" / "mine.yaml").write_bytes(content)
+    assert sorted(dict(list_recipes(clone))) == sorted([*RECIPES, "mine"])
+    with pytest.raises(MedganError, match=r"mine\.yaml"):
+        use_recipe(clone, "mine", force=False)
+
+
+def test_parameters_in_another_encoding_are_read(clone: Path) -> None:
+    """As an editor on Windows may save them."""
+    params = clone / "params.yaml"
+    params.write_bytes(params.read_text(encoding="utf-8").encode("utf-16"))
+    assert recipe_of(clone, params) == "default"
+
+
 OWN_KNOBS = {
     "synthesis": {"gan.conditional"},
     "multiscale": {"gan.conditional", "gan.grow_until"},

@@ -33,8 +33,7 @@ def clone_root(here: Path) -> Path:
 def list_recipes(here: Path) -> Iterator[tuple[str, str]]:
     """(name, first comment line) of each."""
     for path in sorted((clone_root(here) / "recipes").glob("*.yaml")):
-        first = path.read_text(encoding="utf-8").splitlines()[0]
-        yield path.stem, first.removeprefix("# ")
+        yield path.stem, _first_line(path).removeprefix("# ")
 
 
 def use_recipe(here: Path, name: str, *, force: bool) -> list[str]:
@@ -80,11 +79,16 @@ def read_recipe(root: Path, name: str) -> tuple[dict[str, Any], str]:
 
 def recipe_of(root: Path, params: Path) -> str:
     """The recipe that a params.yaml was made from, with ", edited" where it holds other values; "unknown" without."""
-    first = params.read_text(encoding="utf-8").partition("\n")[0]
+    first = _first_line(params)
     name = first.removeprefix(_MADE_BY) if first.startswith(_MADE_BY) else DEFAULT
     if not (root / "recipes" / f"{name}.yaml").is_file():
         return "unknown"
     return name if read_yaml(params) == read_recipe(root, name)[0] else f"{name}, edited"
+
+
+def _first_line(path: Path) -> str:
+    """Its text, whatever else is in the file: an editor may have left it empty or in another encoding."""
+    return path.read_bytes().partition(b"\n")[0].decode(errors="replace").strip()
 
 
 def _merge(base: Mapping[str, Any], overlay: Mapping[str, Any], path: tuple[str, ...]) -> dict[str, Any]:
