@@ -25,10 +25,11 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_sessionfinish() -> None:
+    """Let them go at the end, or libraries report them as leaks."""
     gc.unfreeze()
 
 
-# As in the stages: what is imported stays.
+# As in pipelines/__init__.py.
 gc.set_threshold(50_000, 20, 100)
 # On busy cores a step of two threads can take forty times as long as one of a single thread.
 use_cpu(1)

@@ -16,7 +16,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from .conftest import PYTHON, Clone, no_traceback
+from .conftest import PYTHON, STAGES, Clone, no_traceback
 
 pytestmark = pytest.mark.slow
 
@@ -120,9 +120,6 @@ def test_every_store_is_found_under_a_path_of_any_characters(finished_once: Clon
     assert [path.name for path in tmp_path.iterdir()] == [clone.root.name]
 
 
-ALL_BUT_TRAIN = ("prepare", "features", "search", "evaluate", "export", "register")
-
-
 def wait_until(condition: Callable[[], object], process: "subprocess.Popen[bytes]", seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not condition():
@@ -178,7 +175,7 @@ def test_a_pipeline_that_is_told_to_stop_saves_and_says_how_to_go_on(finished: C
     assert len(list(folder.glob("step-*.checkpoint"))) == 1
 
 
-@pytest.mark.parametrize("stage", ALL_BUT_TRAIN)
+@pytest.mark.parametrize("stage", [stage for stage in STAGES if stage != "train"])
 def test_a_full_disk_ends_a_stage_with_a_sentence(finished: Clone, stage: str) -> None:
     """Files may not become larger: what a full disk does to whoever writes."""
     shutil.rmtree(finished.root / ".results", ignore_errors=True)
