@@ -1,20 +1,10 @@
 """All randomness comes from (seed, stream, step): nothing reads a global generator, so a resumed run repeats itself."""
 
-import hashlib
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 
-
-def derive_seed(seed: int, stream: str, step: int = 0) -> int:
-    """A 63-bit seed that depends on all three; streams such as "order" or "z" never share numbers."""
-    digest = hashlib.sha256(f"{seed}/{stream}/{step}".encode()).digest()
-    return int.from_bytes(digest[:8], "little") >> 1
-
-
-def numpy_generator(seed: int, stream: str, step: int = 0) -> np.random.Generator:
-    return np.random.default_rng(derive_seed(seed, stream, step))
+from medgan.seeds import derive_seed
 
 
 def torch_generator(seed: int, stream: str, step: int = 0) -> torch.Generator:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from medgan.config.schema import Config
-from medgan.data.spec import Batch
+from medgan.data.batch import Batch
 from medgan.gans.augment import AUGMENTATIONS, augmented, jitter
 from medgan.randomness import Rows
 

@@ -20,12 +20,12 @@ from pixels import seen
 from torch.nn import functional as F
 
 from medgan.data.spec import ImageSpec, Sample
-from medgan.randomness import numpy_generator
 from medgan.scores.extractor import Extractor
 from medgan.scores.fidelity import agreement
 from medgan.scores.frechet import Statistics, distance, statistics
 from medgan.scores.images import ImageSet
 from medgan.scores.learning import train_extractor
+from medgan.seeds import numpy_generator
 from medgan.sources.phantom.source import Phantom
 
 pytestmark = pytest.mark.slow  # an extractor is trained for each kind of data

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from pixels import seen
 
 from medgan.errors import MedganError
-from medgan.randomness import numpy_generator
 from medgan.scores.extractor import WIDTHS, Extractor
 from medgan.scores.learning import train_extractor
+from medgan.seeds import numpy_generator
 
 
 def pixels_of(count: int, size: int = 16, channels: int = 1, seed: int = 0) -> NDArray[np.uint8]:

@@ -16,13 +16,13 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.evaluation.copying import copied_share
-from medgan.randomness import derive_seed
 from medgan.scores.extractor import Extractor
 from medgan.scores.fidelity import agreement, kid, measure
 from medgan.scores.figures import Fidelity, check_comparable
 from medgan.scores.frechet import distance, statistics
 from medgan.scores.images import ImageSet
 from medgan.scores.learning import train_extractor
+from medgan.seeds import derive_seed
 
 Images = NDArray[np.uint8]
 N = 120

@@ -98,7 +98,7 @@ def test_what_decides_no_bit_of_a_training_leaves_its_code(config: Config, tree:
         ("medgan/gans/__init__.py", "return GANS[config.name](config, spec)", "return GANS['synthesis'](config, spec)"),
         ("medgan/models/dcgan.py", "from medgan", "ANOTHER = 1\nfrom medgan"),
         ("medgan/models/layers.py", "from torch import", "ANOTHER = 1\nfrom torch import"),
-        ("medgan/randomness.py", ">> 1", ">> 2"),
+        ("medgan/seeds.py", ">> 1", ">> 2"),
         ("medgan/data/loader.py", "epoch, offset = divmod(", "epoch, offset = divmod(1 + "),
     ],
 )

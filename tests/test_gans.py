@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from medgan.config.schema import Config
+from medgan.data.batch import Batch
 from medgan.data.loader import gather
-from medgan.data.spec import Batch, ImageSpec
+from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.gans import GANS, build_gan, check_gan

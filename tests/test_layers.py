@@ -36,7 +36,8 @@ GROUND = {
     "medgan.fingerprint": {"medgan.imports"},
     "medgan.imports": set[str](),
     "medgan.locks": {"medgan.errors"},
-    "medgan.randomness": set[str](),
+    "medgan.randomness": {"medgan.seeds"},
+    "medgan.seeds": set[str](),
     "medgan.errors": set[str](),
 }
 # Beyond the order: training knows nothing of what it is scored by, and apps install no torch.

@@ -12,8 +12,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from medgan.config.schema import Config
+from medgan.data.batch import Batch
 from medgan.data.loader import conditions
-from medgan.data.spec import Batch, ImageSpec
+from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.gans import build_gan, check_gan

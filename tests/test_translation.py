@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.config.schema import Config
+from medgan.data.batch import Batch
 from medgan.data.loader import gather
-from medgan.data.spec import Batch, Direction, ImageSpec
+from medgan.data.spec import Direction, ImageSpec
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.gans import build_gan, check_gan

@@ -6,10 +6,10 @@ from medgan.config.train import TrainConfig
 from medgan.data.store import Prepared
 from medgan.data.stored import StoredImages
 from medgan.imports import closure
-from medgan.randomness import derive_seed
 from medgan.scores.extractor import Extractor
 from medgan.scores.frechet import distance, statistics
 from medgan.scores.validation import SCORES, validation_judge
+from medgan.seeds import derive_seed
 
 
 def test_every_score_of_the_parameters_is_in_the_table() -> None:

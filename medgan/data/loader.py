@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medgan.data.spec import Batch
+from medgan.data.batch import Batch
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
-from medgan.randomness import numpy_generator
+from medgan.seeds import numpy_generator
 
 
 class Batches:

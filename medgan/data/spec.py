@@ -1,11 +1,9 @@
-"""What an image, a sample on its way in and a batch on its way to a network are."""
+"""What an image and a sample on its way in are."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 SPLITS = ("train", "validation", "test")
 SPARE = "spare"  # training images beyond `data.train_per_class`
@@ -68,34 +66,3 @@ class Rejected:
 
     origin: str
     reason: str
-
-
-@dataclass(frozen=True)
-class Batch:
-    """image and source (B, C, H, W) float32 in [-1, 1]; label (B,) int64; mask (B, M, H, W) float32, 0 or 1."""
-
-    image: Tensor
-    label: Tensor | None = None
-    source: Tensor | None = None
-    mask: Tensor | None = None
-
-    def to(self, device: torch.device, dtype: torch.dtype) -> "Batch":
-        """Labels keep their type. A GPU takes them from pinned memory, while it still works on the step before."""
-
-        def moved(tensor: Tensor, kind: torch.dtype) -> Tensor:
-            return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, kind, non_blocking=True)
-
-        planes = {name: moved(tensor, dtype) for name, tensor in self._planes().items()}
-        return replace(self, label=None if self.label is None else moved(self.label, self.label.dtype), **planes)
-
-    def _planes(self) -> dict[str, Tensor]:
-        named = (("image", self.image), ("source", self.source), ("mask", self.mask))
-        return {name: tensor for name, tensor in named if tensor is not None}
-
-    def conditions(self) -> dict[str, Tensor]:
-        """Return what a generator may be given of these images, by the name of its input."""
-        return {
-            name: tensor
-            for name, tensor in (("label", self.label), ("mask", self.mask), ("source", self.source))
-            if tensor is not None
-        }

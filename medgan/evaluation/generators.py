@@ -14,8 +14,8 @@ from medgan.errors import MedganError
 from medgan.gans.base import Gan
 from medgan.gans.drawing import draw, latents
 from medgan.imaging.arrays import Images
-from medgan.randomness import derive_seed
 from medgan.runtime.generator import OnnxGenerator
+from medgan.seeds import derive_seed
 
 Inputs = Mapping[str, NDArray[Any]]
 _BATCH = 64

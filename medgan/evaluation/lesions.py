@@ -12,9 +12,9 @@ from medgan.data.store import Prepared
 from medgan.data.stored import ImageRows, StoredImages
 from medgan.evaluation.report import LesionFigures, Lesions
 from medgan.imaging.arrays import Images
-from medgan.randomness import derive_seed, numpy_generator
 from medgan.scores.extractor import to_tensor
 from medgan.scores.supervised import fit_supervised
+from medgan.seeds import derive_seed, numpy_generator
 
 _WIDTHS = (16, 32, 64)
 _LEARNING_RATE = 3e-3

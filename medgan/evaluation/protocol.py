@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from medgan.config.judging import EvaluateConfig
 from medgan.data.store import Prepared
 from medgan.gans.base import Way
-from medgan.randomness import derive_seed
 from medgan.scores.extractor import Extractor
 from medgan.scores.images import Classifier, Embedder
+from medgan.seeds import derive_seed
 
 
 @dataclass(frozen=True)

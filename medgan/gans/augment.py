@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from medgan.data.spec import Batch
+from medgan.data.batch import Batch
 from medgan.randomness import Rows
 
 

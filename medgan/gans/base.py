@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from medgan.config.gan import GanConfig
-from medgan.data.spec import Batch, Direction, ImageSpec
+from medgan.data.batch import Batch
+from medgan.data.spec import Direction, ImageSpec
 from medgan.data.store import Prepared
 from medgan.gans.adversarial import Discriminate, Game
 from medgan.models.layers import statistics_kept

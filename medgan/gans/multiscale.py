@@ -9,7 +9,8 @@ from torch.nn import functional as F
 
 from medgan.config.checking import build
 from medgan.config.gan import MultiscaleConfig
-from medgan.data.spec import Batch, ImageSpec
+from medgan.data.batch import Batch
+from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans.adversarial import Discriminate, Game
 from medgan.gans.base import Gan

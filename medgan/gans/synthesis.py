@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from medgan.config.checking import build
 from medgan.config.gan import SynthesisConfig
-from medgan.data.spec import Batch, ImageSpec
+from medgan.data.batch import Batch
+from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans.adversarial import Discriminate, Game
 from medgan.gans.base import Gan

@@ -8,10 +8,10 @@ import torch
 from numpy.typing import NDArray
 
 from medgan.errors import MedganError
-from medgan.randomness import derive_seed, numpy_generator
 from medgan.scores.figures import Fidelity
 from medgan.scores.frechet import distance, statistics
 from medgan.scores.images import Classifier, Embedder, ImageSet
+from medgan.seeds import derive_seed, numpy_generator
 
 Features = NDArray[np.float32]
 

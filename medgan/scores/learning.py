@@ -19,12 +19,13 @@ from medgan.data.store import Prepared
 from medgan.data.stored import ImageRows, StoredImages
 from medgan.errors import MedganError
 from medgan.fingerprint import code_digest, fingerprint
-from medgan.randomness import derive_seed, numpy_generator, torch_generator
+from medgan.randomness import torch_generator
 from medgan.scores.extractor import Extractor, to_tensor
 from medgan.scores.fidelity import agreement
 from medgan.scores.images import ImageSet
 from medgan.scores.pretext import twins_loss, view
 from medgan.scores.supervised import fit_supervised
+from medgan.seeds import derive_seed, numpy_generator
 
 # Frozen with the extractor's recipe.
 _BLOCK_VARIANCE = 10.0

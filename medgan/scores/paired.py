@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from medgan.errors import MedganError
 from medgan.imaging.arrays import Images
-from medgan.randomness import numpy_generator
 from medgan.scores.figures import Likeness, PublishedScores, StandardScores
+from medgan.seeds import numpy_generator
 
 _BATCH = 5
 _C1, _C2 = 0.01, 0.03

@@ -11,7 +11,7 @@ from medgan.data.store import Prepared
 from medgan.gans.drawing import GRID_COLUMNS
 from medgan.imaging.arrays import Images
 from medgan.imaging.grids import by_class
-from medgan.randomness import derive_seed
+from medgan.seeds import derive_seed
 from medgan.training.judge import Judge
 
 # Enough for a mean; more would cost the discriminator's time at each evaluation.

@@ -15,10 +15,10 @@ from medgan.config.schema import Config
 from medgan.config.search import SearchConfig
 from medgan.errors import DivergedError, MedganError
 from medgan.files import replacing
-from medgan.randomness import derive_seed
 from medgan.search.objective import Objective
 from medgan.search.space import trials_wanted
 from medgan.search.study import ENDED, RETRY_OF, TrialRecord
+from medgan.seeds import derive_seed
 
 _LOG = logging.getLogger(__name__)
 

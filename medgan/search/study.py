@@ -16,9 +16,9 @@ from medgan.config.search import Distribution
 from medgan.data.spec import ImageSpec
 from medgan.errors import DivergedError, Interrupted, MedganError
 from medgan.gans import check_gan
-from medgan.randomness import derive_seed
 from medgan.search.objective import Objective
 from medgan.search.space import current_values, trials_wanted
+from medgan.seeds import derive_seed
 
 RETRY_OF = "retry_of"
 _STOPPED, _KILLS = "stopped", "kills"

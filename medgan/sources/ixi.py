@@ -7,7 +7,6 @@ from pickle import UnpicklingError
 from typing import ClassVar, Literal
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
@@ -66,6 +65,8 @@ class Ixi:
 
 
 def _read(path: Path) -> NDArray[np.uint16]:
+    import torch  # noqa: PLC0415 (takes seconds, and no other source needs it)
+
     values = torch.load(path, weights_only=True)
     if not isinstance(values, torch.Tensor) or values.shape != (SIZE, SIZE):
         raise ValueError(f"{path.name} is not a tensor of {SIZE}x{SIZE}")

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from medgan.data.spec import Batch
+from medgan.data.batch import Batch
 from medgan.files import writing
 from medgan.gans.drawing import generate, sample_grid
 from medgan.imaging.grids import save_image

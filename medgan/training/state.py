@@ -15,7 +15,7 @@ from medgan.data.spec import ImageSpec
 from medgan.device import resolve_device, resolve_precision, working_dtype
 from medgan.errors import MedganError
 from medgan.gans import build_gan
-from medgan.randomness import derive_seed
+from medgan.seeds import derive_seed
 from medgan.training.checkpoint import Checkpoint, discard, load_checkpoint, save_checkpoint
 from medgan.training.ema import Ema
 from medgan.training.finite import Finite

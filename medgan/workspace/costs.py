@@ -6,7 +6,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from medgan.config.gan import GanConfig
-from medgan.data.spec import Batch, ImageSpec
+from medgan.data.batch import Batch
+from medgan.data.spec import ImageSpec
 from medgan.gans import build_gan
 from medgan.randomness import StepRandomness
 

@@ -20,7 +20,7 @@ from medgan.config.trees import read_yaml
 from medgan.data.spec import Direction, ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS, Intensity
-from medgan.randomness import numpy_generator
+from medgan.seeds import numpy_generator
 from medgan.sources.phantom.anatomy import BANDS, WAVES, Array, Draws, Slices, healthy_head, paint
 from medgan.sources.phantom.lesions import LESIONS
 
