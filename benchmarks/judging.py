@@ -31,6 +31,7 @@ from medgan.scores.validation_images import example_conditions
 from medgan.sources import SOURCES
 from medgan.sources.prepare import prepare
 from medgan.training.identity import identity, training_fingerprint
+from medgan.training.judge import Judge
 from medgan.training.loop import Listener, Trained, fit
 from medgan.workspace.recipes import read_recipe
 
@@ -48,9 +49,13 @@ class Subject:
     floor: Fidelity
 
     def protocol(self, config: Config) -> EvaluationProtocol:
-        """How these benchmarks judge: as the stages do, but for lesions."""
-        protocol = EvaluationProtocol.of(config.evaluate, self.extractor, seed=config.seed)
-        return replace(protocol, segmenter_steps=0)
+        """How these benchmarks judge."""
+        return _protocol(config, self.extractor)
+
+    def scorer(self, config: Config) -> Judge:
+        """What chooses weights, as in the stages."""
+        n, score = config.train.n, config.train.score
+        return validation_judge(config.gan, self.prepared, self.extractor, n=n, seed=config.seed, score=score)
 
 
 @dataclass(frozen=True)
@@ -107,8 +112,13 @@ def open_subject(config: Config) -> Subject:
         extractor.save(folder / "learning.safetensors")
         (folder / "learning.safetensors").rename(folder / "extractor.safetensors")
     prepared, extractor = open_prepared(folder / "prepared"), Extractor.load(folder / "extractor.safetensors")
+    return Subject(prepared, extractor, fidelity_floor(prepared, _protocol(config, extractor)))
+
+
+def _protocol(config: Config, extractor: Extractor) -> EvaluationProtocol:
+    """As the stages judge, but without lesions, and all classes together: not every system is told the class."""
     protocol = EvaluationProtocol.of(config.evaluate, extractor, seed=config.seed)
-    return Subject(prepared, extractor, fidelity_floor(prepared, protocol))
+    return replace(protocol, segmenter_steps=0, by_class=False)
 
 
 def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, checkpoint: Path | None = None) -> Judged:
@@ -121,7 +131,7 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
     kept = WORK / "judged" / f"{key}.json"
     if kept.exists() and (checkpoint is None or checkpoint.exists()):
         values = json.loads(kept.read_text())
-        return Judged(**{**values, "name": name, "quality": Fidelity(**values["quality"])})
+        return Judged(**{**values, "name": name, "quality": Fidelity.of_tree(values["quality"])})
     config, folder = _planned(config, subject, cpu_seconds, kept.with_suffix(".steps"))
     trained, spent = train(name, config, subject, folder)
     if checkpoint is not None:
@@ -172,7 +182,7 @@ def _planned(config: Config, subject: Subject, cpu_seconds: float, plan: Path) -
 
 def train(name: str, config: Config, subject: Subject, folder: Path) -> tuple[Trained, float]:
     """And the CPU seconds that it took, with those before a stop as far as a checkpoint covers them."""
-    scorer = validation_judge(subject.prepared, subject.extractor, config.train.n, config.seed, config.train.score)
+    scorer = subject.scorer(config)
     kept = folder / "cpu-seconds"
     before = time.process_time() - (float(kept.read_text()) if kept.exists() else 0.0)
 
@@ -210,7 +220,7 @@ def _affordable_steps(config: Config, subject: Subject, cpu_seconds: float) -> i
 def _costs(config: Config, subject: Subject, short: int, long: int) -> tuple[float, float]:
     """CPU seconds of a step and of an evaluation. Of two trainings of each length the cheaper one counts."""
     costs = []
-    scorer = validation_judge(subject.prepared, subject.extractor, config.train.n, config.seed, config.train.score)
+    scorer = subject.scorer(config)
     for steps in (short, long):
         brief = config.train.model_copy(update={"steps": steps, "evaluations": 1, "checkpoint_every": steps})
         tries = []

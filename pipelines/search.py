@@ -27,7 +27,8 @@ def main() -> None:
     outcome = Outcome({}, [])
     if config.search.trials:
         extractor = Extractor.load(EXTRACTOR)
-        judge = validation_judge(prepared, extractor, config.search.n, config.seed, config.train.score)
+        n, score = config.search.n, config.train.score
+        judge = validation_judge(config.gan, prepared, extractor, n=n, seed=config.seed, score=score)
         training = TrialTraining(config, prepared, extractor.digest, judge, checkpoints(), partial(progress, "trial"))
         mirror = search_mirror(store_root(), config, training.study, prepared.md5)
         search = partial(run_search, training, config, prepared.spec, name=training.study, mirror=mirror)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pixels import seen
 
 from medgan.errors import MedganError
-from medgan.scores.extractor import WIDTHS, Extractor
+from medgan.scores.extractor import BLOCKS, DIMENSIONS, Extractor
 from medgan.scores.learning import train_extractor
 from medgan.seeds import numpy_generator
 
@@ -55,7 +55,7 @@ def test_every_shape_gives_features_of_one_length(size: int, channels: int) -> N
     images = images_of(5, size, channels)
     extractor = train_extractor(images, None, classes=0, steps=1, batch=4, seed=0)
     features = extractor.observe(images).features
-    assert features.shape == (5, 2 * sum(WIDTHS))
+    assert features.shape == (5, DIMENSIONS)
     assert features.dtype == np.float32
     assert np.isfinite(features).all()
 
@@ -72,10 +72,29 @@ def test_a_checkerboard_shows_at_every_size(size: int) -> None:
 
 def test_training_images_have_standardised_features() -> None:
     images, _ = bright_and_dark(64)
-    features = trained().observe(images).features
+    images, labels = bright_and_dark(64)
+    extractor = trained()
+    features = extractor.observe(images).features
     assert np.abs(features.mean(axis=0)).max() < 1e-4
-    for block in np.split(features, 2 * np.cumsum(WIDTHS)[:-1], axis=1):
-        assert 0 < block.var(axis=0).sum() <= 10.5
+    within = np.concatenate([features[labels == label] - features[labels == label].mean(axis=0) for label in (0, 1)])
+    pooled, placed = np.split(within.var(axis=0), 2)
+    # What is kept of 10 for each depth, and of as much for the places: the largest first, of each kind.
+    assert 0 < pooled.sum() <= 42 and 0 < placed.sum() <= 42
+    assert (np.diff(pooled) < 1e-4).all() and (np.diff(placed) < 1e-4).all()
+    assert extractor.kernel_width == pytest.approx(0.5 * np.sqrt(within.var(axis=0).sum()), rel=0.02)
+
+
+def test_the_places_tell_where_things_are() -> None:
+    """Quadrants that have changed places are the same to the pooled depths, but for the seams."""
+    images, _ = bright_and_dark(32)
+    moved = np.roll(images, 8, axis=3)
+    extractor = trained()
+    sums = np.cumsum(BLOCKS)[:-1]
+    assert len(extractor.centre) == sums[-1] + BLOCKS[-1]
+    with torch.no_grad():
+        before, after = (extractor.blocks(torch.from_numpy(pixels)) for pixels in (images, moved))
+    shifts = [float((b - a).abs().mean() / a.std()) for a, b in zip(before, after, strict=True)]
+    assert shifts[-1] > 3 * max(shifts[:2])
 
 
 def test_features_do_not_depend_on_the_company() -> None:
@@ -109,8 +128,8 @@ def test_a_file_that_is_no_extractor_is_named(tmp_path: Path) -> None:
     with pytest.raises(MedganError, match="damaged"):
         Extractor.load(path)
     trained().save(path)
-    path.write_bytes(path.read_bytes().replace(b"domain-v1", b"domain-v0"))
-    with pytest.raises(MedganError, match="'domain-v0', this code of 'domain-v1'"):
+    path.write_bytes(path.read_bytes().replace(b"domain-v2", b"domain-v1"))
+    with pytest.raises(MedganError, match="'domain-v1', this code of 'domain-v2'"):
         Extractor.load(path)
 
 

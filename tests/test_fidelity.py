@@ -9,6 +9,9 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from pixels import seen
+from prdc import compute_prdc
+from scipy.linalg import sqrtm
+from scipy.spatial.distance import cdist
 from torch import Tensor
 from torch_fidelity import calculate_metrics, register_feature_extractor
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
@@ -22,7 +25,6 @@ from medgan.scores.figures import Fidelity, check_comparable
 from medgan.scores.frechet import distance, statistics
 from medgan.scores.images import ImageSet
 from medgan.scores.learning import train_extractor
-from medgan.seeds import derive_seed
 
 Images = NDArray[np.uint8]
 N = 120
@@ -109,10 +111,10 @@ def test_torch_fidelity_gives_the_same_numbers(
         fid=True,
         kid=True,
         prc=True,
-        # At most half of the images, so that the subsets differ; these are ours.
-        kid_subset_size=N // 2,
-        kid_subsets=50,
-        rng_seed=derive_seed(0, "kid") % 2**32,
+        kid_kernel="rbf",
+        kid_kernel_rbf_sigma=extractor.kernel_width,
+        kid_subset_size=N,
+        kid_subsets=1,
         feature_extractor="fid_domain",
         feature_extractor_weights_path=str(tmp_path / "extractor.safetensors"),
         cuda=False,
@@ -127,21 +129,79 @@ def test_torch_fidelity_gives_the_same_numbers(
     assert ours.kid == pytest.approx(whole["kernel_inception_distance_mean"], rel=1e-3)
 
 
-@pytest.mark.parametrize(("n", "size"), [(120, 60), (2400, 1000)])
-def test_kid_is_of_subsets_of_half_the_images_and_at_most_a_thousand(
-    extractor: Extractor, test: Images, monkeypatch: pytest.MonkeyPatch, n: int, size: int
-) -> None:
-    """Of all images each subset would be the same one."""
-    sizes: list[int] = []
+def test_independent_computations_give_the_same_numbers(extractor: Extractor, train: Images, test: Images) -> None:
+    """FID by the matrix root of its definition, KID by its sums, the others by the authors' package."""
+    ours = measured(extractor, train[:N], test, bootstrap=2, seed=0)
+    a, b = (extractor.observe(seen(pixels)).features.astype(np.float64) for pixels in (train[:N], test))
+    one, other = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
+    half = sqrtm(one)
+    root = sqrtm(half @ other @ half).real
+    fid = ((a.mean(axis=0) - b.mean(axis=0)) ** 2).sum() + np.trace(one + other - 2 * root)
+    kernels = [
+        np.exp(-cdist(x, y, "sqeuclidean") / (2 * extractor.kernel_width**2)) for x, y in ((a, a), (b, b), (a, b))
+    ]
+    within = [(kernel.sum() - N) / (N * (N - 1)) for kernel in kernels[:2]]
+    assert ours.fid == pytest.approx(fid, rel=1e-3)
+    assert ours.kid == pytest.approx(sum(within) - 2 * kernels[2].mean(), rel=1e-3)
+    three, five = (compute_prdc(real_features=b, fake_features=a, nearest_k=k) for k in (3, 5))
+    assert {"precision": ours.precision, "recall": ours.recall} == pytest.approx(
+        {key: three[key] for key in ("precision", "recall")}, rel=1e-3
+    )
+    assert {"density": ours.density, "coverage": ours.coverage} == pytest.approx(
+        {key: five[key] for key in ("density", "coverage")}, rel=1e-3
+    )
 
-    def taken(*_: torch.Tensor, kid_subset_size: int, **__: object) -> dict[str, float]:
-        sizes.append(kid_subset_size)
+
+@pytest.mark.parametrize(("n", "expected"), [(120, (120, 1)), (1000, (1000, 1)), (2400, (1000, 10))])
+def test_kid_is_of_all_images_or_of_subsets_of_a_thousand(
+    extractor: Extractor, test: Images, monkeypatch: pytest.MonkeyPatch, n: int, expected: tuple[int, int]
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def taken(*_: torch.Tensor, kid_subset_size: int, kid_subsets: int, **__: object) -> dict[str, float]:
+        asked.append((kid_subset_size, kid_subsets))
         return {"kernel_inception_distance_mean": 0.5}
 
     monkeypatch.setattr("torch_fidelity.metric_kid.kid_features_to_metric", taken)
     images = ImageSet(seen(np.resize(test, (n, *test.shape[1:]))))
     assert kid(extractor, images, images, seed=0) == 0.5
-    assert sizes == [size]
+    assert asked == [expected]
+
+
+def test_each_class_is_compared_with_its_like(extractor: Extractor, prepared: Prepared) -> None:
+    """Images of the wrong class are as good as any where all are judged together."""
+    assert prepared.labels is not None
+    rows = np.concatenate([np.flatnonzero(prepared.labels == code)[:140] for code in (0, 1)])
+    images, labels = np.asarray(prepared.images[rows]), np.repeat([0, 1], 140)
+    real = ImageSet(seen(images), labels=labels)
+    swapped = ImageSet(seen(images[::-1]), labels=labels)
+    judged = measure(extractor, swapped, real, names=("a", "b"), split="test", bootstrap=2, seed=0)
+    together = measure(extractor, swapped, real, split="test", bootstrap=2, seed=0)
+    assert together.fid == pytest.approx(0, abs=1e-3) and together.counts == {"all images": 280}
+    assert judged.fid > 1 and judged.counts == {"a": 140, "b": 140} and judged.kid_by_class.keys() == {"a", "b"}
+    assert judged.fid == pytest.approx(np.mean([group.fid for group in judged.groups.values()]))
+    assert judged.groups[judged.worst].fid == max(group.fid for group in judged.groups.values())
+    with pytest.raises(MedganError, match="140 images of a against 141 real ones"):
+        uneven = ImageSet(seen(images), labels=np.repeat([0, 1], (141, 139)))
+        measure(extractor, swapped, uneven, names=("a", "b"), split="test", bootstrap=2, seed=0)
+
+
+def test_the_interval_is_over_patients(extractor: Extractor, train: Images, test: Images) -> None:
+    """Four images each of a quarter of the patients say less than as many images of one each."""
+    few = np.repeat([f"p{i}" for i in range(N // 4)], 4)
+    margins = []
+    for patients in (None, few):
+        images = np.repeat(train[: N // 4], 4, axis=0)
+        found = measure(
+            extractor,
+            ImageSet(seen(images), patients=patients),
+            ImageSet(seen(test)),
+            split="test",
+            bootstrap=40,
+            seed=0,
+        )
+        margins.append(found.fid_high - found.fid)
+    assert margins[1] > 1.2 * margins[0]
 
 
 def test_the_floor_is_far_below_the_score_of_bad_images(extractor: Extractor, train: Images, test: Images) -> None:
@@ -175,8 +235,8 @@ def test_a_score_refuses_another_number_of_images(extractor: Extractor, train: I
 def test_scores_of_other_protocols_are_never_compared(extractor: Extractor, train: Images, test: Images) -> None:
     fidelity = measured(extractor, train[:N], test, bootstrap=2, seed=0)
     check_comparable(fidelity, replace(fidelity, fid=1.0))
-    for change in ({"extractor": "fid_inception"}, {"digest": "0"}, {"n": 7}, {"split": "validation"}):
-        with pytest.raises(MedganError, match=f"differ in {next(iter(change))} "):
+    for change in ({"extractor": "fid_inception"}, {"digest": "0"}, {"n": 7}, {"split": "validation"}, {"groups": {}}):
+        with pytest.raises(MedganError, match=f"differ in {next(iter(change)).replace('groups', 'counts')} "):
             check_comparable(fidelity, replace(fidelity, **change))
 
 

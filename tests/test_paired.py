@@ -23,7 +23,7 @@ from medgan.scores.paired import (
     published,
     standard,
 )
-from medgan.scores.validation import validation_judge
+from medgan.scores.validation import SCORES
 
 Images = NDArray[np.float32]
 
@@ -267,7 +267,7 @@ def test_images_that_are_not_pairs_get_a_reason() -> None:
 @pytest.mark.parametrize("score", ["mae", "ssim"])
 def test_the_judge_of_training_takes_the_standard_score_of_its_pairs(prepared: Prepared, score: str) -> None:
     data = replace(prepared, sources=prepared.images)
-    judge = validation_judge(data, Extractor(1, 16, 0), 30, 0, score)
+    judge = SCORES[score].judge(data, Extractor(1, 16, 0), 30, 0)
     assert judge.held_out is not None
     targets = judge.held_out.image.numpy()
     generated = noisy(targets, 1.0)

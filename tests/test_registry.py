@@ -1,20 +1,31 @@
 """Who is champion: every branch."""
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from medgan.errors import MedganError
 from medgan.evaluation.champion import decide, failed_gates
 from medgan.evaluation.report import SynthesisReport, TranslationReport
-from medgan.scores.figures import Fidelity, Likeness, PublishedScores, StandardScores
+from medgan.scores.figures import Fidelity, GroupFidelity, Likeness, PublishedScores, StandardScores
 
 GATES = {"parity": 1e-4, "recall": 0.25, "copies": 0.1}
 
 
 def fidelity(fid: float = 10, margin: float = 1, recall: float = 0.4) -> Fidelity:
-    return Fidelity(fid, fid - margin, fid + margin, 0.1, 0.5, recall, "fid_domain", "d1", 100, "test")
+    group = GroupFidelity(n=100, fid=fid, kid=0.1, precision=0.5, recall=recall, density=0.9, coverage=0.6)
+    return Fidelity(
+        **{key: value for key, value in asdict(group).items() if key != "n"},
+        fid_low=fid - margin,
+        fid_high=fid + margin,
+        groups={"all images": group},
+        kid_by_class={},
+        extractor="fid_domain",
+        digest="d1",
+        n=100,
+        split="test",
+    )
 
 
 def metrics(recall: float = 0.4, floor: float = 0.8, copied: float = 0.05) -> SynthesisReport:

@@ -762,7 +762,7 @@ def test_the_way_back_sees_image_and_source_swapped(config: Config, prepared: Pr
 def test_the_judge_of_pairs_knows_each_target(prepared: Prepared, score: str) -> None:
     n = len(prepared.indices("validation"))
     extractor = Extractor(1, 16, 0)
-    found = scoring.validation_judge(prepared, extractor, n, 0, score)
+    found = scoring.SCORES[score].judge(prepared, extractor, n, 0)
     targets = gather(prepared, prepared.indices("validation")).image.numpy()
     assert found.score(targets) == pytest.approx(0, abs=1e-3)
     assert found.score(targets[::-1].copy()) > 0.05

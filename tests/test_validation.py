@@ -2,6 +2,7 @@
 
 import pytest
 
+from medgan.config.schema import Config
 from medgan.config.train import TrainConfig
 from medgan.data.store import Prepared
 from medgan.data.stored import StoredImages
@@ -21,13 +22,17 @@ def test_a_score_stands_on_nothing_that_it_does_not_need(name: str) -> None:
     """A new metric, or another way to train the extractor, leaves finished trainings finished."""
     reached = {module for module in closure([SCORES[name].module]) if module.startswith("medgan.scores.")}
     common = {"medgan.scores.extractor", "medgan.scores.validation_images", SCORES[name].module}
-    own = {"medgan.scores.frechet"} if name == "fid" else {"medgan.scores.paired", "medgan.scores.figures"}
+    own = (
+        {"medgan.scores.frechet", "medgan.scores.groups"}
+        if name == "fid"
+        else {"medgan.scores.paired", "medgan.scores.figures"}
+    )
     assert reached == common | own
 
 
-def test_the_fid_is_of_the_chosen_validation_images(prepared: Prepared) -> None:
+def test_the_fid_is_of_the_chosen_validation_images(config: Config, prepared: Prepared) -> None:
     extractor = Extractor(1, 16, 0).eval()
-    judge = validation_judge(prepared, extractor, 60, 3)
+    judge = validation_judge(config.gan, prepared, extractor, n=60, seed=3)
     chosen = prepared.take("validation", 60, derive_seed(3, "judge"))
     images = StoredImages(prepared, prepared.indices("train")[:60])[:]
     ours, real = (statistics(extractor.observe(rows).features) for rows in (images, StoredImages(prepared, chosen)))

@@ -80,17 +80,30 @@ class Prepared:
         """Training images and spare ones: what the judges of a generator may learn from."""
         return np.flatnonzero((self.splits == "train") | (self.splits == SPARE))
 
-    def take(self, split: str, n: int, seed: int) -> NDArray[np.int64]:
+    def take(self, split: str, n: int, seed: int, *, like: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """n random indices of a split, without repetition; of training images, spare ones too.
 
-        Raises MedganError where the split is smaller.
+        like: n indices; where there are classes, of each as many are taken as these have.
+        Raises MedganError where the split is smaller, or has too few of a class.
         """
         chosen = self.learnable() if split == "train" else self.indices(split)
         if len(chosen) < n:
             more = "add images" if split == "train" else f"raise data.{split} (a published split stays as it is)"
             where = "search.n and train.n" if split == "validation" else "evaluate.n"
             raise MedganError(f"{split} has {len(chosen)} images and {n} are asked for; lower {where}, or {more}")
-        return np.sort(np.random.default_rng(seed).permutation(chosen)[:n])
+        shuffled = np.random.default_rng(seed).permutation(chosen)
+        if like is None or self.labels is None:
+            return np.sort(shuffled[:n])
+        taken = []
+        for code, wanted in enumerate(np.bincount(self.labels[like], minlength=len(self.label_names))):
+            of_class = shuffled[self.labels[shuffled] == code]
+            if len(of_class) < wanted:
+                raise MedganError(
+                    f"{split} has {len(of_class)} images of {self.label_names[code]} and the images to judge on "
+                    f"{wanted}; lower evaluate.n"
+                )
+            taken.append(of_class[:wanted])
+        return np.sort(np.concatenate(taken))
 
 
 def open_prepared(directory: Path) -> Prepared:

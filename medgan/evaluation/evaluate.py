@@ -58,8 +58,9 @@ def evaluate_ways(
 
 
 def fidelity_floor(data: Prepared, protocol: EvaluationProtocol) -> Fidelity:
-    """Measure real training images in the place of generated ones."""
-    return _fidelity(ImageSet.stored(data, protocol.training(data)), _held_out(data, protocol), protocol)
+    """Measure real training images in the place of those of a generator that takes what it can."""
+    real, train = _held_out(data, protocol), ImageSet.stored(data, protocol.training(data))
+    return _fidelity(train, real, data, protocol)
 
 
 def mae_margin(one: Generator, other: Generator, data: Prepared, protocol: EvaluationProtocol) -> float:
@@ -73,18 +74,21 @@ def mae_margin(one: Generator, other: Generator, data: Prepared, protocol: Evalu
 def _synthesis(
     generator: Generator, data: Prepared, protocol: EvaluationProtocol, progress: Progress
 ) -> SynthesisReport:
-    chosen, real, embedder = protocol.held_out(data), _held_out(data, protocol), _embedder(protocol)
+    chosen, training = protocol.held_out(data), protocol.training(data)
+    if "label" not in generator.inputs:  # what it draws is of no class that it was asked for
+        data = replace(data, labels=None)
+    real, embedder = ImageSet.stored(data, chosen), _embedder(protocol)
     images = quantised(drawn_images(generator, data, chosen, seed=protocol.seed), data.levels)
     generated, learnt_from = ImageSet(images, labels=real.labels), ImageSet.stored(data, data.indices("train"))
     agreed = lesion = None
-    if "label" in generator.inputs and (classifier := protocol.classifier) is not None:
+    if real.labels is not None and (classifier := protocol.classifier) is not None:
         agreed = Agreement(generated=agreement(classifier, generated), real=agreement(classifier, real))
     if "mask" in generator.inputs and (steps := protocol.segmenter_steps):
         with progress("segmenter", steps) as done:
             lesion = judge_lesions(data, images, chosen, steps=steps, seed=protocol.seed, progress=done)
     return SynthesisReport(
-        quality=_fidelity(generated, real, protocol),
-        floor=_fidelity(ImageSet.stored(data, protocol.training(data)), real, protocol),
+        quality=_fidelity(generated, real, data, protocol),
+        floor=_fidelity(ImageSet.stored(data, training), real, data, protocol),
         copied=copied_share(*(images.features(embedder) for images in (generated, real, learnt_from))),
         agreement=agreed,
         lesion=lesion,
@@ -121,9 +125,16 @@ def _held_out(data: Prepared, protocol: EvaluationProtocol) -> ImageSet:
     return ImageSet.stored(data, protocol.held_out(data))
 
 
-def _fidelity(images: ImageSet, real: ImageSet, protocol: EvaluationProtocol) -> Fidelity:
-    split, bootstrap, seed = protocol.split, protocol.bootstrap, protocol.seed
-    return measure(_embedder(protocol), images, real, split=split, bootstrap=bootstrap, seed=seed)
+def _fidelity(images: ImageSet, real: ImageSet, data: Prepared, protocol: EvaluationProtocol) -> Fidelity:
+    return measure(
+        _embedder(protocol),
+        images,
+        real,
+        names=data.label_names if protocol.by_class else (),
+        split=protocol.split,
+        bootstrap=protocol.bootstrap,
+        seed=protocol.seed,
+    )
 
 
 def _embedder(protocol: EvaluationProtocol) -> Embedder:

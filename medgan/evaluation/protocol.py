@@ -20,6 +20,8 @@ class EvaluationProtocol:
     embedder: None where it knows other images than those that are drawn; classifier: None where there are no classes.
     n: images a side, of `split`. bootstrap: resamples behind an interval. segmenter_steps: training of the judge of
     masks, 0 to leave it out. seed: of the choice of images, of z, and of all that is resampled or trained.
+    by_class: each class is compared with its like, where the generator is told the class; False to compare such a
+    generator with others that are not told.
     """
 
     embedder: Embedder | None
@@ -29,6 +31,7 @@ class EvaluationProtocol:
     segmenter_steps: int
     seed: int
     split: str = "test"
+    by_class: bool = True
 
     @classmethod
     def of(cls, config: EvaluateConfig, extractor: Extractor, *, seed: int) -> "EvaluationProtocol":
@@ -51,5 +54,9 @@ class EvaluationProtocol:
         return data.take(self.split, self.n, derive_seed(self.seed, "evaluate"))
 
     def training(self, data: Prepared) -> NDArray[np.int64]:
-        """Indices of n training images, against which the floor is taken. Raises MedganError where there are fewer."""
-        return data.take("train", self.n, derive_seed(self.seed, "floor"))
+        """Indices of n training images for the floor, of each class as many as are held out.
+
+        Raises MedganError where there are fewer.
+        """
+        seed = derive_seed(self.seed, "floor")
+        return data.take("train", self.n, seed, like=self.held_out(data))

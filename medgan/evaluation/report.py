@@ -132,8 +132,8 @@ def _without_none(tree: dict[str, Any]) -> dict[str, Any]:
 def _synthesis(tree: Mapping[str, Any]) -> SynthesisReport:
     agreement, lesion = tree.get("agreement"), tree.get("lesion")
     return SynthesisReport(
-        quality=Fidelity(**tree["quality"]),
-        floor=Fidelity(**tree["floor"]),
+        quality=Fidelity.of_tree(tree["quality"]),
+        floor=Fidelity.of_tree(tree["floor"]),
         copied=tree["copied"],
         agreement=Agreement(**agreement) if agreement else None,
         lesion=Lesions(**{name: LesionFigures(**figures) for name, figures in lesion.items()}) if lesion else None,

@@ -16,7 +16,18 @@ def _synthesis(report: SynthesisReport) -> Iterator[tuple[str, str]]:
     interval = f"[{quality.fid_low:.3f}, {quality.fid_high:.3f}]"
     protocol = f"({quality.split}, n = {quality.n:,})"
     yield f"FID ({quality.extractor})", f"{quality.fid:.3f} {interval}, floor {floor.fid:.3f}  {protocol}"
-    yield "precision, recall", f"{quality.precision:.3f}, {quality.recall:.3f}  (real: {floor.recall:.3f})"
+    if len(quality.groups) > 1:
+        worst, same = quality.groups[quality.worst], floor.groups[quality.worst]
+        yield "worst class", f"{quality.worst}, FID {worst.fid:.3f}, floor {same.fid:.3f}  (n = {worst.n:,})"
+    yield "KID", f"{quality.kid:.5f}, floor {floor.kid:.5f}"
+    yield (
+        "precision, recall",
+        f"{quality.precision:.3f}, {quality.recall:.3f}  ({_real(floor.precision, floor.recall)})",
+    )
+    yield (
+        "density, coverage",
+        f"{quality.density:.3f}, {quality.coverage:.3f}  ({_real(floor.density, floor.coverage)})",
+    )
     if report.agreement is not None:
         yield "class agreement", f"{report.agreement.generated:.3f}  (real: {report.agreement.real:.3f})"
     if report.lesion is not None:
@@ -35,6 +46,10 @@ def _translation(report: TranslationReport, way: str) -> Iterator[tuple[str, str
     yield "PSNR, SSIM", f"{standard.psnr:.2f} dB, {_known(standard.ssim):.3f}  (piq, on [0, 1])"
     if quality.kid is not None and report.floor is not None:
         yield f"KID ({quality.extractor})", f"{quality.kid:.4f}, floor {report.floor.kid:.4f}"
+
+
+def _real(first: float, second: float) -> str:
+    return f"real: {first:.3f}, {second:.3f}"
 
 
 def _known(figure: float | None) -> float:

@@ -1,4 +1,4 @@
-"""fid_domain: pooled activations of several depths of a small network, trained on this data's training split."""
+"""fid_domain: what a small network, trained on this data's training split, sees in an image, and where."""
 
 import hashlib
 import json
@@ -20,10 +20,17 @@ from medgan.errors import MedganError
 from medgan.imaging.arrays import Images
 
 # The recipe is frozen (tests/test_calibration.py): to change anything here or in `learning.py` is to rename it.
-RECIPE = "domain-v1"
+RECIPE = "domain-v2"
 WIDTHS = (16, 32, 64, 64)
+# Of the pooled and of the spatial features each, half.
+DIMENSIONS = 64
 _GRID = 32
 _EMBEDDING = 64
+# An even image has no spread, where a root has no gradient.
+_LEAST_VARIANCE = 1e-10
+# The depth whose activations are also looked at place by place, and how many places a side.
+_PLACED, _PLACES = 1, 4
+BLOCKS = (*(2 * width for width in WIDTHS), WIDTHS[_PLACED] * _PLACES**2)
 
 
 @dataclass(frozen=True)
@@ -45,10 +52,12 @@ class Observation:
 class Extractor(nn.Module):
     """The frozen judge of a data set: images of one size and number of channels -> features and a class.
 
-    Features are the mean and standard deviation over space of each depth's activations. The last depth sees what an
-    image shows but hardly how clean it is; the first ones see noise, blur and patterns. The first convolution reads
-    every pixel, whatever the size; its activations are then averaged to at most 32x32, because cost must not grow
-    with the size in the deeper layers, and averaging the image instead would cancel a checkerboard exactly.
+    Features are the mean and standard deviation over space of each depth's activations, and those of the second depth
+    averaged over 4x4 places. The last depth sees what an image shows but hardly how clean it is; the first ones see
+    noise, blur and patterns; the places see where things are. Both kinds are projected to half of DIMENSIONS each, to
+    the directions in which real images of one class differ. The first convolution reads every pixel, whatever the size;
+    its activations are then averaged to at most 32x32, because cost must not grow with the size in the deeper layers,
+    and averaging the image instead would cancel a checkerboard exactly.
     """
 
     name = "fid_domain"
@@ -64,10 +73,12 @@ class Extractor(nn.Module):
             for (a, b), stride in zip(pairwise(widths), strides, strict=True)
         )
         self.head = nn.Linear(2 * WIDTHS[-1], classes or _EMBEDDING)
-        self.register_buffer("centre", torch.zeros(2 * sum(WIDTHS)))
-        self.register_buffer("spread", torch.ones(2 * sum(WIDTHS)))
+        self.register_buffer("centre", torch.zeros(sum(BLOCKS)))
+        self.register_buffer("projection", torch.eye(sum(BLOCKS), DIMENSIONS))
+        self.register_buffer("width", torch.ones(()))
         self.centre: Tensor
-        self.spread: Tensor
+        self.projection: Tensor
+        self.width: Tensor
 
     @property
     def digest(self) -> str:
@@ -77,33 +88,49 @@ class Extractor(nn.Module):
             whole.update(name.encode() + tensor.numpy().tobytes())
         return whole.hexdigest()[:12]
 
+    @property
+    def kernel_width(self) -> float:
+        """Of the Gaussian kernel behind KID, in units of the features."""
+        return float(self.width)
+
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) in [-1, 1] -> logits (B, classes), or without labels an embedding (B, 64)."""
-        return self.head(self.blocks(image)[-1])  # type: ignore[no-any-return]
+        return self.head(self._looked_at(image)[0][-1])  # type: ignore[no-any-return]
 
     def blocks(self, image: Tensor) -> list[Tensor]:
-        """(B, C, H, W) in [-1, 1] -> for each depth (B, 2 * width): means, then standard deviations over space."""
-        pooled = []
-        for depth in self.depths:
-            image = depth(image)
-            std, mean = torch.std_mean(image.flatten(2), dim=2, correction=0)
-            pooled.append(torch.cat([mean, std], dim=1))
+        """(B, C, H, W) in [-1, 1] -> what is projected, in blocks of the sizes in BLOCKS.
+
+        For each depth (B, 2 * width): means, then standard deviations over space; then the places (B, 16 * width).
+        """
+        pooled, places = self._looked_at(image)
+        return [*pooled, places]
+
+    def _looked_at(self, image: Tensor) -> tuple[list[Tensor], Tensor]:
+        pooled, places = [], image
+        for depth, layers in enumerate(self.depths):
+            image = layers(image)
+            # Half the time of torch.std_mean where channels are last in memory.
+            mean = image.mean(dim=(2, 3), keepdim=True)
+            std = (image - mean).square().mean(dim=(2, 3)).add(_LEAST_VARIANCE).sqrt()
+            pooled.append(torch.cat([mean.flatten(1), std], dim=1))
             if image.shape[-1] > _GRID:
                 image = F.adaptive_avg_pool2d(image, _GRID)
-        return pooled
+            if depth == _PLACED:
+                places = F.adaptive_avg_pool2d(image, _PLACES).flatten(1)
+        return pooled, places
 
     @torch.no_grad()
     def observe(self, images: ImageRows) -> Observation:
-        """(N, C, H, W) in [-1, 1]: features (N, D), D = 2 * sum(WIDTHS), standardised on training images, and classes.
+        """(N, C, H, W) in [-1, 1]: features (N, DIMENSIONS), in units of training images, and classes.
 
         Raises MedganError for images of another shape or type.
         """
         features, logits = [], []
         for batch in self.batches(images):
-            blocks = self.blocks(batch)
-            features.append(((torch.cat(blocks, dim=1) - self.centre) / self.spread).numpy())
+            pooled, places = self._looked_at(batch)
+            features.append(((torch.cat([*pooled, places], dim=1) - self.centre) @ self.projection).numpy())
             if self.classes:
-                logits.append(self.head(blocks[-1]).numpy())
+                logits.append(self.head(pooled[-1]).numpy())
         return Observation(np.concatenate(features), np.concatenate(logits) if logits else None)
 
     def batches(self, images: ImageRows, *, every: int = 1) -> Iterator[Tensor]:

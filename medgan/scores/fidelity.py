@@ -1,40 +1,67 @@
-"""How near a set of images is to a set of real ones, on features of one embedder, by torch-fidelity's own functions.
+"""How near a set of images is to a set of real ones, on features of one embedder, class by class.
 
-FID: Heusel et al. 2017. KID: Bińkowski et al. 2018. Precision and recall: Kynkäänniemi et al. 2019.
+FID: Heusel et al. 2017. KID: Bińkowski et al. 2018, with a Gaussian kernel. Precision and recall: Kynkäänniemi et al.
+2019. These by torch-fidelity's own functions. Density and coverage: Naeem et al. 2020.
 """
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from medgan.errors import MedganError
-from medgan.scores.figures import Fidelity
-from medgan.scores.frechet import distance, statistics
+from medgan.scores.figures import Fidelity, GroupFidelity
+from medgan.scores.frechet import distance, group_statistics, mean_distance, statistics
+from medgan.scores.groups import Rows, groups
 from medgan.scores.images import Classifier, Embedder, ImageSet
 from medgan.seeds import derive_seed, numpy_generator
 
 Features = NDArray[np.float32]
+# Neighbours that make the ball about an image, by the papers.
+_PRC_NEIGHBOURS, _DC_NEIGHBOURS = 3, 5
+_KID_SUBSET, _KID_SUBSETS = 1000, 10
+_CHUNK = 1024
 
 
-def measure(embedder: Embedder, images: ImageSet, real: ImageSet, *, split: str, bootstrap: int, seed: int) -> Fidelity:
+def measure(
+    embedder: Embedder,
+    images: ImageSet,
+    real: ImageSet,
+    *,
+    names: Sequence[str] = (),
+    split: str,
+    bootstrap: int,
+    seed: int,
+) -> Fidelity:
     """Every figure at once, of generated images; or of real training images, which gives the floor.
 
-    split: that of the real images. bootstrap: resamples behind the interval, at least 2.
-    Raises MedganError for sets of different sizes, because FID depends on n.
+    names: of the classes. With them, and where the images have labels, each class is compared with its like, and both
+    sides must have as many images of it. split: that of the real images. bootstrap: resamples behind the interval, at
+    least 2. Raises MedganError for sets of different sizes, because FID depends on n.
     """
-    from torch_fidelity.metric_prc import prc_features_to_metric  # noqa: PLC0415 (brings torchvision, in seconds)
-
     generated, truth = _features(embedder, images, real)
-    fid = distance(statistics(generated), statistics(truth))
-    deviation = _bootstrap_deviation(generated, truth, bootstrap, seed)
-    prc = prc_features_to_metric(torch.from_numpy(generated), torch.from_numpy(truth), verbose=False)
+    rows = _matched_rows(images, real, names, dimensions=truth.shape[1])
+    figures = {
+        name: _group(embedder, generated[ours], truth[theirs], seed=seed) for name, (ours, theirs) in rows.items()
+    }
+    means = {
+        key: float(np.mean([getattr(group, key) for group in figures.values()]))
+        for key in ("fid", "kid", "precision", "recall", "density", "coverage")
+    }
+    deviation = _bootstrap_deviation(
+        (generated, truth),
+        ([ours for ours, _ in rows.values()], [theirs for _, theirs in rows.values()]),
+        (images.patients, real.patients),
+        resamples=bootstrap,
+        seed=seed,
+    )
     return Fidelity(
-        fid=fid,
-        fid_low=fid - 1.96 * deviation,
-        fid_high=fid + 1.96 * deviation,
-        kid=kid(embedder, images, real, seed=seed),
-        precision=float(prc["precision"]),
-        recall=float(prc["recall"]),
+        **means,
+        fid_low=means["fid"] - 1.96 * deviation,
+        fid_high=means["fid"] + 1.96 * deviation,
+        groups=figures,
+        kid_by_class=_kid_by_class(embedder, images, real, names, seed=seed),
         extractor=embedder.name,
         digest=embedder.digest,
         n=len(images),
@@ -43,19 +70,25 @@ def measure(embedder: Embedder, images: ImageSet, real: ImageSet, *, split: str,
 
 
 def kid(embedder: Embedder, images: ImageSet, real: ImageSet, *, seed: int) -> float:
-    """KID alone, which unlike FID has no bias on few images. Raises MedganError as `measure` does."""
-    from torch_fidelity.metric_kid import kid_features_to_metric  # noqa: PLC0415 (as above)
+    """KID alone of all images together, which unlike FID has no bias on few. Raises MedganError as `measure` does."""
+    return _kid(embedder, *_features(embedder, images, real), seed=seed)
 
-    generated, truth = _features(embedder, images, real)
-    figures = kid_features_to_metric(
-        torch.from_numpy(generated),
-        torch.from_numpy(truth),
-        kid_subsets=50,
-        kid_subset_size=min(1000, len(generated) // 2),
-        rng_seed=derive_seed(seed, "kid") % 2**32,
-        verbose=False,
-    )
-    return float(figures["kernel_inception_distance_mean"])
+
+def density_and_coverage(generated: Features, truth: Features) -> tuple[float, float]:
+    """Of features (n, D) and (m, D), m at least 6 (Naeem et al. 2020, k = 5).
+
+    density: how many balls about real images a generated one lies in, by what real ones would; 1 for real ones.
+    coverage: share of real images, 0 to 1, whose ball holds a generated one.
+    """
+    ours, theirs = torch.from_numpy(generated), torch.from_numpy(truth)
+    inside = covered = 0
+    for start in range(0, len(theirs), _CHUNK):
+        chunk = theirs[start : start + _CHUNK]
+        radius = torch.cdist(chunk, theirs).kthvalue(_DC_NEIGHBOURS + 1, dim=1).values
+        within = torch.cdist(chunk, ours) < radius[:, None]
+        inside += int(within.sum())
+        covered += int(within.any(dim=1).sum())
+    return inside / (_DC_NEIGHBOURS * len(ours)), covered / len(theirs)
 
 
 def agreement(classifier: Classifier, images: ImageSet) -> float:
@@ -70,15 +103,111 @@ def _features(embedder: Embedder, images: ImageSet, real: ImageSet) -> tuple[Fea
     return images.features(embedder), real.features(embedder)
 
 
-def _bootstrap_deviation(a: Features, b: Features, resamples: int, seed: int) -> float:
-    """Standard deviation of the FID when both sides are resampled with replacement.
+def _matched_rows(
+    images: ImageSet, real: ImageSet, names: Sequence[str], *, dimensions: int
+) -> dict[str, tuple[Rows, Rows]]:
+    """Rows of either set by the name of their group. Raises MedganError where a class has not as many of both."""
+    if images.labels is None or real.labels is None or not names:
+        both = np.arange(len(real))
+        return dict.fromkeys(groups(None, names, n=len(real), dimensions=dimensions), (both, both))
+    ours, theirs = (np.bincount(labels, minlength=len(names)) for labels in (images.labels, real.labels))
+    for name, one, other in zip(names, ours, theirs, strict=True):
+        if one != other:
+            raise MedganError(f"{one} images of {name} against {other} real ones: each class needs as many of both")
+    found = groups(real.labels, names, n=len(real), dimensions=dimensions)
+    return {
+        name: (np.flatnonzero(np.isin(images.labels, np.unique(real.labels[rows]))), rows)
+        for name, rows in found.items()
+    }
 
+
+def _group(embedder: Embedder, generated: Features, truth: Features, *, seed: int) -> GroupFidelity:
+    from torch_fidelity.metric_prc import prc_features_to_metric  # noqa: PLC0415 (brings torchvision, in seconds)
+
+    prc = prc_features_to_metric(
+        torch.from_numpy(generated), torch.from_numpy(truth), prc_neighborhood=_PRC_NEIGHBOURS, verbose=False
+    )
+    density, coverage = density_and_coverage(generated, truth)
+    return GroupFidelity(
+        n=len(truth),
+        fid=distance(statistics(generated), statistics(truth)),
+        kid=_kid(embedder, generated, truth, seed=seed),
+        precision=float(prc["precision"]),
+        recall=float(prc["recall"]),
+        density=density,
+        coverage=coverage,
+    )
+
+
+def _kid_by_class(
+    embedder: Embedder, images: ImageSet, real: ImageSet, names: Sequence[str], *, seed: int
+) -> dict[str, float]:
+    """KID of each class that has two images of either side."""
+    if images.labels is None or real.labels is None or not names:
+        return {}
+    generated, truth = images.features(embedder), real.features(embedder)
+    sides = {name: (generated[images.labels == c], truth[real.labels == c]) for c, name in enumerate(names)}
+    return {name: _kid(embedder, *pair, seed=seed) for name, pair in sides.items() if min(map(len, pair)) > 1}
+
+
+def _kid(embedder: Embedder, generated: Features, truth: Features, *, seed: int) -> float:
+    """Of all images at once up to a thousand, and the mean over subsets of a thousand beyond.
+
+    torch-fidelity's polynomial kernel is all but linear on features of this size: ten images of a class, again and
+    again, differ from it less than halves of two images joined do.
+    """
+    from torch_fidelity.metric_kid import kid_features_to_metric  # noqa: PLC0415 (as above)
+
+    size = min(_KID_SUBSET, len(generated))
+    figures = kid_features_to_metric(
+        torch.from_numpy(generated).double(),
+        torch.from_numpy(truth).double(),
+        kid_kernel="rbf",
+        kid_kernel_rbf_sigma=embedder.kernel_width,
+        kid_subsets=1 if size == len(generated) else _KID_SUBSETS,
+        kid_subset_size=size,
+        rng_seed=derive_seed(seed, "kid") % 2**32,
+        verbose=False,
+    )
+    return float(figures["kernel_inception_distance_mean"])
+
+
+def _bootstrap_deviation(
+    features: tuple[Features, Features],
+    rows: tuple[Iterable[Rows], Iterable[Rows]],
+    patients: tuple[NDArray[np.str_] | None, NDArray[np.str_] | None],
+    *,
+    resamples: int,
+    seed: int,
+) -> float:
+    """Standard deviation of the mean distance when both sides are resampled with replacement, group by group.
+
+    Where there are patients, they are drawn, each with all images that the group has of him.
     Not percentiles: a resample holds each image 0, 1, 2 or more times, which raises every resampled FID, so that the
     measured one would often lie below its own interval.
     """
     rng = numpy_generator(seed, "bootstrap")
+    clusters = [[_clusters(group, who) for group in of_side] for of_side, who in zip(rows, patients, strict=True)]
     values = [
-        distance(*(statistics(side[rng.integers(len(side), size=len(side))]) for side in (a, b)))
+        mean_distance(
+            *(
+                group_statistics(side, [_resampled(group, rng) for group in of_side])
+                for side, of_side in zip(features, clusters, strict=True)
+            )
+        )
         for _ in range(resamples)
     ]
     return float(np.std(values, ddof=1))
+
+
+def _clusters(rows: Rows, patients: NDArray[np.str_] | None) -> list[Rows]:
+    """Rows of each patient; each row on its own where there are none."""
+    if patients is None:
+        return list(rows[:, None])
+    codes = np.unique(patients[rows], return_inverse=True)[1]
+    order = np.argsort(codes, kind="stable")
+    return np.split(rows[order], np.cumsum(np.bincount(codes))[:-1])
+
+
+def _resampled(clusters: Sequence[Rows], rng: np.random.Generator) -> Rows:
+    return np.concatenate([clusters[i] for i in rng.integers(len(clusters), size=len(clusters))])

@@ -1,7 +1,8 @@
 """Scores and the protocol that each was taken under; numbers alone, so that whoever reads them needs no torch."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from medgan.errors import MedganError
 
@@ -14,11 +15,15 @@ DIRECTIONS: dict[str, Literal["lower", "higher"]] = {
     "mdsi": "lower",
     "haarpsi": "higher",
 }
-_PROTOCOL = ("extractor", "digest", "n", "split")
+_PROTOCOL = ("extractor", "digest", "n", "split", "counts")
 
 
 class Scored(Protocol):
-    """What every score says of how it was taken: extractor and its digest ("none" without one), images, their split."""
+    """What every score says of how it was taken.
+
+    extractor and its digest: "none" without one. n: images a side, of `split`. counts: how many in each group that was
+    judged on its own; empty where nothing was.
+    """
 
     @property
     def extractor(self) -> str: ...
@@ -28,15 +33,36 @@ class Scored(Protocol):
     def n(self) -> int: ...
     @property
     def split(self) -> str: ...
+    @property
+    def counts(self) -> Mapping[str, int]: ...
+
+
+@dataclass(frozen=True)
+class GroupFidelity:
+    """How near n images are to as many real ones of the same classes.
+
+    fid, from 0 up, and kid, about 0 or more: lower is better. precision (share of generated images that look real),
+    density (how densely real images lie about generated ones, 1 for real ones), recall (share of real images that the
+    generator covers) and coverage (the same, by balls about real images), 0 to 1: higher is better.
+    """
+
+    n: int
+    fid: float
+    kid: float
+    precision: float
+    recall: float
+    density: float
+    coverage: float
 
 
 @dataclass(frozen=True)
 class Fidelity:
-    """How near a set of images is to a set of real ones, and the protocol.
+    """How near a set of images is to a set of real ones: means over groups, and the protocol.
 
-    fid, from 0 up, and kid, about 0 or more: lower is better. precision (share of generated images that look real) and
-    recall (share of real ones that the generator covers), 0 to 1: higher is better.
-    fid_low, fid_high: fid -+ 1.96 bootstrap standard deviations over images, not over patients or trainings.
+    groups: by name, one a class; classes with too few images for a FID are judged together, and so are all images
+    where there are no classes. kid_by_class: of every class, those with few images too.
+    fid_low, fid_high: fid -+ 1.96 bootstrap standard deviations over images, or patients, of each group; not over
+    trainings.
     """
 
     fid: float
@@ -45,10 +71,29 @@ class Fidelity:
     kid: float
     precision: float
     recall: float
+    density: float
+    coverage: float
+    groups: Mapping[str, GroupFidelity]
+    kid_by_class: Mapping[str, float]
     extractor: str
     digest: str
     n: int
     split: str
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {name: group.n for name, group in self.groups.items()}
+
+    @property
+    def worst(self) -> str:
+        """Name of the group with the largest FID."""
+        return max(self.groups, key=lambda name: self.groups[name].fid)
+
+    @classmethod
+    def of_tree(cls, tree: Mapping[str, Any]) -> "Fidelity":
+        """Return what `dataclasses.asdict` was given. Raises TypeError and KeyError for another tree."""
+        groups = {name: GroupFidelity(**group) for name, group in tree["groups"].items()}
+        return cls(**{**tree, "groups": groups})
 
 
 @dataclass(frozen=True)
@@ -97,6 +142,10 @@ class Likeness:
     kid: float | None = None
     extractor: str = "none"
     digest: str = "none"
+
+    @property
+    def counts(self) -> dict[str, int]:
+        return {}
 
 
 def check_comparable(a: Scored, b: Scored) -> None:

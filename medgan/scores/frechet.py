@@ -3,11 +3,13 @@
 By torch-fidelity's own functions.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
+from medgan.scores.groups import Rows
 
 Statistics = Mapping[str, NDArray[np.float64]]
 
@@ -25,3 +27,13 @@ def distance(a: Statistics, b: Statistics) -> float:
     from torch_fidelity.metric_fid import fid_statistics_to_metric  # noqa: PLC0415 (as above)
 
     return float(fid_statistics_to_metric(a, b, verbose=False)["frechet_inception_distance"])
+
+
+def group_statistics(features: NDArray[np.float32], groups: Iterable[Rows]) -> list[Statistics]:
+    """Statistics of each group of rows."""
+    return [statistics(features[rows]) for rows in groups]
+
+
+def mean_distance(a: Iterable[Statistics], b: Iterable[Statistics]) -> float:
+    """Measure the mean over groups of the distance of one to its like."""
+    return float(np.mean([distance(one, other) for one, other in zip(a, b, strict=True)]))

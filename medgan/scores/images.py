@@ -28,12 +28,17 @@ class Classification(Protocol):
 
 
 class Embedder(Protocol):
-    """A frozen network that turns images into features. digest: of its weights; others are another protocol."""
+    """A frozen network that turns images into features.
+
+    digest: of its weights; others are another protocol. kernel_width: of the Gaussian kernel behind KID.
+    """
 
     @property
     def name(self) -> str: ...
     @property
     def digest(self) -> str: ...
+    @property
+    def kernel_width(self) -> float: ...
     def observe(self, images: Images, /) -> Embedding: ...
 
 

@@ -38,9 +38,11 @@ SCORES = {
 }
 
 
-def validation_judge(prepared: Prepared, extractor: Extractor, n: int, seed: int, score: str = "fid") -> Judge:
-    """Make the judge of n validation images, by the score of this name in SCORES."""
-    return SCORES[score].judge(prepared, extractor, n, seed)
+def validation_judge(
+    gan: GanConfig, prepared: Prepared, extractor: Extractor, *, n: int, seed: int, score: str = "fid"
+) -> Judge:
+    """Make the judge of n validation images, by the score of this name in SCORES, as far as the GAN looks at them."""
+    return SCORES[score].judge(prepared.only(check_gan(gan, prepared.spec).spec), extractor, n, seed)
 
 
 def describe_best(best: Best, score: str) -> str:

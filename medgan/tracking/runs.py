@@ -15,6 +15,7 @@ from PIL import Image
 Row = Mapping[str, float]
 FINGERPRINT, FAILURE = "medgan.fingerprint", "medgan.failure"
 _BATCH = 1000  # MLflow's limit of metrics a request
+_NO_KEY = re.compile(r"[^/\w.\- :]")  # what MLflow takes in no name of a metric, and a class may have in its own
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Store:
 
     def log_tree(self, run_id: str, prefix: str, tree: Mapping[str, Any]) -> None:
         """Numbers of a nested mapping as final figures, its texts as tags; a stage that runs again renews its own."""
-        leaves = [(f"{prefix}/{path.replace('.', '/')}", value) for path, value in flat(tree)]
+        leaves = [(_NO_KEY.sub("_", f"{prefix}/{path.replace('.', '/')}"), value) for path, value in flat(tree)]
         figures = {path: float(value) for path, value in leaves if isinstance(value, int | float)}
         for path, value in leaves:
             if isinstance(value, str):
