@@ -36,7 +36,8 @@ from medgan.imaging.intensity import Intensity
 from medgan.runtime.generator import OnnxGenerator
 from medgan.scores.extractor import Extractor, Observation
 from medgan.scores.images import ImageSet
-from medgan.scores.learning import extractor_of
+from medgan.scores.learning import extractor_of, write_extractor
+from medgan.sources.prepare import prepare
 
 Images = NDArray[np.float32]
 MASKS = {"gan.name": "multiscale", "gan.model": {"name": "mscgan", "latent_dim": 8, "width": 4, "region_width": 4}}
@@ -109,6 +110,35 @@ def synthesis(config: Config, prepared: Prepared, protocol: EvaluationProtocol) 
 def translation(config: Config, pairs: Prepared, protocol: EvaluationProtocol) -> dict[str, Report]:
     gan = built(config, pairs, PAIRS)
     return evaluate_ways(gan, gan.generators, pairs, protocol)
+
+
+@pytest.fixture(scope="module")
+def one_class(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    options = {**config.data.options, "lesions": ["tumour"]}
+    return prepare(config.override({"data.options": options}).data, tmp_path_factory.mktemp("one-class"), seed=0)
+
+
+def test_one_class_trains_the_judge_as_if_it_had_no_labels(config: Config, one_class: Prepared, tmp_path: Path) -> None:
+    """A single logit has no gradient: the features were those of a network that had learnt nothing."""
+    extractor = extractor_of(one_class, config.features, seed=0)
+    unlabelled = replace(one_class, spec=replace(one_class.spec, classes=0), labels=None, label_names=())
+    assert extractor.digest == extractor_of(unlabelled, config.features, seed=0).digest
+    untrained = extractor_of(one_class, config.features.model_copy(update={"steps": 1}), seed=0)
+    kernels = [network.get_parameter("head.weight") for network in (extractor, untrained)]
+    assert (kernels[0] - kernels[1]).abs().max() > 1e-3
+    write_extractor(tmp_path / "extractor", extractor, one_class)
+    assert "validation_accuracy" not in (tmp_path / "extractor.json").read_text()
+
+
+def test_a_conditional_generator_of_one_class_is_judged(config: Config, one_class: Prepared) -> None:
+    extractor = extractor_of(one_class, config.features, seed=0)
+    gan = built(config, one_class, {})
+    assert gan.inputs == ("z", "label")
+    protocol = EvaluationProtocol.of(config.evaluate, extractor, seed=0)
+    report = evaluate(TorchGenerator(gan, gan.generators), one_class, protocol)
+    assert isinstance(report, SynthesisReport)
+    assert report.agreement is None
+    assert report.quality.fid > report.floor.fid
 
 
 @pytest.fixture(params=["masked", "translated"])

@@ -147,6 +147,12 @@ def test_labels_that_do_not_fit_are_refused() -> None:
             train_extractor(images, wrong, classes=2, steps=1, batch=4, seed=0)
 
 
+def test_one_class_is_nothing_to_classify() -> None:
+    images, labels = bright_and_dark(8)
+    with pytest.raises(MedganError, match="1 class is nothing to learn; train the extractor without labels"):
+        train_extractor(images, 0 * labels, classes=1, steps=1, batch=4, seed=0)
+
+
 def test_without_labels_there_is_nothing_to_classify() -> None:
     with pytest.raises(MedganError, match="trained without labels"):
         _ = trained(labelled=False).observe(images_of(2)).classes

@@ -135,6 +135,16 @@ def test_labels_that_are_not_wanted_are_dropped(tmp_path: Path) -> None:
     assert prepared.spec.classes == 0
 
 
+def test_one_class_is_kept_and_said_to_be_none_for_judges(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    prepared = write(tmp_path / "one", samples(label="only"))
+    assert (prepared.spec.classes, prepared.label_names) == (1, ("only",))
+    sentence = "one class, only, is nothing to tell apart: judges treat these images as unlabelled"
+    assert sentence in caplog.text
+    caplog.clear()
+    write(tmp_path / "two", samples())
+    assert sentence not in caplog.text
+
+
 def test_the_md5_is_of_the_content_and_not_of_the_place(tmp_path: Path) -> None:
     first = write(tmp_path / "a", samples()).md5
     assert write(tmp_path / "b", samples()).md5 == first

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from medgan.data.spec import SPARE, SPLITS, Direction, ImageSpec
 from medgan.errors import MedganError
-from medgan.imaging.intensity import EIGHT_BITS, Intensity
+from medgan.imaging.intensity import Intensity
 
 
 @dataclass(frozen=True)
@@ -63,10 +63,7 @@ class Prepared:
 
     def pictures(self, indices: NDArray[np.int64] | Sequence[int]) -> NDArray[np.uint8]:
         """Images (n, H, W, C) in 8 bits, 0 at the lowest intensity and 255 at the highest: for judges and people."""
-        images = np.asarray(self.images[indices])
-        if images.dtype == np.uint8 and self.intensity == replace(EIGHT_BITS, unit=self.intensity.unit):
-            return images
-        return np.rint(self.intensity.share(images) * 255).astype(np.uint8)
+        return self.intensity.picture(np.asarray(self.images[indices]))
 
     def mean(self) -> NDArray[np.float32]:
         """The mean of `learnable` images, (C, H, W) in [-1, 1]."""

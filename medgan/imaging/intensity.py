@@ -30,6 +30,12 @@ class Intensity:
         shares: NDArray[np.float64] = (raw.astype(np.float64) - self.low) / (self.high - self.low)
         return shares
 
+    def picture(self, raw: NDArray[Any]) -> NDArray[np.uint8]:
+        """Raw values of any shape in 8 bits, 0 at low and 255 at high: for judges and people."""
+        if raw.dtype == np.uint8 and (self.low, self.high) == (0, 255):
+            return raw
+        return np.rint(self.share(raw) * 255).astype(np.uint8)
+
 
 EIGHT_BITS = Intensity(0, 255)
 SIXTEEN_BITS = Intensity(0, 65535)

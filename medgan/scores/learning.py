@@ -39,12 +39,16 @@ _KERNEL_WIDTH = 0.5
 def extractor_of(
     prepared: Prepared, config: FeaturesConfig, *, seed: int, progress: Callable[[int], None] | None = None
 ) -> Extractor:
-    """The extractor of these data: from training images, those that generators may not learn from included."""
-    learnable, labels = prepared.learnable(), prepared.labels
+    """The extractor of these data: from training images, those that generators may not learn from included.
+
+    One class is trained without labels: a single logit has nothing to learn.
+    """
+    learnable, classes = prepared.learnable(), prepared.spec.classes
+    labels = prepared.labels if classes > 1 else None
     return train_extractor(
         StoredImages(prepared, learnable),
         None if labels is None else labels[learnable],
-        classes=prepared.spec.classes,
+        classes=classes,
         steps=config.steps,
         batch=config.batch,
         seed=derive_seed(seed, "features"),
@@ -92,6 +96,8 @@ def train_extractor(
     and brightened differently, and each must find its twin: rotation prediction (the other task tried) left features
     blind to speckle and to missing classes. Raises MedganError if images or labels cannot be used.
     """
+    if labels is not None and classes < 2:
+        raise MedganError(f"{classes} class is nothing to learn; train the extractor without labels")
     if labels is not None and (len(labels) != len(images) or labels.min() < 0 or labels.max() >= classes):
         raise MedganError(
             f"{len(images)} images need as many labels in [0, {classes}), not {np.unique(labels).tolist()}"

@@ -14,6 +14,7 @@ from medgan.sources.fit import exceeds, fit
 from medgan.sources.writing import nothing_usable, write_prepared
 
 _LOG = logging.getLogger(__name__)
+_LIBRARIES = {**ARITHMETIC, "PIL": "pillow", "imagehash": "imagehash"}  # that decide pixels and splits
 
 
 def prepare(config: DataConfig, directory: Path, *, seed: int) -> Prepared:
@@ -37,7 +38,7 @@ def prepare(config: DataConfig, directory: Path, *, seed: int) -> Prepared:
 def prepare_fingerprint(config: DataConfig, seed: int) -> str:
     """Digest all that decides prepared data: parameters, content of the raw files, code of the source."""
     source = _source(config)
-    code = code_digest(["medgan.sources.prepare", type(source).__module__], libraries={**ARITHMETIC, "PIL": "pillow"})
+    code = code_digest(["medgan.sources.prepare", type(source).__module__], libraries=_LIBRARIES)
     return fingerprint(
         {
             "data": config.model_dump(mode="json", exclude={"name", "raw", "modality", "licence"}),

@@ -22,11 +22,11 @@ def split_by_patient(
 ) -> list[str]:
     """The split of each image. Patients count as one if two of their images share a key of any kind.
 
-    keys: what else keeps images together, by its name in errors: {"image": digests of the content}, a key an image;
-    None shares nothing. Within each class, groups are ordered by a hash of (seed, smallest patient), so adding a
-    patient moves no other across a boundary by more than the shares themselves shift. published: whether a published
-    protocol tests on the image; where it says so, `test` is not looked at. Raises MedganError where a class cannot
-    fill every split.
+    keys: what else keeps images together, by its name in errors: {"image": digests of the content, "near-copy": the
+    first of those that look the same}, a key an image; None shares nothing. Within each class, groups are ordered by a
+    hash of (seed, smallest patient), so adding a patient moves no other across a boundary by more than the shares
+    themselves shift. published: whether a published protocol tests on the image; where it says so, `test` is not looked
+    at. Raises MedganError where a class cannot fill every split.
     """
     groups = _groups(patients, keys)
     members: dict[str, list[int]] = defaultdict(list)

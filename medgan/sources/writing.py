@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+import logging
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
@@ -18,20 +19,27 @@ from medgan.data.store import Prepared, open_prepared
 from medgan.errors import MedganError
 from medgan.imaging.intensity import Intensity
 from medgan.sources.growing import GrowingArray
+from medgan.sources.near_copies import near_copies, perceptual_hashes, thumbnails
 from medgan.sources.split import limit_training, split_by_patient
 
-INDEX_COLUMNS = ("patient", "label", "split", "origin", "digest")
+INDEX_COLUMNS = ("patient", "label", "split", "origin", "digest", "near_copy_of")
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class _Described:
-    """What is kept of a sample in memory: all but its pixels. label: None where the data have none."""
+    """What is kept of a sample in memory: all but its pixels. label: None where the data have none.
+
+    hashes: perceptual ones, of each plane of `thumbnails`.
+    """
 
     patient: str
     label: str | None
     origin: str
     digest: str
     test: bool | None
+    colour: bool
+    hashes: tuple[bytes, ...]
 
 
 class _Arrays:
@@ -96,21 +104,13 @@ def write_prepared(
     splits that cannot be filled; what is in the directory then cannot be opened.
     """
     with closing(_Arrays(directory, size, channels)) as arrays:
-        samples, rejected = _drain(items, arrays, labelled=labelled)
-    labels, patients = [s.label for s in samples], [s.patient for s in samples]
-    splits = split_by_patient(
-        patients,
-        labels,
-        {"image": [s.digest for s in samples]},
-        validation=validation,
-        test=test,
-        seed=seed,
-        published=[s.test for s in samples],
-    )
-    if train_per_class is not None:
-        splits = limit_training(splits, labels, patients, per_class=train_per_class, seed=seed)
+        samples, rejected = _drain(items, arrays, intensity, labelled=labelled)
+    copies = _near_copies(directory, samples, arrays, intensity)
+    splits = _splits(samples, copies, validation=validation, test=test, seed=seed, train_per_class=train_per_class)
     rows = [(s.patient, s.label or "", split, s.origin, s.digest) for s, split in zip(samples, splits, strict=True)]
-    names = sorted({label for label in labels if label})
+    names = sorted({s.label for s in samples if s.label})
+    if len(names) == 1:
+        _LOG.warning("one class, %s, is nothing to tell apart: judges treat these images as unlabelled", names[0])
     spec = ImageSpec(
         size=size,
         channels=channels,
@@ -118,7 +118,8 @@ def write_prepared(
         source_channels=arrays.channels("sources"),
         mask_channels=arrays.channels("masks"),
     )
-    _write_csv(directory / "index.csv", INDEX_COLUMNS, rows)
+    noted = [(*row, original or "") for row, original in zip(rows, copies, strict=True)]
+    _write_csv(directory / "index.csv", INDEX_COLUMNS, noted)
     _write_csv(directory / "rejected.csv", ("file", "reason"), [(r.origin, r.reason) for r in rejected])
     description = {
         "spec": asdict(spec),
@@ -140,7 +141,7 @@ def nothing_usable(rejected: Sequence[Rejected]) -> MedganError:
 
 
 def _drain(
-    items: Iterable[Sample | Rejected], arrays: _Arrays, *, labelled: bool
+    items: Iterable[Sample | Rejected], arrays: _Arrays, intensity: Intensity, *, labelled: bool
 ) -> tuple[list[_Described], list[Rejected]]:
     samples: list[_Described] = []
     rejected: list[Rejected] = []
@@ -152,14 +153,64 @@ def _drain(
         else:
             arrays.append(item)
             label = item.label if labelled else None
-            samples.append(_Described(item.patient, label, item.origin, item.digest, item.test))
+            hashes = perceptual_hashes(thumbnails(item.image, item.source, intensity, colour=item.colour))
+            about = _Described(item.patient, label, item.origin, item.digest, item.test, item.colour, hashes)
+            samples.append(about)
     if not samples:
         raise nothing_usable(rejected)
     return samples, rejected
 
 
+def _splits(
+    samples: Sequence[_Described],
+    copies: Sequence[str | None],
+    *,
+    validation: float,
+    test: float,
+    seed: int,
+    train_per_class: int | None,
+) -> list[str]:
+    labels, patients = [s.label for s in samples], [s.patient for s in samples]
+    splits = split_by_patient(
+        patients,
+        labels,
+        {"image": [s.digest for s in samples], "near-copy": copies},
+        validation=validation,
+        test=test,
+        seed=seed,
+        published=[s.test for s in samples],
+    )
+    if train_per_class is None:
+        return splits
+    return limit_training(splits, labels, patients, per_class=train_per_class, seed=seed)
+
+
+def _near_copies(
+    directory: Path, samples: Sequence[_Described], arrays: _Arrays, intensity: Intensity
+) -> list[str | None]:
+    """For each sample the smallest origin among its near-copies and itself; None where it has none."""
+    maps = {name: np.load(directory / f"{name}.npy", mmap_mode="r") for name in arrays.files}
+
+    def of_sample(index: int) -> NDArray[np.uint8]:
+        source = maps["sources"][index] if "sources" in maps else None
+        return thumbnails(maps["images"][index], source, intensity, colour=samples[index].colour)
+
+    groups = near_copies([sample.hashes for sample in samples], of_sample)
+    copies: list[str | None] = [None] * len(samples)
+    for group in groups:
+        for index in group:
+            copies[index] = min(samples[member].origin for member in group)
+    if groups:
+        images, largest = sum(map(len, groups)), max(map(len, groups))
+        _LOG.info(
+            f"{images:,} of {len(samples):,} images are near-copies, in {len(groups):,} groups (the largest has "
+            f"{largest:,}), each kept in one split; see near_copy_of in index.csv"
+        )
+    return copies
+
+
 def _md5(directory: Path, arrays: _Arrays, rows: Sequence[Sequence[str]], intensity: Intensity) -> str:
-    """Digest arrays, one after the other, then the index."""
+    """Digest arrays, one after the other, then the index but for `near_copy_of`, which follows from the arrays."""
     digest = hashlib.md5(usedforsecurity=False)
     for name in arrays.files:
         digest.update(np.load(directory / f"{name}.npy", mmap_mode="r").data)
