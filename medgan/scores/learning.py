@@ -155,8 +155,8 @@ def _principal_axes(rows: Tensor, count: int) -> Tensor:
     """(D, count): orthonormal directions of the largest variance, each with its largest entry above 0."""
     _, axes = torch.linalg.eigh(rows.double().T @ rows.double())
     axes = axes[:, -count:].flip(1).float()
-    largest: Tensor = axes.gather(0, axes.abs().argmax(dim=0, keepdim=True))
-    return axes * largest.sign()
+    signed: Tensor = axes * axes.gather(0, axes.abs().argmax(dim=0, keepdim=True)).sign()
+    return signed
 
 
 def _within_classes(rows: Tensor, labels: Tensor) -> Tensor:
