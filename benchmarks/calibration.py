@@ -1,0 +1,172 @@
+"""How far from real images fid_domain puts damaged ones, in an order that a person gives them -> docs/calibration-*.png.
+
+MEDGAN_REAL_DATA=FOLDER python -m benchmarks.calibration       # some 15 minutes; the archives that ARCHIVES names
+"""
+
+import os
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.corruptions import HARDLY_SEEN, OTHERS, SEEN_AT_ONCE, Damaged, Pixels
+from benchmarks.judging import ROOT, WORK, Subject, configuration, open_subject
+from benchmarks.tables import save
+from medgan.data.store import Prepared
+from medgan.errors import MedganError
+from medgan.imaging.grids import grid, save_image
+from medgan.scores.fidelity import measure
+from medgan.scores.figures import Fidelity
+from medgan.scores.images import ImageSet
+
+_COLUMNS = 10
+_PATIENT = r"^((?:NORMAL2-)?IM-\d+|person\d+_(?:bacteria|virus))"
+
+
+@dataclass(frozen=True)
+class Study:
+    """A data set to damage. archive: its file. raw: the folder of images in it. changes: to the Medical MNIST recipe."""
+
+    title: str
+    archive: str
+    raw: str
+    changes: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return self.title.lower().replace(" ", "-")
+
+
+STUDIES = (
+    Study("Medical MNIST", "medical-mnist.tar.xz", ".", {}),
+    Study(
+        "Chest X-rays",
+        "chest-xray-kermany.tar.xz",
+        "chest_xray/train",
+        {"data.size": 128, "data.test": 0.5, "data.options": {"patient": _PATIENT}},
+    ),
+    Study(
+        "Skin lesions",
+        "isic2017-lesions.tar.xz",
+        "isic2017/images",
+        {"data.size": 128, "data.channels": 3, "data.labels": False, "data.test": 0.5},
+    ),
+)
+SIGHTS = {"hardly seen": HARDLY_SEEN, "seen at once": SEEN_AT_ONCE, "": OTHERS}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What was done to the images, what a person says of it, and what the scores say."""
+
+    name: str
+    sight: str
+    quality: Fidelity
+
+
+def main() -> None:
+    lines, figures = ["# Damaged images, by what a person sees of the damage and by fid_domain", ""], {}
+    for study in STUDIES:
+        rows, extractor = judge(study)
+        lines += table(study, rows, extractor)
+        figures[study.title] = [asdict(row) for row in rows]
+    save("calibration", figures, lines)
+
+
+def judge(study: Study) -> tuple[list[Row], str]:
+    """Score one half of the test images, damaged in every way, against the other half."""
+    changes = {"data.raw": str(_unpacked(study)), "data.name": study.name, "evaluate.n": 30, **study.changes}
+    subject = open_subject(configuration("medical-mnist", changes=changes))
+    data = subject.prepared
+    held, other = halves(data)
+    labels = np.zeros(len(data.splits), np.int64) if data.labels is None else data.labels
+    damaged = Damaged(data.pictures(held), labels[held])
+    rows, shown = [Row("real", "", _scored(subject, held, other, damaged.images))], [damaged.images]
+    for name, sight, images in _damages(damaged):
+        rows.append(Row(name, sight, _scored(subject, held, other, images)))
+        shown.append(images)
+        print(f"{study.title}: {name}: FID {rows[-1].quality.fid:.3f}", flush=True)
+    columns = np.linspace(0, len(held), _COLUMNS, endpoint=False).astype(int)
+    pictures = np.concatenate([images[columns] for images in shown])
+    save_image(ROOT / "docs" / f"calibration-{study.name}.png", grid(pictures, columns=_COLUMNS))
+    return rows, f"{subject.extractor.name} {subject.extractor.digest}"
+
+
+def halves(data: Prepared) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of two sets of test images with as many images of each class, and of other patients but for one a class."""
+    test = data.indices("test")
+    labels = np.zeros(len(test), np.int64) if data.labels is None else data.labels[test]
+    first, second = [], []
+    for code in np.unique(labels):
+        of_class = test[labels == code]
+        of_class = of_class[np.argsort(data.patients[of_class], kind="stable")]
+        half = len(of_class) // 2
+        first.append(of_class[:half])
+        second.append(of_class[half : 2 * half])
+    return np.concatenate(first), np.concatenate(second)
+
+
+def table(study: Study, rows: list[Row], extractor: str) -> list[str]:
+    floor = rows[0].quality
+    lines = [
+        f"## {study.title}",
+        "",
+        f"{extractor}, n = {floor.n:,} test images a side, {len(floor.groups)} group(s) judged apart. The rows of the "
+        f"picture are those of the table.",
+        "",
+        "| images | a person | FID | FID ÷ floor | KID | precision | recall | density | coverage |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        score = row.quality
+        lines.append(
+            f"| {row.name} | {row.sight} | {score.fid:.3f} ± {score.fid_high - score.fid:.3f} "
+            f"| {score.fid / floor.fid:.1f} | {score.kid:.5f} | {score.precision:.3f} | {score.recall:.3f} "
+            f"| {score.density:.3f} | {score.coverage:.3f} |"
+        )
+    hardly = max(row.quality.fid for row in rows if row.sight == "hardly seen")
+    wrong = [row.name for row in rows if row.sight == "seen at once" and row.quality.fid <= hardly]
+    verdict = f"nearer, against the eye: {', '.join(wrong)}" if wrong else "no exception"
+    lines += ["", f"All that is seen at once is farther than all that is hardly seen: {verdict}.", ""]
+    return [*lines, f"![Rows as in the table](../../docs/calibration-{study.name}.png)", ""]
+
+
+def _damages(damaged: Damaged) -> Iterator[tuple[str, str, Pixels]]:
+    for sight, kinds in SIGHTS.items():
+        for name, (damage, strength) in kinds.items():
+            yield name, sight, damage(damaged, strength)
+
+
+def _scored(subject: Subject, held: NDArray[np.int64], other: NDArray[np.int64], images: Pixels) -> Fidelity:
+    data = subject.prepared
+    real = ImageSet.stored(data, other)
+    seen = ImageSet(
+        (images.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2),
+        labels=None if data.labels is None else data.labels[held],
+        patients=data.patients[held],
+    )
+    return measure(subject.extractor, seen, real, names=data.label_names, split="test", bootstrap=50, seed=0)
+
+
+def _unpacked(study: Study) -> Path:
+    """Return the folder of a study's images, unpacked once. Raises MedganError where its archive is not at hand."""
+    folder = WORK / "raw" / study.name
+    if not folder.exists():
+        archive = Path(os.environ.get("MEDGAN_REAL_DATA", "")) / study.archive
+        if not archive.is_file():
+            raise MedganError(
+                f"{archive} does not exist; set MEDGAN_REAL_DATA to the folder that holds {study.archive}"
+            )
+        aside = folder.with_name(f"{folder.name}.unpacking")
+        with tarfile.open(archive) as tar:
+            tar.extractall(aside, filter="data")
+        aside.rename(folder)
+    return folder / study.raw
+
+
+if __name__ == "__main__":
+    main()
