@@ -1,4 +1,4 @@
-"""How far from real images fid_domain puts damaged ones, beside what a person sees of it -> results/calibration.md, docs.
+"""How far fid_domain puts damaged images, beside what a person sees of the damage -> results/calibration.md, docs.
 
 MEDGAN_REAL_DATA=FOLDER python -m benchmarks.calibration       # some 15 minutes; FOLDER holds the archives of STUDIES
 """

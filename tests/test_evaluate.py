@@ -246,7 +246,8 @@ def test_reports_come_back_from_their_file(
     assert "floor" not in tree["reverse"] and tree["reverse"]["quality"]["kid"] is None
     assert "agreement" in to_tree({"": synthesis}) and "lesion" not in to_tree({"": synthesis})
     assert [title for title, _ in summary(synthesis)] == [
-        "FID (fid_domain)", "KID", "precision, recall", "density, coverage", "class agreement", "copied share"
+        "FID (fid_domain)", "KID", "precision, recall", "density, coverage", "class agreement",
+        "inception score", "copied share"
     ]  # fmt: skip
     assert [title for title, _ in summary(translation["reverse"], "reverse")] == ["MAE, back", "PSNR, SSIM"]
 

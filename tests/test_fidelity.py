@@ -20,7 +20,7 @@ from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.evaluation.copying import copied_share
 from medgan.scores.extractor import Extractor
-from medgan.scores.fidelity import agreement, kid, measure
+from medgan.scores.fidelity import agreement, inception_score, kid, measure
 from medgan.scores.figures import Fidelity, check_comparable
 from medgan.scores.frechet import distance, statistics
 from medgan.scores.images import ImageSet
@@ -261,3 +261,16 @@ def test_copies_are_found_and_honest_images_are_not(extractor: Extractor, prepar
     assert copied_share(np.concatenate([honest[:90], features[:30]]), held_out, features) == pytest.approx(
         0.25, abs=0.06
     )
+
+
+def test_the_inception_score_is_that_of_its_definition(extractor: Extractor, test: Images) -> None:
+    """Of ten parts of the images in a random order: exp of the mean divergence from the mean answer."""
+    images = ImageSet(seen(test))
+    once, again = (inception_score(extractor, images, seed=seed) for seed in (0, 0))
+    logits = images.logits(extractor).astype(np.float64)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    whole = np.exp((shares * (np.log(shares) - np.log(shares.mean(axis=0)))).sum(axis=1).mean())
+    assert once == again and 1 < once <= 3
+    assert once == pytest.approx(whole, rel=0.1)
+    same = ImageSet(seen(np.repeat(test[:1], N, axis=0)))
+    assert inception_score(extractor, same, seed=0) == pytest.approx(1)

@@ -18,7 +18,7 @@ from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import Agreement, Report, SynthesisReport, TranslationFloor, TranslationReport
 from medgan.gans.base import Gan
 from medgan.imaging.arrays import Images, quantised
-from medgan.scores.fidelity import agreement, kid, measure
+from medgan.scores.fidelity import agreement, inception_score, kid, measure
 from medgan.scores.figures import Fidelity
 from medgan.scores.images import Embedder, ImageSet
 from medgan.scores.paired import absolute_errors, difference_margin, likeness
@@ -80,9 +80,11 @@ def _synthesis(
     real, embedder = ImageSet.stored(data, chosen), _embedder(protocol)
     images = quantised(drawn_images(generator, data, chosen, seed=protocol.seed), data.levels)
     generated, learnt_from = ImageSet(images, labels=real.labels), ImageSet.stored(data, data.indices("train"))
-    agreed = lesion = None
+    agreed = inception = lesion = None
     if real.labels is not None and (classifier := protocol.classifier) is not None:
         agreed = Agreement(generated=agreement(classifier, generated), real=agreement(classifier, real))
+        scores = [inception_score(classifier, images, seed=protocol.seed) for images in (generated, real)]
+        inception = Agreement(generated=scores[0], real=scores[1])
     if "mask" in generator.inputs and (steps := protocol.segmenter_steps):
         with progress("segmenter", steps) as done:
             lesion = judge_lesions(data, images, chosen, steps=steps, seed=protocol.seed, progress=done)
@@ -91,6 +93,7 @@ def _synthesis(
         floor=_fidelity(ImageSet.stored(data, training), real, data, protocol),
         copied=copied_share(*(images.features(embedder) for images in (generated, real, learnt_from))),
         agreement=agreed,
+        inception=inception,
         lesion=lesion,
     )
 

@@ -22,7 +22,10 @@ class Headline:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Share of images, 0 to 1, in which the classifier sees the class that they were drawn as, or that they have."""
+    """A figure of the classifier, of generated images and of real ones.
+
+    As `agreement`, the share, 0 to 1, of images in which it sees the class that they were drawn as, or that they have.
+    """
 
     generated: float
     real: float
@@ -54,13 +57,14 @@ class SynthesisReport:
     """The report of a generator that draws from noise.
 
     floor: the same figures of real training images. copied: share of images nearer to a training image than real ones
-    are. agreement, lesion: None where neither classes nor masks were asked for.
+    are. agreement, inception (its inception score), lesion: None where neither classes nor masks were asked for.
     """
 
     quality: Fidelity
     floor: Fidelity
     copied: float
     agreement: Agreement | None = None
+    inception: Agreement | None = None
     lesion: Lesions | None = None
     kind: str = "synthesis"
 
@@ -130,12 +134,13 @@ def _without_none(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 def _synthesis(tree: Mapping[str, Any]) -> SynthesisReport:
-    agreement, lesion = tree.get("agreement"), tree.get("lesion")
+    agreement, inception, lesion = tree.get("agreement"), tree.get("inception"), tree.get("lesion")
     return SynthesisReport(
         quality=Fidelity.of_tree(tree["quality"]),
         floor=Fidelity.of_tree(tree["floor"]),
         copied=tree["copied"],
         agreement=Agreement(**agreement) if agreement else None,
+        inception=Agreement(**inception) if inception else None,
         lesion=Lesions(**{name: LesionFigures(**figures) for name, figures in lesion.items()}) if lesion else None,
     )
 

@@ -30,6 +30,8 @@ def _synthesis(report: SynthesisReport) -> Iterator[tuple[str, str]]:
     )
     if report.agreement is not None:
         yield "class agreement", f"{report.agreement.generated:.3f}  (real: {report.agreement.real:.3f})"
+    if report.inception is not None:
+        yield "inception score", f"{report.inception.generated:.3f}  (real: {report.inception.real:.3f})"
     if report.lesion is not None:
         generated, real = (_known(figures.iou) for figures in (report.lesion.generated, report.lesion.real))
         yield "lesion IoU", f"{generated:.3f}  (real: {real:.3f})"

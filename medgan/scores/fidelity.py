@@ -97,6 +97,18 @@ def agreement(classifier: Classifier, images: ImageSet) -> float:
     return float((images.classes(classifier) == images.labels).mean())
 
 
+def inception_score(classifier: Classifier, images: ImageSet, *, seed: int) -> float:
+    """IS (Salimans et al. 2016) by the classifier of these data: 1 to its number of classes, higher is better.
+
+    It is high where each image is surely of one class, and all classes are drawn alike; of a class it sees nothing.
+    """
+    from torch_fidelity.metric_isc import isc_features_to_metric  # noqa: PLC0415 (brings torchvision, in seconds)
+
+    logits = torch.from_numpy(images.logits(classifier))
+    figures = isc_features_to_metric(logits, rng_seed=derive_seed(seed, "inception") % 2**32)
+    return float(figures["inception_score_mean"])
+
+
 def _features(embedder: Embedder, images: ImageSet, real: ImageSet) -> tuple[Features, Features]:
     if len(images) != len(real):
         raise MedganError(f"{len(images)} images against {len(real)}: FID depends on n, so both sides need as many")

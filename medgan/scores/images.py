@@ -26,6 +26,11 @@ class Classification(Protocol):
         """(N,)."""
         ...
 
+    @property
+    def logits(self) -> NDArray[np.float32] | None:
+        """(N, classes); None where it knows no classes."""
+        ...
+
 
 class Embedder(Protocol):
     """A frozen network that turns images into features.
@@ -82,6 +87,10 @@ class ImageSet:
     def classes(self, classifier: Classifier) -> NDArray[np.int64]:
         """Class indices (N,), as the classifier sees them."""
         return np.concatenate([part.classes for part in self._parts(classifier)])
+
+    def logits(self, classifier: Classifier) -> NDArray[np.float32]:
+        """(N, classes), of a classifier that knows classes."""
+        return np.concatenate([part.logits for part in self._parts(classifier)])
 
     def _parts(self, network: Embedder | Classifier) -> list[Any]:
         if network.digest not in self._observed:

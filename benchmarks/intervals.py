@@ -1,0 +1,122 @@
+"""How often the 95 % interval of a FID covers the mean of many fresh draws -> results/intervals.md.
+
+python -m benchmarks.intervals [DRAWS]      # some 40 minutes for 200
+
+Fresh phantoms of the default recipe, four slices a patient, are judged against fresh phantoms, and so is what a briefly
+trained generator draws of fresh z. The mean over all draws stands for the truth at that n.
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+
+from benchmarks.judging import WORK, Subject, configuration, open_subject, train
+from benchmarks.tables import save
+from medgan.config.schema import Config
+from medgan.console import progress
+from medgan.data.spec import ImageSpec, Sample
+from medgan.gans.drawing import draw, latents
+from medgan.imaging.arrays import quantised
+from medgan.scores.fidelity import measure
+from medgan.scores.figures import Fidelity
+from medgan.scores.images import ImageSet
+from medgan.seeds import derive_seed
+from medgan.sources.phantom.source import Phantom
+from medgan.training.loop import Trained
+
+SIZES = (500, 1000, 2000)
+_STEPS = 1000
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """Of the intervals of one n: the share that covers the mean, and that mean."""
+
+    what: str
+    n: int
+    mean: float
+    covered: float
+    half_width: float
+    deviation: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("draws", type=int, nargs="?", default=200, help="200 unless told")
+    draws = parser.parse_args().draws
+    config = configuration("default", changes={"train.steps": _STEPS, "train.evaluations": 1})
+    subject = open_subject(config)
+    trained, _ = train("generator", config, subject, WORK / "train-intervals")
+    fids: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    with progress("draws", draws) as done:
+        for number in range(draws):
+            real = phantoms(config, subject, number=2 * number)
+            judged = {
+                "phantoms": phantoms(config, subject, number=2 * number + 1),
+                "generator": drawn(trained, real, seed=derive_seed(number, "intervals")),
+            }
+            for what, images in judged.items():
+                for n in SIZES:
+                    score = scored(images, real, n, subject)
+                    fids.setdefault((what, n), []).append((score.fid, score.fid_high - score.fid))
+            done(number + 1)
+    rows = [coverage(what, n, values) for (what, n), values in fids.items()]
+    lines = [
+        "# 95 % intervals of the FID",
+        "",
+        f"`python -m benchmarks.intervals {draws}`: {draws} fresh draws of both sides, {subject.extractor.name} "
+        f"{subject.extractor.digest}. The generator has learnt for {_STEPS:,} steps.",
+        "",
+        "| images judged | n | mean FID | intervals that cover it | mean half width | 1.96 deviations of the draws |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(
+            f"| {row.what} | {row.n:,} | {row.mean:.4f} | {row.covered:.1%} | {row.half_width:.4f} "
+            f"| {1.96 * row.deviation:.4f} |"
+            for row in rows
+        ),
+    ]
+    save("intervals", [asdict(row) for row in rows], lines)
+
+
+def phantoms(config: Config, subject: Subject, *, number: int) -> ImageSet:
+    """Fresh ones, of patients that no other number has."""
+    options = {**config.data.options, "count": max(SIZES), "seed": derive_seed(number, "intervals") % 2**31}
+    spec = ImageSpec(config.data.size, config.data.channels)
+    samples = [s for s in Phantom(**options).samples(config.data.raw, spec) if isinstance(s, Sample)]
+    pixels = np.stack([sample.image for sample in samples])
+    return ImageSet(
+        (pixels.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2),
+        labels=np.array([subject.prepared.label_names.index(str(sample.label)) for sample in samples]),
+        patients=np.array([sample.patient for sample in samples]),
+    )
+
+
+def drawn(trained: Trained, real: ImageSet, *, seed: int) -> ImageSet:
+    """Images of fresh z, of the classes of these."""
+    assert real.labels is not None
+    z = latents(len(real), trained.gan.latent_dim, seed=seed)
+    images = draw(trained.gan, trained.generators, {"z": z, "label": torch.from_numpy(real.labels)})
+    return ImageSet(quantised(images, 256), labels=real.labels)
+
+
+def scored(images: ImageSet, real: ImageSet, n: int, subject: Subject) -> Fidelity:
+    """Judge the first n of each; patients come in turn with the classes, so that these are whole."""
+    first = [
+        ImageSet(side.images[:n], labels=None if side.labels is None else side.labels[:n], patients=part)
+        for side, part in ((side, None if side.patients is None else side.patients[:n]) for side in (images, real))
+    ]
+    return measure(subject.extractor, *first, names=subject.prepared.label_names, split="fresh", bootstrap=50, seed=0)
+
+
+def coverage(what: str, n: int, values: Sequence[tuple[float, float]]) -> Coverage:
+    """values: of each draw, FID and half width of its interval."""
+    fids, widths = np.array(values).T
+    covered = np.abs(fids - fids.mean()) <= widths
+    return Coverage(what, n, fids.mean(), covered.mean(), widths.mean(), fids.std(ddof=1))
+
+
+if __name__ == "__main__":
+    main()
