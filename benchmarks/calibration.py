@@ -47,13 +47,13 @@ STUDIES = (
         "Chest X-rays",
         "chest-xray-kermany.tar.xz",
         "chest_xray/train",
-        {"data.size": 128, "data.test": 0.5, "data.options": {"patient": _PATIENT}},
+        {"data.size": 128, "data.validation": 0.05, "data.test": 0.45, "data.options": {"patient": _PATIENT}},
     ),
     Study(
         "Skin lesions",
         "isic2017-lesions.tar.xz",
         "isic2017/images",
-        {"data.size": 128, "data.channels": 3, "data.labels": False, "data.test": 0.5},
+        {"data.size": 128, "data.channels": 3, "data.labels": False, "data.validation": 0.05, "data.test": 0.45},
     ),
 )
 SIGHTS = {"hardly seen": HARDLY_SEEN, "seen at once": SEEN_AT_ONCE, "": OTHERS}

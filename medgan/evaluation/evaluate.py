@@ -22,6 +22,7 @@ from medgan.scores.fidelity import agreement, inception_score, kid, measure
 from medgan.scores.figures import Fidelity
 from medgan.scores.images import Embedder, ImageSet
 from medgan.scores.paired import absolute_errors, difference_margin, likeness
+from medgan.scores.unpaired import pair_figures
 
 # A title and how many steps there are -> a context that yields what to tell of the steps that are done.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
@@ -88,13 +89,15 @@ def _synthesis(
     if "mask" in generator.inputs and (steps := protocol.segmenter_steps):
         with progress("segmenter", steps) as done:
             lesion = judge_lesions(data, images, chosen, steps=steps, seed=protocol.seed, progress=done)
+    trained_on = ImageSet.stored(data, training)
     return SynthesisReport(
         quality=_fidelity(generated, real, data, protocol),
-        floor=_fidelity(ImageSet.stored(data, training), real, data, protocol),
+        floor=_fidelity(trained_on, real, data, protocol),
         copied=copied_share(*(images.features(embedder) for images in (generated, real, learnt_from))),
         agreement=agreed,
         inception=inception,
         lesion=lesion,
+        pairs=pair_figures(embedder, generated, trained_on, real, seed=protocol.seed),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medgan.errors import MedganError
-from medgan.scores.figures import DIRECTIONS, Fidelity, Likeness, PublishedScores, StandardScores
+from medgan.scores.figures import DIRECTIONS, Fidelity, Likeness, PairFigures, PublishedScores, StandardScores
 
 
 @dataclass(frozen=True)
@@ -58,6 +58,7 @@ class SynthesisReport:
 
     floor: the same figures of real training images. copied: share of images nearer to a training image than real ones
     are. agreement, inception (its inception score), lesion: None where neither classes nor masks were asked for.
+    pairs: None for images that are neither grey nor RGB.
     """
 
     quality: Fidelity
@@ -66,6 +67,7 @@ class SynthesisReport:
     agreement: Agreement | None = None
     inception: Agreement | None = None
     lesion: Lesions | None = None
+    pairs: PairFigures | None = None
     kind: str = "synthesis"
 
     @property
@@ -135,6 +137,7 @@ def _without_none(tree: dict[str, Any]) -> dict[str, Any]:
 
 def _synthesis(tree: Mapping[str, Any]) -> SynthesisReport:
     agreement, inception, lesion = tree.get("agreement"), tree.get("inception"), tree.get("lesion")
+    pairs = tree.get("pairs")
     return SynthesisReport(
         quality=Fidelity.of_tree(tree["quality"]),
         floor=Fidelity.of_tree(tree["floor"]),
@@ -142,6 +145,7 @@ def _synthesis(tree: Mapping[str, Any]) -> SynthesisReport:
         agreement=Agreement(**agreement) if agreement else None,
         inception=Agreement(**inception) if inception else None,
         lesion=Lesions(**{name: LesionFigures(**figures) for name, figures in lesion.items()}) if lesion else None,
+        pairs=PairFigures(**{name: StandardScores(**scores) for name, scores in pairs.items()}) if pairs else None,
     )
 
 

@@ -125,6 +125,20 @@ class StandardScores:
 
 
 @dataclass(frozen=True)
+class PairFigures:
+    """Scores of drawn images against real ones that they were not asked to be like; never a gate.
+
+    batch_pairs: against a real image at random, as published. nearest_real: against the one with the nearest features.
+    Each beside its value for real training images.
+    """
+
+    batch_pairs: StandardScores
+    batch_pairs_real: StandardScores
+    nearest_real: StandardScores
+    nearest_real_real: StandardScores
+
+
+@dataclass(frozen=True)
 class Likeness:
     """How near translated images are to their targets, and the protocol.
 
