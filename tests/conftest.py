@@ -56,6 +56,7 @@ def config() -> Config:
             "search.evaluations": 2,
             "search.n": 100,
             "search.finalists": 1,
+            "search.seeds": 1,
             "train.init_from": str(ROOT / "data" / "from-scratch"),
             "train.steps": 6,
             "train.evaluations": 2,

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.errors import DivergedError, Interrupted, MedganError
-from medgan.search.choice import Outcome, asked_for, choose, write_outcome
+from medgan.search.choice import Outcome, asked_for, choose, describe_finalists, write_outcome
 from medgan.search.session import run_search
 from medgan.search.space import check_space
 from medgan.search.study import TrialRecord, open_study, records, run_trials, sweep
@@ -117,7 +117,7 @@ def test_an_interrupted_study_tries_what_the_unbroken_one_does(wide: Config, sto
     assert told(broken) == told(whole)
     assert broken.trials[victim].state == TrialState.FAIL
     assert [trial.user_attrs.get("retry_of") for trial in broken.trials].count(victim) == 1
-    assert choose(broken, wide, quality) == choose(whole, wide, quality)
+    assert choose(broken, wide, quality)[0] == choose(whole, wide, quality)[0]
 
 
 def test_a_trial_killed_before_its_first_suggestion_keeps_its_queued_values(wide: Config, storage: str) -> None:
@@ -180,7 +180,7 @@ def test_a_finalist_that_diverges_loses(wide: Config, storage: str) -> None:
         return quality(candidate, seed, report)
 
     for _ in range(2):
-        assert choose(study, wide.override({"search.finalists": 2}), diverging) != first.params
+        assert choose(study, wide.override({"search.finalists": 2}), diverging)[0] != first.params
 
 
 def test_a_kill_between_failing_a_trial_and_queueing_its_retry_is_mended(wide: Config, storage: str) -> None:
@@ -218,7 +218,7 @@ def test_fewer_trials_give_what_they_alone_would_have_given(wide: Config, storag
     for count in (1, 2, 5, 6):
         fewer = wide.override({"search.trials": count, "search.finalists": 1})
         assert [trial.number for trial in asked_for(study, fewer.search)] == list(range(count))
-        assert choose(study, fewer, better_and_better) == study.trials[count - 1].params
+        assert choose(study, fewer, better_and_better)[0] == study.trials[count - 1].params
     assert len(seen) == 6
 
 
@@ -303,7 +303,7 @@ def test_a_whole_search_tells_its_mirror_of_every_trial(wide: Config, storage: s
     (tmp_path / "trial-s-0").mkdir()
     outcome = run_search(quality, wide, SPEC, name="s", **places)
     assert heard == [(0, "RUNNING"), *[(1, "RUNNING")] * 6, (6, "FINISHED")]
-    assert outcome.best == choose(open_study("s", storage), wide, quality)
+    assert outcome.best == choose(open_study("s", storage), wide, quality)[0]
     assert [trial.number for trial in outcome.trials] == list(range(6))
     assert not (tmp_path / "trial-s-0").exists()
     heard.clear()
@@ -327,7 +327,7 @@ def test_a_diverged_trial_is_pruned_and_the_search_goes_on(
     run_trials(study, wide, SPEC, diverges_once)
     assert study.trials[0].state == TrialState.PRUNED
     assert "trial 0: step 3: loss is not finite" in caplog.messages
-    assert choose(study, wide, quality) in [trial.params for trial in study.trials[1:]]
+    assert choose(study, wide, quality)[0] in [trial.params for trial in study.trials[1:]]
 
 
 def test_nothing_to_choose_from_is_a_sentence(wide: Config, storage: str) -> None:
@@ -359,7 +359,7 @@ def test_hopeless_trials_are_pruned_by_the_median(wide: Config, storage: str) ->
     assert records(study.trials)[2].score is None and records(study.trials)[2].scores == {1: 2.0}
 
 
-def test_finalists_are_ranked_on_fresh_seeds_which_are_remembered(wide: Config, storage: str) -> None:
+def test_finalists_are_ranked_on_fresh_seeds_which_are_remembered(wide: Config, storage: str, tmp_path: Path) -> None:
     study = open_study("s", storage)
     run_trials(study, wide, SPEC, quality)
     ranked = sorted((t for t in study.trials if t.state == TrialState.COMPLETE), key=lambda trial: trial.value or 0)
@@ -369,18 +369,31 @@ def test_finalists_are_ranked_on_fresh_seeds_which_are_remembered(wide: Config, 
     def again(candidate: Config, seed: int, report: Report) -> float:
         values = {"gan.lr": candidate.gan.lr, "gan.batch": candidate.gan.batch, "gan.loss": candidate.gan.loss}
         asked.append((values, seed))
-        if len(asked) == 2:
+        if len(asked) == 3:
             raise Killed
-        return 9.0 if values == lucky.params else 1.0
+        # The lucky one is better once, and worse on the whole.
+        return (0.5 if len(asked) == 1 else 9.0) if values == lucky.params else 1.0
 
+    twice = wide.override({"search.seeds": 2})
     with pytest.raises(Killed):
-        choose(study, wide, again)
-    assert choose(open_study("s", storage), wide, again) == honest.params
-    assert [values for values, _ in asked] == [lucky.params, honest.params, honest.params]
+        choose(study, twice, again)
+    best, fresh = choose(open_study("s", storage), twice, again)
+    assert best == honest.params and fresh == {lucky.number: (0.5, 9.0), honest.number: (1.0, 1.0)}
+    assert [values for values, _ in asked] == [lucky.params] * 2 + [honest.params] * 3
     seeds = {seed for _, seed in asked}
-    assert wide.seed not in seeds and len(seeds) == 2
-    choose(open_study("s", storage), wide, again)
-    assert len(asked) == 3
+    assert wide.seed not in seeds and len(seeds) == 4
+    assert choose(open_study("s", storage), twice, again) == (best, fresh)
+    assert len(asked) == 5
+    outcome = Outcome(best, records(study.trials), fresh)
+    assert list(describe_finalists(outcome)) == [
+        f"finalist {honest.number}: 1 on fresh seeds (1, 1); the {honest.value:.4g} that it was found with is left out",
+        f"finalist {lucky.number}: 4.75 on fresh seeds (0.5, 9); the {lucky.value:.4g} that it was found with is "
+        "left out",
+    ]
+    write_outcome(tmp_path / "search", outcome, twice.search)
+    with (tmp_path / "search" / "trials.csv").open(newline="") as file:
+        rows = {int(row["number"]): row["fresh"] for row in csv.DictReader(file)}
+    assert {number: value for number, value in rows.items() if value} == {honest.number: "1", lucky.number: "4.75"}
 
 
 def test_one_finalist_is_not_trained_again(wide: Config, storage: str) -> None:
@@ -390,7 +403,7 @@ def test_one_finalist_is_not_trained_again(wide: Config, storage: str) -> None:
     def never(candidate: Config, seed: int, report: Report) -> float:
         raise AssertionError
 
-    assert choose(study, wide.override({"search.finalists": 1}), never) == study.best_params
+    assert choose(study, wide.override({"search.finalists": 1}), never) == (study.best_params, {})
 
 
 @pytest.mark.parametrize(
@@ -462,7 +475,7 @@ def test_trials_are_told_and_written_as_they_were(wide: Config, storage: str, tm
     assert heard == records(study.trials) and len(heard) == 2
     best = {"gan.lr": 0.5, "gan.loss": "bce"}
     for _ in range(2):  # what is there is replaced
-        write_outcome(tmp_path / "search", Outcome(best, heard), wide.search)
+        write_outcome(tmp_path / "search", Outcome(best, heard, {}), wide.search)
     with (tmp_path / "search" / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert yaml.safe_load((tmp_path / "search" / "best.yaml").read_text()) == best

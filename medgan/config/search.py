@@ -33,11 +33,15 @@ class Distribution(Section):
 
 
 class SearchConfig(Section):
-    """trials: 0 skips the search. steps: of one trial. finalists: re-trained on a fresh seed before the choice."""
+    """trials: 0 skips the search. steps: of one trial.
+
+    finalists: trained again before the choice, on so many fresh `seeds` each.
+    """
 
     trials: int = Field(ge=0)
     steps: int = Field(ge=1)
     evaluations: int = Field(ge=1)
     n: int = Field(ge=2)
     finalists: int = Field(ge=1)
+    seeds: int = Field(ge=1)
     space: dict[str, Distribution]

@@ -3,9 +3,11 @@
 import csv
 import logging
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import yaml
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -25,10 +27,14 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Outcome:
-    """best: values of the winner by dotted path. trials: those that were asked for, with all attempts at them."""
+    """best: values of the winner by dotted path. trials: those that were asked for, with all attempts at them.
+
+    fresh: of each finalist, by its number, the scores on fresh seeds whose mean decided; empty with one finalist.
+    """
 
     best: dict[str, Scalar]
     trials: list[TrialRecord]
+    fresh: dict[int, tuple[float, ...]]
 
 
 def asked_for(study: Study, search: SearchConfig) -> list[FrozenTrial]:
@@ -44,8 +50,14 @@ def asked_for(study: Study, search: SearchConfig) -> list[FrozenTrial]:
     return [trial for trial in trials if ended and origins[trial.number] <= ended[-1]]
 
 
-def choose(study: Study, config: Config, objective: Objective) -> dict[str, Scalar]:
-    """Values of the winner. The best few are trained again on a fresh seed: the best of many trials is partly luck."""
+def choose(
+    study: Study, config: Config, objective: Objective
+) -> tuple[dict[str, Scalar], dict[int, tuple[float, ...]]]:
+    """Values of the winner, and of each finalist the scores that decided.
+
+    The best few are trained again on fresh seeds, and the mean of these scores decides: the one that made a trial a
+    finalist is left out, because the best of many trials is partly luck.
+    """
     complete = [trial for trial in asked_for(study, config.search) if trial.state == TrialState.COMPLETE]
     if not complete:
         raise MedganError("no trial ended with a score; lower gan.lr or change search.space, then run again")
@@ -55,45 +67,62 @@ def choose(study: Study, config: Config, objective: Objective) -> dict[str, Scal
         if trial.params not in [other.params for other in finalists]:
             finalists.append(trial)
     finalists = finalists[: config.search.finalists]
-    if len(finalists) > 1:
-        for trial in finalists:
-            _train_again(trial, study, config, objective)
-        finalists.sort(key=lambda trial: study.user_attrs[_finalist(trial)])
-    return dict(finalists[0].params)
+    if len(finalists) == 1:
+        return dict(finalists[0].params), {}
+    turns = range(config.search.seeds)
+    fresh = {
+        trial.number: tuple(_trained_again(trial, turn, study, config, objective) for turn in turns)
+        for trial in finalists
+    }
+    winner = min(finalists, key=lambda trial: float(np.mean(fresh[trial.number])))
+    return dict(winner.params), fresh
+
+
+def describe_finalists(outcome: Outcome) -> Iterator[str]:
+    """Say of each finalist what it scored, best first."""
+    first = {trial.number: trial.score for trial in outcome.trials}
+    for number, scores in sorted(outcome.fresh.items(), key=lambda item: float(np.mean(item[1]))):
+        each = ", ".join(f"{score:.4g}" for score in scores)
+        yield (
+            f"finalist {number}: {np.mean(scores):.4g} on fresh seeds ({each}); the {first[number]:.4g} that it was "
+            "found with is left out"
+        )
 
 
 def write_outcome(directory: Path, outcome: Outcome, search: SearchConfig) -> None:
-    """best.yaml: dotted paths to values. trials.csv: one row a trial, a column a searched parameter."""
+    """best.yaml: dotted paths to values. trials.csv: one row a trial, a column a searched parameter.
+
+    Its column `fresh` is the mean score of a finalist on fresh seeds.
+    """
     with replacing(directory) as aside:
         aside.mkdir()
         (aside / "best.yaml").write_text(yaml.safe_dump(outcome.best))
-        _write_trials(aside / "trials.csv", outcome.trials, list(search.space))
+        _write_trials(aside / "trials.csv", outcome, list(search.space))
 
 
-def _write_trials(path: Path, trials: list[TrialRecord], searched: list[str]) -> None:
+def _write_trials(path: Path, outcome: Outcome, searched: list[str]) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["number", "state", "score", "retry_of", *searched])
-        for trial in trials:
-            score = "" if trial.score is None else f"{trial.score:.6g}"
+        writer.writerow(["number", "state", "score", "fresh", "retry_of", *searched])
+        for trial in outcome.trials:
+            fresh = outcome.fresh.get(trial.number)
+            known = (trial.score, None if fresh is None else np.mean(fresh))
+            scores = ["" if score is None else f"{score:.6g}" for score in known]
             values = [trial.values.get(key, "") for key in searched]
-            writer.writerow(
-                [trial.number, trial.state, score, "" if trial.retry_of is None else trial.retry_of, *values]
-            )
+            retried = "" if trial.retry_of is None else trial.retry_of
+            writer.writerow([trial.number, trial.state, *scores, retried, *values])
 
 
-def _train_again(trial: FrozenTrial, study: Study, config: Config, objective: Objective) -> None:
-    """A finalist on a seed of its own, once: the study keeps the score."""
-    if _finalist(trial) in study.user_attrs:
-        return
-    seed = derive_seed(config.seed, "finalist", trial.number) % 2**31
+def _trained_again(trial: FrozenTrial, turn: int, study: Study, config: Config, objective: Objective) -> float:
+    """The score of a finalist on its fresh seed of this turn; trained once, the study keeps it."""
+    key = f"finalist/{trial.number}/{turn}"
+    if key in study.user_attrs:
+        return float(study.user_attrs[key])
+    seed = derive_seed(config.seed, f"finalist-{turn}", trial.number) % 2**31
     try:
         score = objective(config.override(trial.params), seed, lambda step, score: None)
     except DivergedError as error:
         _LOG.warning("trial %d on another seed: %s", trial.number, error)
         score = math.inf
-    study.set_user_attr(_finalist(trial), score)
-
-
-def _finalist(trial: FrozenTrial) -> str:
-    return f"finalist/{trial.number}"
+    study.set_user_attr(key, score)
+    return score

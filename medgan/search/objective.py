@@ -52,7 +52,7 @@ class TrialTraining:
     def study(self) -> str:
         """The digest of all that decides what trials try and reach; their number may grow within one study."""
         config, training = self.config, trial_training(self.config)
-        space = config.search.model_dump(mode="json", exclude={"trials", "finalists"})
+        space = config.search.model_dump(mode="json", exclude={"trials", "finalists", "seeds"})
         code = identity(candidates(config), training, self.prepared.spec, scored_by=self.judge.score.__module__)
         base = training_fingerprint(config.gan, training, config.seed, self.prepared, self.extractor)
         return fingerprint({"base": base, "space": space, **code})

@@ -42,13 +42,13 @@ def run_search(
         mirror(records(study.trials), "RUNNING")
         try:
             run_trials(study, config, spec, objective, on_trial=lambda trial: mirror([trial], "RUNNING"))
-            best = choose(study, config, objective)
+            best, fresh = choose(study, config, objective)
         except MedganError:
             mirror(records(study.trials), "FAILED")
             raise
         mirror(records(study.trials), "FINISHED")
     remove_folders(checkpoints.glob("trial-*"))
-    return Outcome(best, records(asked_for(study, config.search)))
+    return Outcome(best, records(asked_for(study, config.search)), fresh)
 
 
 @contextmanager
