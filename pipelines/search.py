@@ -8,7 +8,7 @@ from medgan.data.store import open_prepared
 from medgan.device import use_cpu
 from medgan.scores.extractor import Extractor
 from medgan.scores.validation import check_score, validation_judge
-from medgan.search.choice import Outcome, describe_finalists, write_outcome
+from medgan.search.choice import Outcome, described, write_outcome
 from medgan.search.objective import TrialTraining
 from medgan.search.session import run_search
 from medgan.search.space import check_space
@@ -34,9 +34,7 @@ def main() -> None:
         search = partial(run_search, training, config, prepared.spec, name=training.study, mirror=mirror)
         outcome = search(storage=studies(), checkpoints=checkpoints())
     write_outcome(SEARCH, outcome, config.search)
-    for line in describe_finalists(outcome):
-        print(line)
-    print(f"best of {len(outcome.trials)} trials: {outcome.best or 'params.yaml as it is'}")
+    print(*described(outcome), sep="\n")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.errors import DivergedError, Interrupted, MedganError
-from medgan.search.choice import Outcome, asked_for, choose, describe_finalists, write_outcome
+from medgan.search.choice import Outcome, asked_for, choose, described, write_outcome
 from medgan.search.session import run_search
 from medgan.search.space import check_space
 from medgan.search.study import TrialRecord, open_study, records, run_trials, sweep
@@ -385,10 +385,11 @@ def test_finalists_are_ranked_on_fresh_seeds_which_are_remembered(wide: Config, 
     assert choose(open_study("s", storage), twice, again) == (best, fresh)
     assert len(asked) == 5
     outcome = Outcome(best, records(study.trials), fresh)
-    assert list(describe_finalists(outcome)) == [
+    assert list(described(outcome)) == [
         f"finalist {honest.number}: 1 on fresh seeds (1, 1); the {honest.value:.4g} that it was found with is left out",
         f"finalist {lucky.number}: 4.75 on fresh seeds (0.5, 9); the {lucky.value:.4g} that it was found with is "
         "left out",
+        f"best of {len(outcome.trials)} trials: {best}",
     ]
     write_outcome(tmp_path / "search", outcome, twice.search)
     with (tmp_path / "search" / "trials.csv").open(newline="") as file:
@@ -479,6 +480,6 @@ def test_trials_are_told_and_written_as_they_were(wide: Config, storage: str, tm
     with (tmp_path / "search" / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert yaml.safe_load((tmp_path / "search" / "best.yaml").read_text()) == best
-    assert list(rows[0]) == ["number", "state", "score", "retry_of", *SPACE]
+    assert list(rows[0]) == ["number", "state", "score", "fresh", "retry_of", *SPACE]
     assert rows[0]["state"] == "COMPLETE" and float(rows[0]["score"]) == pytest.approx(heard[0].score, rel=1e-5)
     assert float(rows[1]["gan.lr"]) == heard[1].values["gan.lr"]

@@ -78,8 +78,8 @@ def choose(
     return dict(winner.params), fresh
 
 
-def describe_finalists(outcome: Outcome) -> Iterator[str]:
-    """Say of each finalist what it scored, best first."""
+def described(outcome: Outcome) -> Iterator[str]:
+    """Say what each finalist scored, best first, and what was chosen."""
     first = {trial.number: trial.score for trial in outcome.trials}
     for number, scores in sorted(outcome.fresh.items(), key=lambda item: float(np.mean(item[1]))):
         each = ", ".join(f"{score:.4g}" for score in scores)
@@ -87,6 +87,7 @@ def describe_finalists(outcome: Outcome) -> Iterator[str]:
             f"finalist {number}: {np.mean(scores):.4g} on fresh seeds ({each}); the {first[number]:.4g} that it was "
             "found with is left out"
         )
+    yield f"best of {len(outcome.trials)} trials: {outcome.best or 'params.yaml as it is'}"
 
 
 def write_outcome(directory: Path, outcome: Outcome, search: SearchConfig) -> None:
