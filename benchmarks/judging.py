@@ -54,8 +54,7 @@ class Subject:
 
     def scorer(self, config: Config) -> Judge:
         """What chooses weights, as in the stages."""
-        n, score = config.train.n, config.train.score
-        return validation_judge(config.gan, self.prepared, self.extractor, n=n, seed=config.seed, score=score)
+        return validation_judge(config.gan, config.train, self.prepared, self.extractor, seed=config.seed)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from medgan.device import use_cpu
 from medgan.scores.extractor import Extractor
 from medgan.scores.validation import check_score, validation_judge
 from medgan.search.choice import Outcome, described, write_outcome
-from medgan.search.objective import TrialTraining
+from medgan.search.objective import TrialTraining, trial_training
 from medgan.search.session import run_search
 from medgan.search.space import check_space
 from medgan.tracking.recording import search_mirror
@@ -27,8 +27,7 @@ def main() -> None:
     outcome = Outcome({}, [], {})
     if config.search.trials:
         extractor = Extractor.load(EXTRACTOR)
-        n, score = config.search.n, config.train.score
-        judge = validation_judge(config.gan, prepared, extractor, n=n, seed=config.seed, score=score)
+        judge = validation_judge(config.gan, trial_training(config), prepared, extractor, seed=config.seed)
         training = TrialTraining(config, prepared, extractor.digest, judge, checkpoints(), partial(progress, "trial"))
         mirror = search_mirror(store_root(), config, training.study, prepared.md5)
         search = partial(run_search, training, config, prepared.spec, name=training.study, mirror=mirror)

@@ -32,7 +32,7 @@ def test_a_score_stands_on_nothing_that_it_does_not_need(name: str) -> None:
 
 def test_the_fid_is_of_the_chosen_validation_images(config: Config, prepared: Prepared) -> None:
     extractor = Extractor(1, 16, 0).eval()
-    judge = validation_judge(config.gan, prepared, extractor, n=60, seed=3)
+    judge = validation_judge(config.gan, config.train.model_copy(update={"n": 60}), prepared, extractor, seed=3)
     chosen = prepared.take("validation", 60, derive_seed(3, "judge"))
     images = StoredImages(prepared, prepared.indices("train")[:60])[:]
     ours, real = (statistics(extractor.observe(rows).features) for rows in (images, StoredImages(prepared, chosen)))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from medgan.config.gan import GanConfig
+from medgan.config.train import TrainConfig
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
 from medgan.gans import check_gan
@@ -39,10 +40,11 @@ SCORES = {
 
 
 def validation_judge(
-    gan: GanConfig, prepared: Prepared, extractor: Extractor, *, n: int, seed: int, score: str = "fid"
+    gan: GanConfig, train: TrainConfig, prepared: Prepared, extractor: Extractor, *, seed: int
 ) -> Judge:
-    """Make the judge of n validation images, by the score of this name in SCORES, as far as the GAN looks at them."""
-    return SCORES[score].judge(prepared.only(check_gan(gan, prepared.spec).spec), extractor, n, seed)
+    """Make the judge of train.n validation images, by train.score, as far as the GAN looks at them."""
+    seen = prepared.only(check_gan(gan, prepared.spec).spec)
+    return SCORES[train.score].judge(seen, extractor, train.n, seed)
 
 
 def describe_best(best: Best, score: str) -> str:

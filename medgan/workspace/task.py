@@ -25,5 +25,5 @@ def training_task(config: Config) -> Task:
     prepared, extractor = open_prepared(PREPARED), Extractor.load(EXTRACTOR)
     check_score(gan, train.score, prepared.spec)
     check_counts(config, prepared)
-    judge = validation_judge(gan, prepared, extractor, n=train.n, seed=seed, score=train.score)
+    judge = validation_judge(gan, train, prepared, extractor, seed=seed)
     return Task(gan, train, seed, prepared, judge, extractor.digest, checkpoints())
