@@ -48,9 +48,9 @@ class Subject:
     floor: Fidelity
 
     def protocol(self, config: Config) -> EvaluationProtocol:
-        """How these benchmarks judge: as the stages do, but for lesions."""
+        """How these benchmarks judge: as the stages do, but for lesions and for being told apart."""
         protocol = EvaluationProtocol.of(config.evaluate, self.extractor, seed=config.seed)
-        return replace(protocol, segmenter_steps=0)
+        return replace(protocol, segmenter_steps=0, told_apart_steps=0)
 
 
 @dataclass(frozen=True)

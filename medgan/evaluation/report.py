@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medgan.errors import MedganError
+from medgan.evaluation.two_sample import TwoSamples, two_samples
 from medgan.scores.figures import DIRECTIONS, Fidelity, Likeness, PublishedScores, StandardScores
 
 
@@ -54,7 +55,8 @@ class SynthesisReport:
     """The report of a generator that draws from noise.
 
     floor: the same figures of real training images. copied: share of images nearer to a training image than real ones
-    are. agreement, lesion: None where neither classes nor masks were asked for.
+    are. agreement, lesion: None where neither classes nor masks were asked for. two_sample: whether drawn images
+    can be told from real ones.
     """
 
     quality: Fidelity
@@ -62,6 +64,7 @@ class SynthesisReport:
     copied: float
     agreement: Agreement | None = None
     lesion: Lesions | None = None
+    two_sample: TwoSamples | None = None
     kind: str = "synthesis"
 
     @property
@@ -137,6 +140,7 @@ def _synthesis(tree: Mapping[str, Any]) -> SynthesisReport:
         copied=tree["copied"],
         agreement=Agreement(**agreement) if agreement else None,
         lesion=Lesions(**{name: LesionFigures(**figures) for name, figures in lesion.items()}) if lesion else None,
+        two_sample=two_samples(tree["two_sample"]) if "two_sample" in tree else None,
     )
 
 
