@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 from torch import nn
 
 from medgan.data.store import Prepared
@@ -20,6 +21,7 @@ from medgan.scores.validation_images import example_conditions, examples
 METRICS_NAME, SAMPLES_NAME, REAL_NAME = "metrics.json", "samples.png", "real.png"
 # What is shown of some generators only.
 PICTURES_NAME = "pictures"
+_BETWEEN_ROWS = 4  # white pixels
 
 
 def write_evaluation(
@@ -36,7 +38,9 @@ def write_evaluation(
     pictures.mkdir(parents=True)
 
     def show(name: str, rows: Sequence[Images]) -> None:
-        save_image(pictures / f"{name}.png", below([grid(to_uint8(row), columns=len(row)) for row in rows]))
+        lines = [grid(to_uint8(row), columns=len(row)) for row in rows]
+        apart = np.full((_BETWEEN_ROWS, *lines[0].shape[1:]), 255, np.uint8)
+        save_image(pictures / f"{name}.png", below([lines[0], *(part for line in lines[1:] for part in (apart, line))]))
 
     reports = evaluate_ways(gan, generators, prepared, protocol, progress=progress, show=show)
     samples = [sample_grid(way.gan, generators, example_conditions(way.view(prepared), "test")) for way in gan.ways()]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from medgan.evaluation.intervals import Units, mean_of, measured, passing_of
 from medgan.evaluation.parting import parted
 from medgan.evaluation.two_sample import Answers, OfClass, ToldApart
-from medgan.scores.discerning import Rows, Sides, learn_to_discern, log_losses
+from medgan.scores.discerning import Material, Rows, Sides, learn_to_discern, log_losses
 from medgan.scores.images import ImageSet
 
 _KEPT, _MOST_KEPT = 0.2, 500  # share of the learning half, and images a side
@@ -43,7 +43,8 @@ def tell_apart(
     learning, answering = parted(*sets, everything, share=0.5, seed=seed)
     share = min(_KEPT, 2 * _MOST_KEPT / len(learning))
     kept, learning = parted(*sets, learning, share=share, seed=seed)
-    discerned = learn_to_discern(drawn.images, real.images, learning, kept, steps=steps, seed=seed, progress=progress)
+    material = Material(drawn.images, real.images, learning, kept)
+    discerned = learn_to_discern(material, steps=steps, seed=seed, progress=progress)
     logits = (discerned.logits(drawn.images, answering.drawn), discerned.logits(real.images, answering.real))
     units = Units.of(drawn.patients, real.patients, len(drawn), len(real)).at(answering.drawn, answering.real)
     figures = ToldApart(

@@ -1,8 +1,9 @@
 """A fresh network learns to tell drawn images from real ones (classifier two-sample test: Lopez-Paz and Oquab 2017)."""
 
+import copy
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -88,67 +89,82 @@ class Discerned:
         return self.scale * (_answers(self.network, images, rows) - self.centre)
 
 
-def learn_to_discern(
-    drawn: ImageRows,
-    real: ImageRows,
-    learning: Sides,
-    kept: Sides,
-    *,
-    steps: int,
-    seed: int,
-    progress: Callable[[int], None] | None = None,
-) -> Discerned:
-    """Train on the learning images (N, C, H, W) in [-1, 1], both sides in every batch, for so many steps at most.
+@dataclass(frozen=True)
+class Material:
+    """Images (N, C, H, W) in [-1, 1] of both sides, the rows to learn from, and those kept back to see how it goes."""
 
-    Weights are averaged over steps (Izmailov 2018), batch statistics taken anew for them: running ones lag behind, and
-    made a network that had learnt answer at random for hundreds of steps. The kept-back images say which of twenty
-    averages answers best, when no more is to learn, and how logits become those of probabilities (Platt 1999).
-    """
-    batches = _Batches(drawn, real, learning, seed)
-    truth = np.repeat([1.0, 0.0], [len(kept.drawn), len(kept.real)])
-    every = max(_BETWEEN_CHECKS, steps // _CHECKS)
-    averaged: list[AveragedModel] = []
-    best: tuple[float, dict[str, Tensor], float, float, int] | None = None
+    drawn: ImageRows
+    real: ImageRows
+    learning: Sides
+    kept: Sides
+
+
+def learn_to_discern(
+    images: Material, *, steps: int, seed: int, progress: Callable[[int], None] | None = None
+) -> Discerned:
+    """Train on both sides for so many steps at most; kept-back images say when no more is to learn."""
+    batches = _Batches(images, seed)
+    checks = _Checks(images, batches, steps)
 
     def loss(network: Discerner, step: int) -> Tensor:
-        images, wanted = batches.at(step)
+        shown, wanted = batches.at(step)
         with autocast(resolve_precision("auto")):
-            logits = network(images)
+            logits = network(shown)
         return F.binary_cross_entropy_with_logits(logits.float(), wanted)
 
-    def check(network: Discerner, done: int) -> bool:
-        nonlocal best
-        if not averaged:
-            averaged.append(AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(_DECAY)))  # type: ignore[no-untyped-call]
-        averaged[0].update_parameters(network)
-        if done % every and done != steps:
-            return False
-        model = averaged[0].module
-        with autocast(resolve_precision("auto")):
-            update_bn(batches.epoch(_STATISTICS_BATCHES), model)
-        answers = [_answers(model, images, rows) for images, rows in ((drawn, kept.drawn), (real, kept.real))]
-        centre = float(np.mean([np.median(side) for side in answers]))
-        logits = np.concatenate(answers) - centre
-        scale = _fitting_scale(logits, truth)
-        value = float(log_losses(scale * logits, truth).mean())
-        if best is None or value < best[0]:
-            best = (value, {name: tensor.clone() for name, tensor in model.state_dict().items()}, centre, scale, done)
-        return len(kept) >= _ENOUGH and value < _LEARNT
-
     fit_supervised(
-        lambda: Discerner(real.shape[1], real.shape[2]).to(memory_format=torch.channels_last),
+        lambda: Discerner(images.real.shape[1], images.real.shape[2]).to(memory_format=torch.channels_last),
         loss,
         steps=steps,
         learning_rate=_LEARNING_RATE,
         seed=derive_seed(seed, "discerner"),
         progress=progress,
-        check=check,
+        check=checks,
     )
-    assert best is not None
-    _, weights, centre, scale, done = best
-    model = averaged[0].module
-    model.load_state_dict(weights)
-    return Discerned(model.eval(), centre, scale, done)
+    assert checks.best is not None
+    return checks.best
+
+
+class _Checks:
+    """Follows a training, and holds the best network of it: of averaged weights (Izmailov 2018), calibrated.
+
+    Batch statistics are taken anew for averaged weights: running ones lag behind, and made a network that had learnt
+    answer at random for hundreds of steps. Kept-back images say which network is best, and how its logits become those
+    of probabilities (Platt 1999).
+    """
+
+    def __init__(self, images: Material, batches: "_Batches", steps: int) -> None:
+        self.best: Discerned | None = None
+        self._images, self._batches, self._steps = images, batches, steps
+        self._every = max(_BETWEEN_CHECKS, steps // _CHECKS)
+        self._truth = np.repeat([1.0, 0.0], [len(images.kept.drawn), len(images.kept.real)])
+        self._averaged: AveragedModel | None = None
+        self._loss = math.inf
+
+    def __call__(self, network: Discerner, done: int) -> bool:
+        """Say whether the network, after so many steps, has nothing more to learn."""
+        if self._averaged is None:
+            average = get_ema_multi_avg_fn(_DECAY)  # type: ignore[no-untyped-call]
+            self._averaged = AveragedModel(network, multi_avg_fn=average)
+        self._averaged.update_parameters(network)
+        if done % self._every and done != self._steps:
+            return False
+        with autocast(resolve_precision("auto")):
+            update_bn(self._batches.epoch(_STATISTICS_BATCHES), self._averaged.module)
+        candidate, loss = self._calibrated(self._averaged.module, done)
+        if loss < self._loss:
+            self.best, self._loss = replace(candidate, network=copy.deepcopy(candidate.network)), loss
+        return len(self._images.kept) >= _ENOUGH and loss < _LEARNT
+
+    def _calibrated(self, network: nn.Module, done: int) -> tuple[Discerned, float]:
+        """The network with its centre and scale, and the mean log loss that it then has."""
+        images = self._images
+        sides = ((images.drawn, images.kept.drawn), (images.real, images.kept.real))
+        answers = [_answers(network, pixels, rows) for pixels, rows in sides]
+        centre = float(np.mean([np.median(side) for side in answers]))
+        logits = np.concatenate(answers) - centre
+        scale = _fitting_scale(logits, self._truth)
+        return Discerned(network, centre, scale, done), float(log_losses(scale * logits, self._truth).mean())
 
 
 def log_losses(logits: NDArray[np.float64], drawn: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -164,10 +180,11 @@ class _Batches:
     that of two.
     """
 
-    def __init__(self, drawn: ImageRows, real: ImageRows, learning: Sides, seed: int) -> None:
-        self._sides = ((drawn, learning.drawn, "drawn"), (real, learning.real, "real"))
+    def __init__(self, images: Material, seed: int) -> None:
+        learning = images.learning
+        self._sides = ((images.drawn, learning.drawn, "drawn"), (images.real, learning.real, "real"))
         self._count = min(_SIDE, len(learning.drawn), len(learning.real))
-        self._shift, self._seed = max(1, real.shape[2] // 8), seed
+        self._shift, self._seed = max(1, images.real.shape[2] // 8), seed
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:
         """(2 B, C, H, W), and 1 (2 B,) of drawn images, 0 of real ones."""
