@@ -115,9 +115,9 @@ def open_subject(config: Config) -> Subject:
 
 
 def _protocol(config: Config, extractor: Extractor) -> EvaluationProtocol:
-    """As the stages judge, but without lesions, and all classes together: not every system is told the class."""
+    """As the stages judge, but without networks that learn, and all classes together: not every system is told one."""
     protocol = EvaluationProtocol.of(config.evaluate, extractor, seed=config.seed)
-    return replace(protocol, segmenter_steps=0, by_class=False)
+    return replace(protocol, segmenter_steps=0, told_apart_steps=0, by_class=False)
 
 
 def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, checkpoint: Path | None = None) -> Judged:

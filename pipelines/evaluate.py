@@ -8,7 +8,7 @@ from medgan.data.store import open_prepared
 from medgan.device import use_cpu
 from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import read_reports, to_tree
-from medgan.evaluation.results import SAMPLES_NAME, evaluation_fingerprint, write_evaluation
+from medgan.evaluation.results import PICTURES_NAME, SAMPLES_NAME, evaluation_fingerprint, write_evaluation
 from medgan.scores.extractor import Extractor
 from medgan.tracking.opening import opened_store
 from medgan.tracking.recording import find_run
@@ -31,6 +31,8 @@ def main() -> None:
         run_id, _ = find_run(store, config.data.name, TRAIN)
         store.log_tree(run_id, "test", to_tree(read_reports(METRICS)))
         store.log_picture(run_id, REPORTS / SAMPLES_NAME, key="final", step=description.step)
+        for path in sorted((REPORTS / PICTURES_NAME).glob("*.png")):
+            store.log_picture(run_id, path, key=path.stem, step=description.step)
 
 
 if __name__ == "__main__":

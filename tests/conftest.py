@@ -66,6 +66,7 @@ def config() -> Config:
             "train.threads": 1,
             "evaluate.n": 100,
             "evaluate.bootstrap": 5,
+            "evaluate.told_apart_steps": 4,
         }
     )
 

@@ -1,7 +1,8 @@
 """Judging in one place: the same inputs whatever draws, each image seen once, a report that survives its file."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ from medgan.scores.learning import extractor_of, write_extractor
 from medgan.sources.prepare import prepare
 
 Images = NDArray[np.float32]
+LESIONS = ["healthy", "infarct", "tumour"]
 MASKS = {"gan.name": "multiscale", "gan.model": {"name": "mscgan", "latent_dim": 8, "width": 4, "region_width": 4}}
 PAIRS = {
     "gan.name": "cyclegan",
@@ -102,7 +104,7 @@ def built(config: Config, data: Prepared, values: dict[str, Any]) -> Gan:
 @pytest.fixture(scope="module")
 def synthesis(config: Config, prepared: Prepared, protocol: EvaluationProtocol) -> SynthesisReport:
     gan = built(config, prepared, {})
-    report = evaluate(TorchGenerator(gan, gan.generators), prepared, protocol)
+    report = evaluate(TorchGenerator(gan, gan.generators), prepared, replace(protocol, told_apart_steps=3))
     assert isinstance(report, SynthesisReport)
     return report
 
@@ -246,10 +248,37 @@ def test_reports_come_back_from_their_file(
     assert "floor" not in tree["reverse"] and tree["reverse"]["quality"]["kid"] is None
     assert "agreement" in to_tree({"": synthesis}) and "lesion" not in to_tree({"": synthesis})
     assert [title for title, _ in summary(synthesis)] == [
-        "FID (fid_domain)", "KID", "precision, recall", "density, coverage", "class agreement",
-        "inception score", "copied share"
+        "FID (fid_domain)", "KID", "precision, recall", "density, coverage", "class agreement", "inception score",
+        "told apart", "passing for real", "1-nearest neighbour", "copied share",
     ]  # fmt: skip
     assert [title for title, _ in summary(translation["reverse"], "reverse")] == ["MAE, back", "PSNR, SSIM"]
+
+
+def test_drawn_images_are_told_apart_beside_training_images_and_the_extremes_are_shown(
+    prepared: Prepared, protocol: EvaluationProtocol
+) -> None:
+    asked = replace(protocol, told_apart_steps=40)
+    started: list[str] = []
+    shown: dict[str, Sequence[Images]] = {}
+
+    @contextmanager
+    def progress(title: str, _total: int) -> Iterator[Callable[[int], None]]:
+        started.append(title)
+        yield lambda done: None
+
+    grey = Recording(np.zeros((100, 1, 16, 16), np.float32), "z", "label")
+    report = evaluate(grey, prepared, asked, progress=progress, show=shown.__setitem__)
+    assert isinstance(report, SynthesisReport) and report.two_sample is not None
+    drawn, real = report.two_sample.generated, report.two_sample.real
+    assert drawn.told_apart is not None and real.told_apart is not None
+    assert drawn.told_apart.overall.accuracy is not None and drawn.told_apart.overall.accuracy.value > 0.9
+    assert drawn.nearest.features.drawn.value == drawn.nearest.pixels.drawn.value == 1
+    assert real.nearest.pixels.accuracy.value < 0.7 and [part.name for part in real.told_apart.classes] == LESIONS
+    assert started == ["told apart", "real told apart"]
+    assert list(shown) == ["convincing"] and [row.shape for row in shown["convincing"]] == [(12, 1, 16, 16)] * 2
+    without = evaluate(grey, prepared, protocol, progress=progress, show=shown.__setitem__)
+    assert isinstance(without, SynthesisReport) and without.two_sample is not None
+    assert without.two_sample.generated.told_apart is None and len(started) == 2
 
 
 def test_metrics_of_another_version_are_a_sentence(synthesis: SynthesisReport, tmp_path: Path) -> None:

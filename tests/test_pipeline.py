@@ -135,7 +135,10 @@ def test_the_store_holds_one_run_of_everything(place: Path) -> None:
     metrics = json.loads((place / "reports/metrics.json").read_text())
     assert run.data.metrics["test/quality/fid"] == metrics["quality"]["fid"]
     assert run.data.metrics["export/parity"] <= 1e-4
-    assert pictures(store, run.info.run_id) == 4  # before the first step, two evaluations and the final one
+    told_apart = metrics["two_sample"]["generated"]["told_apart"]["overall"]
+    assert run.data.metrics["test/two_sample/generated/told_apart/overall/n"] == told_apart["n"]
+    # Before the first step, two evaluations, the final one, and the most and least convincing images.
+    assert pictures(store, run.info.run_id) == 5
 
 
 def test_stages_that_run_again_add_nothing(place: Path) -> None:
@@ -156,7 +159,7 @@ def test_stages_that_run_again_add_nothing(place: Path) -> None:
     (run,) = [r for r in map(store.get_run, before) if r.data.tags["medgan.kind"] == "training"]
     assert run.data.tags["medgan.recipe"] == "default, edited" and run.info.run_name.startswith("default on phantom ")
     assert len(store.get_metric_history(run.info.run_id, "validation/raw")) == 2
-    assert pictures(store, run.info.run_id) == 4
+    assert pictures(store, run.info.run_id) == 5
 
 
 def test_restarting_a_training_keeps_its_one_run(place: Path) -> None:

@@ -16,11 +16,15 @@ class FeaturesConfig(Section):
 
 
 class EvaluateConfig(Section):
-    """n: images a side. bootstrap: resamples behind each interval. segmenter_steps: training of the judge of masks."""
+    """n: images a side. bootstrap: resamples behind each interval. segmenter_steps: training of the judge of masks.
+
+    told_apart_steps: at most, of the network that tells drawn images from real ones.
+    """
 
     n: int = Field(ge=LEAST_IMAGES)
     bootstrap: int = Field(ge=2)
     segmenter_steps: int = Field(ge=1)
+    told_apart_steps: int = Field(ge=1)
 
 
 class RegisterConfig(Section):

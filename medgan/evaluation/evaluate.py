@@ -1,7 +1,5 @@
 """The one place where generators are judged, whoever asks: stages, registry and benchmarks."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 
 import numpy as np
@@ -11,11 +9,13 @@ from torch import nn
 from medgan.data.loader import conditions, gather
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
+from medgan.evaluation.comparison import compare
 from medgan.evaluation.copying import copied_share
 from medgan.evaluation.generators import Generator, TorchGenerator, drawn_images
 from medgan.evaluation.lesions import judge_lesions
 from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import Agreement, Report, SynthesisReport, TranslationFloor, TranslationReport
+from medgan.evaluation.watching import Progress, Show, silent, unseen
 from medgan.gans.base import Gan
 from medgan.imaging.arrays import Images, quantised
 from medgan.scores.fidelity import agreement, inception_score, kid, measure
@@ -24,35 +24,40 @@ from medgan.scores.images import Embedder, ImageSet
 from medgan.scores.paired import absolute_errors, difference_margin, likeness
 from medgan.scores.unpaired import pair_figures
 
-# A title and how many steps there are -> a context that yields what to tell of the steps that are done.
-Progress = Callable[[str, int], AbstractContextManager[Callable[[int], None]]]
-
-
-def _silent(_title: str, _total: int) -> AbstractContextManager[Callable[[int], None]]:
-    return nullcontext(lambda done: None)
-
 
 def evaluate(
-    generator: Generator, data: Prepared, protocol: EvaluationProtocol, *, progress: Progress = _silent
+    generator: Generator,
+    data: Prepared,
+    protocol: EvaluationProtocol,
+    *,
+    progress: Progress = silent,
+    show: Show = unseen,
 ) -> Report:
     """Draw under the conditions of the held-out images and judge what comes of it.
 
     A generator that takes sources is judged by pairs, any other one as a set of images. Each set of images passes the
     embedder once. progress: shows trainings of judges, such as that of the judge of masks (`medgan.console.progress`).
+    show: is given images that are worth a look.
     Raises MedganError where the data lack what the generator draws from, or have fewer images than the protocol wants.
     """
     if "source" in generator.inputs:
         return _translation(generator, data, protocol)
-    return _synthesis(generator, data, protocol, progress)
+    return _synthesis(generator, data, protocol, progress, show)
 
 
 def evaluate_ways(
-    gan: Gan, generators: nn.ModuleDict, data: Prepared, protocol: EvaluationProtocol, *, progress: Progress = _silent
+    gan: Gan,
+    generators: nn.ModuleDict,
+    data: Prepared,
+    protocol: EvaluationProtocol,
+    *,
+    progress: Progress = silent,
+    show: Show = unseen,
 ) -> dict[str, Report]:
     """Evaluate each way in which a GAN draws; reports by its name."""
     return {
         way.name: evaluate(
-            TorchGenerator(way.gan, generators), way.view(data), protocol.seen_from(way), progress=progress
+            TorchGenerator(way.gan, generators), way.view(data), protocol.seen_from(way), progress=progress, show=show
         )
         for way in gan.ways()
     }
@@ -73,7 +78,7 @@ def mae_margin(one: Generator, other: Generator, data: Prepared, protocol: Evalu
 
 
 def _synthesis(
-    generator: Generator, data: Prepared, protocol: EvaluationProtocol, progress: Progress
+    generator: Generator, data: Prepared, protocol: EvaluationProtocol, progress: Progress, show: Show
 ) -> SynthesisReport:
     chosen, training = protocol.held_out(data), protocol.training(data)
     if "label" not in generator.inputs:  # what it draws is of no class that it was asked for
@@ -98,6 +103,17 @@ def _synthesis(
         inception=inception,
         lesion=lesion,
         pairs=pair_figures(embedder, generated, trained_on, real, seed=protocol.seed),
+        two_sample=compare(
+            generated,
+            trained_on,
+            real,
+            names=data.label_names,
+            embedder=embedder,
+            steps=protocol.told_apart_steps,
+            seed=protocol.seed,
+            progress=progress,
+            show=show,
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medgan.errors import MedganError
+from medgan.evaluation.two_sample import TwoSamples, two_samples
 from medgan.scores.figures import DIRECTIONS, Fidelity, Likeness, PairFigures, PublishedScores, StandardScores
 
 
@@ -58,7 +59,7 @@ class SynthesisReport:
 
     floor: the same figures of real training images. copied: share of images nearer to a training image than real ones
     are. agreement, inception (its inception score), lesion: None where neither classes nor masks were asked for.
-    pairs: None for images that are neither grey nor RGB.
+    pairs: None for images that are neither grey nor RGB. two_sample: whether drawn images can be told from real ones.
     """
 
     quality: Fidelity
@@ -68,6 +69,7 @@ class SynthesisReport:
     inception: Agreement | None = None
     lesion: Lesions | None = None
     pairs: PairFigures | None = None
+    two_sample: TwoSamples | None = None
     kind: str = "synthesis"
 
     @property
@@ -146,6 +148,7 @@ def _synthesis(tree: Mapping[str, Any]) -> SynthesisReport:
         inception=Agreement(**inception) if inception else None,
         lesion=Lesions(**{name: LesionFigures(**figures) for name, figures in lesion.items()}) if lesion else None,
         pairs=PairFigures(**{name: StandardScores(**scores) for name, scores in pairs.items()}) if pairs else None,
+        two_sample=two_samples(tree["two_sample"]) if "two_sample" in tree else None,
     )
 
 

@@ -35,10 +35,11 @@ def rival(champion: Path, challenger: Path, data: Prepared, protocol: Evaluation
 def rescored(path: Path, data: Prepared, protocol: EvaluationProtocol) -> Report | str:
     """The report of an ONNX file, or a sentence that says why it cannot be scored on these data.
 
-    Without lesions, which no comparison looks at and whose judge takes a training.
+    Without lesions and without being told apart: no comparison looks at them, and their judges take trainings.
     """
     onnx = OnnxGenerator(path)
-    return _obstacle(onnx, data) or evaluate(ExportedGenerator(onnx), data, replace(protocol, segmenter_steps=0))
+    untrained = replace(protocol, segmenter_steps=0, told_apart_steps=0)
+    return _obstacle(onnx, data) or evaluate(ExportedGenerator(onnx), data, untrained)
 
 
 def _obstacle(generator: OnnxGenerator, data: Prepared) -> str | None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 
 from medgan.evaluation.report import Report, SynthesisReport, TranslationReport
+from medgan.evaluation.two_sample import Measured, TwoSamples
 
 
 def summary(report: Report, way: str = "") -> Iterator[tuple[str, str]]:
@@ -35,7 +36,30 @@ def _synthesis(report: SynthesisReport) -> Iterator[tuple[str, str]]:
     if report.lesion is not None:
         generated, real = (_known(figures.iou) for figures in (report.lesion.generated, report.lesion.real))
         yield "lesion IoU", f"{generated:.3f}  (real: {real:.3f})"
+    if report.two_sample is not None:
+        yield from _two_samples(report.two_sample)
     yield "copied share", f"{report.copied:.3f}"
+
+
+def _two_samples(tests: TwoSamples) -> Iterator[tuple[str, str]]:
+    drawn, real = tests.generated.told_apart, tests.real.told_apart
+    if drawn is not None and real is not None:
+        ours, theirs = drawn.overall, real.overall
+        yield (
+            "told apart",
+            f"{_interval(ours.accuracy)}  (ideal: .5; real: {_interval(theirs.accuracy)}; n = {ours.n:,})",
+        )
+        yield "passing for real", f"{_interval(ours.passing)}  (ideal: .95; real: {_interval(theirs.passing)})"
+    neighbours = (tests.generated.nearest, tests.real.nearest)
+    of_features, of_pixels = (
+        "{:.3f} (real: {:.3f})".format(*(getattr(side, space).accuracy.value for side in neighbours))
+        for space in ("features", "pixels")
+    )
+    yield "1-nearest neighbour", f"{of_features} on features, {of_pixels} on pixels  (ideal: .5)"
+
+
+def _interval(figure: Measured | None) -> str:
+    return "unknown" if figure is None else f"{figure.value:.3f} [{figure.low:.3f}, {figure.high:.3f}]"
 
 
 def _translation(report: TranslationReport, way: str) -> Iterator[tuple[str, str]]:

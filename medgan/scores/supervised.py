@@ -17,11 +17,13 @@ def fit_supervised(
     learning_rate: float,
     seed: int,
     progress: Callable[[int], None] | None = None,
+    check: Callable[[Network, int], bool] | None = None,
 ) -> Network:
     """A trained network in evaluation mode.
 
     build: makes it; its initial weights depend on `seed` alone. loss: of the network on the batch of a step, counted
     from 0. learning_rate: at its highest. progress: is told how many steps are done.
+    check: sees the network after each of them and says whether it has learnt enough; it ends the training then.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -34,6 +36,9 @@ def fit_supervised(
         value.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
+        learnt = check is not None and check(network, step + 1)
         if progress:
-            progress(step + 1)
+            progress(steps if learnt else step + 1)
+        if learnt:
+            break
     return network.eval()
