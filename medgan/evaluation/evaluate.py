@@ -11,7 +11,7 @@ from torch import nn
 from medgan.data.loader import conditions, gather
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
-from medgan.evaluation.copying import copied_share
+from medgan.evaluation.copying.audit import audit, queries
 from medgan.evaluation.generators import Generator, TorchGenerator, drawn_images
 from medgan.evaluation.lesions import judge_lesions
 from medgan.evaluation.protocol import EvaluationProtocol
@@ -73,19 +73,22 @@ def mae_margin(one: Generator, other: Generator, data: Prepared, protocol: Evalu
 def _synthesis(
     generator: Generator, data: Prepared, protocol: EvaluationProtocol, progress: Progress
 ) -> SynthesisReport:
-    chosen, real, embedder = protocol.held_out(data), _held_out(data, protocol), _embedder(protocol)
+    chosen, real = protocol.held_out(data), _held_out(data, protocol)
     images = quantised(drawn_images(generator, data, chosen, seed=protocol.seed), data.levels)
-    generated, learnt_from = ImageSet(images, labels=real.labels), ImageSet.stored(data, data.indices("train"))
-    agreed = lesion = None
+    generated = ImageSet(images, labels=real.labels)
+    agreed = lesion = copying = None
     if "label" in generator.inputs and (classifier := protocol.classifier) is not None:
         agreed = Agreement(generated=agreement(classifier, generated), real=agreement(classifier, real))
     if "mask" in generator.inputs and (steps := protocol.segmenter_steps):
         with progress("segmenter", steps) as done:
             lesion = judge_lesions(data, images, chosen, steps=steps, seed=protocol.seed, progress=done)
+    if protocol.copying:
+        with progress("copies", queries(data, len(images), len(chosen))) as done:
+            copying = audit(images, chosen, data, seed=protocol.seed, done=done)
     return SynthesisReport(
         quality=_fidelity(generated, real, protocol),
         floor=_fidelity(ImageSet.stored(data, protocol.training(data)), real, protocol),
-        copied=copied_share(*(images.features(embedder) for images in (generated, real, learnt_from))),
+        copying=copying,
         agreement=agreed,
         lesion=lesion,
     )

@@ -63,9 +63,12 @@ class ExportedGenerator:
         return np.concatenate(parts)
 
 
-def drawn_images(generator: Generator, data: Prepared, chosen: NDArray[np.int64], *, seed: int) -> Images:
+def drawn_images(
+    generator: Generator, data: Prepared, chosen: NDArray[np.int64], *, seed: int, rows: NDArray[np.int64] | None = None
+) -> Images:
     """Images (n, C, H, W) under the conditions of the chosen ones; z comes of the seed alone, whatever draws.
 
+    rows: draw these of them alone.
     Raises MedganError where the data have not what the generator draws from.
     """
     inputs: dict[str, NDArray[Any]] = {name: tensor.numpy() for name, tensor in conditions(data, chosen).items()}
@@ -74,4 +77,4 @@ def drawn_images(generator: Generator, data: Prepared, chosen: NDArray[np.int64]
         raise MedganError(
             f"this generator needs {', '.join(missing)}, which these data have not; draw with another one"
         )
-    return generator.draw(inputs)
+    return generator.draw(inputs if rows is None else {name: array[rows] for name, array in inputs.items()})

@@ -19,7 +19,8 @@ class EvaluationProtocol:
 
     embedder: None where it knows other images than those that are drawn; classifier: None where there are no classes.
     n: images a side, of `split`. bootstrap: resamples behind an interval. segmenter_steps: training of the judge of
-    masks, 0 to leave it out. seed: of the choice of images, of z, and of all that is resampled or trained.
+    masks, 0 to leave it out. copying: whether to look for copies. seed: of the choice of images, of z, and of all that
+    is resampled or trained.
     """
 
     embedder: Embedder | None
@@ -29,6 +30,7 @@ class EvaluationProtocol:
     segmenter_steps: int
     seed: int
     split: str = "test"
+    copying: bool = True
 
     @classmethod
     def of(cls, config: EvaluateConfig, extractor: Extractor, *, seed: int) -> "EvaluationProtocol":

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medgan.errors import MedganError
+from medgan.evaluation.copying.figures import CopyAudit, audit_of
 from medgan.scores.figures import DIRECTIONS, Fidelity, Likeness, PublishedScores, StandardScores
 
 
@@ -53,13 +54,13 @@ class Lesions:
 class SynthesisReport:
     """The report of a generator that draws from noise.
 
-    floor: the same figures of real training images. copied: share of images nearer to a training image than real ones
-    are. agreement, lesion: None where neither classes nor masks were asked for.
+    floor: the same figures of real training images. copying: None where it was not looked for. agreement, lesion: None
+    where neither classes nor masks were asked for.
     """
 
     quality: Fidelity
     floor: Fidelity
-    copied: float
+    copying: CopyAudit | None = None
     agreement: Agreement | None = None
     lesion: Lesions | None = None
     kind: str = "synthesis"
@@ -134,7 +135,7 @@ def _synthesis(tree: Mapping[str, Any]) -> SynthesisReport:
     return SynthesisReport(
         quality=Fidelity(**tree["quality"]),
         floor=Fidelity(**tree["floor"]),
-        copied=tree["copied"],
+        copying=audit_of(tree["copying"]) if tree.get("copying") else None,
         agreement=Agreement(**agreement) if agreement else None,
         lesion=Lesions(**{name: LesionFigures(**figures) for name, figures in lesion.items()}) if lesion else None,
     )

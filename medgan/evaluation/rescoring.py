@@ -35,10 +35,10 @@ def rival(champion: Path, challenger: Path, data: Prepared, protocol: Evaluation
 def rescored(path: Path, data: Prepared, protocol: EvaluationProtocol) -> Report | str:
     """The report of an ONNX file, or a sentence that says why it cannot be scored on these data.
 
-    Without lesions, which no comparison looks at and whose judge takes a training.
+    Without lesions and copies, which no comparison looks at.
     """
-    onnx = OnnxGenerator(path)
-    return _obstacle(onnx, data) or evaluate(ExportedGenerator(onnx), data, replace(protocol, segmenter_steps=0))
+    onnx, brief = OnnxGenerator(path), replace(protocol, segmenter_steps=0, copying=False)
+    return _obstacle(onnx, data) or evaluate(ExportedGenerator(onnx), data, brief)
 
 
 def _obstacle(generator: OnnxGenerator, data: Prepared) -> str | None:

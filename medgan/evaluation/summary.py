@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from medgan.evaluation.copying.figures import CopyAudit
 from medgan.evaluation.report import Report, SynthesisReport, TranslationReport
 
 
@@ -22,7 +23,8 @@ def _synthesis(report: SynthesisReport) -> Iterator[tuple[str, str]]:
     if report.lesion is not None:
         generated, real = (_known(figures.iou) for figures in (report.lesion.generated, report.lesion.real))
         yield "lesion IoU", f"{generated:.3f}  (real: {real:.3f})"
-    yield "copied share", f"{report.copied:.3f}"
+    if report.copying is not None:
+        yield from _copying(report.copying)
 
 
 def _translation(report: TranslationReport, way: str) -> Iterator[tuple[str, str]]:
@@ -35,6 +37,19 @@ def _translation(report: TranslationReport, way: str) -> Iterator[tuple[str, str
     yield "PSNR, SSIM", f"{standard.psnr:.2f} dB, {_known(standard.ssim):.3f}  (piq, on [0, 1])"
     if quality.kid is not None and report.floor is not None:
         yield f"KID ({quality.extractor})", f"{quality.kid:.4f}, floor {report.floor.kid:.4f}"
+
+
+def _copying(audit: CopyAudit) -> Iterator[tuple[str, str]]:
+    found, members = audit.found, audit.membership
+    share = f"{100 * found.share:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    trust = f"finds {100 * audit.planted:.0f} % of planted copies on these data, false alarms "
+    trust += f"{100 * audit.false_alarms:.1f} %"
+    unseen = f"; sees few of: {', '.join(audit.unseen)}" if audit.unseen else ""
+    yield "copies", f"{audit.verdict}: {share}  ({trust}{unseen})"
+    yield (
+        "membership",
+        f"AUC {members.auc:.3f} [{members.low:.3f}, {members.high:.3f}]  (0.5: training images are no nearer)",
+    )
 
 
 def _known(figure: float | None) -> float:
