@@ -61,7 +61,7 @@ class Subject:
 class Judged:
     """One row: what was trained, what it cost, what it reached.
 
-    copied: share of images nearer to a training image than real ones are. agreement: share drawn as asked, if it was.
+    copied: share of images that copy a training image. agreement: share drawn as asked, if it was.
     key: of everything that decides it, see `row_identity`.
     """
 
@@ -149,7 +149,7 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
         images_per_second=config.train.steps * config.gan.batch / spent,
         quality=quality,
         excess=quality.fid - report.floor.fid,
-        copied=report.copied,
+        copied=report.copying.found.share if report.copying else math.nan,
         agreement=None if agreement is None else agreement.generated,
     )
     examples = example_conditions(subject.prepared, "test")
@@ -165,7 +165,7 @@ def row_identity(config: Config, subject: Subject, *, cpu_seconds: float | None 
     training = training_fingerprint(config.gan, config.train, config.seed, subject.prepared, subject.extractor.digest)
     parts = {"training": training, "evaluate": config.evaluate.model_dump(mode="json"), "cpu": cpu_seconds}
     code = identity([config.gan], config.train, subject.prepared.spec, scored_by=validation_judge.__module__)
-    judges = code_digest(["medgan.scores.fidelity", "medgan.evaluation.copying"])
+    judges = code_digest(["medgan.scores.fidelity", "medgan.evaluation.copying.audit"])
     return fingerprint({**parts, **code, "judges": judges})
 
 

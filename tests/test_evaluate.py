@@ -16,6 +16,7 @@ from medgan.data.spec import Direction
 from medgan.data.store import Prepared
 from medgan.data.stored import StoredImages
 from medgan.errors import MedganError
+from medgan.evaluation.copying.figures import FOUND, NONE_FOUND
 from medgan.evaluation.evaluate import evaluate, evaluate_ways, fidelity_floor
 from medgan.evaluation.generators import ExportedGenerator, TorchGenerator
 from medgan.evaluation.protocol import EvaluationProtocol
@@ -161,7 +162,9 @@ def test_torch_and_onnx_draw_the_same_images_for_the_same_seed(
     path = export(gan, gan.generators, tmp_path, metadata).path
     generators = TorchGenerator(gan, gan.generators), ExportedGenerator(OnnxGenerator(path))
     assert generators[0].inputs == generators[1].inputs and generators[0].latent_dim == generators[1].latent_dim
-    ours, theirs = (evaluate(generator, data, replace(protocol, segmenter_steps=0)) for generator in generators)
+    ours, theirs = (
+        evaluate(generator, data, replace(protocol, segmenter_steps=0, copying=False)) for generator in generators
+    )
     assert ours.headline.value == pytest.approx(theirs.headline.value, rel=1e-3)
     assert rescored(path, data, protocol) == theirs
 
@@ -173,8 +176,8 @@ def test_each_set_of_images_passes_the_extractor_once(
     counted = replace(protocol, embedder=counting, classifier=counting)
     report = evaluate(Recording(drawn, "z", "label"), prepared, counted)
     assert isinstance(report, SynthesisReport) and report.agreement is not None
-    # Test images, drawn ones, n training images for the floor, and all of them to look for copies.
-    assert sum(map(len, counting.shown)) == 3 * 100 + len(prepared.indices("train"))
+    # Test images, drawn ones, and n training images for the floor.
+    assert sum(map(len, counting.shown)) == 3 * 100
     counting.shown.clear()
     evaluate(Recording(drawn, "source"), pairs, counted)
     assert sum(map(len, counting.shown)) == 3 * 100
@@ -218,7 +221,9 @@ def test_real_training_images_reach_the_floor(
     # Of the same training images, as many of each class, whether or not the generator is told the class.
     assert report.floor == replace(synthesis.floor, kid_by_class={})
     assert synthesis.floor == fidelity_floor(prepared, protocol)
-    assert report.copied == 1 and report.quality.fid < synthesis.quality.fid
+    assert report.copying is not None and synthesis.copying is not None
+    assert report.copying.verdict == FOUND and report.copying.found.share > 0.9
+    assert synthesis.copying.verdict == NONE_FOUND and report.quality.fid < synthesis.quality.fid
 
 
 def test_the_answers_of_a_translator_are_their_own_baselines(pairs: Prepared, protocol: EvaluationProtocol) -> None:
@@ -249,7 +254,7 @@ def test_reports_come_back_from_their_file(
     assert "agreement" in to_tree({"": synthesis}) and "lesion" not in to_tree({"": synthesis})
     assert [title for title, _ in summary(synthesis)] == [
         "FID (fid_domain)", "KID", "precision, recall", "density, coverage", "class agreement", "inception score",
-        "told apart", "passing for real", "1-nearest neighbour", "copied share",
+        "told apart", "passing for real", "1-nearest neighbour", "copies", "membership",
     ]  # fmt: skip
     assert [title for title, _ in summary(translation["reverse"], "reverse")] == ["MAE, back", "PSNR, SSIM"]
 
@@ -274,11 +279,13 @@ def test_drawn_images_are_told_apart_beside_training_images_and_the_extremes_are
     assert drawn.told_apart.overall.accuracy is not None and drawn.told_apart.overall.accuracy.value > 0.9
     assert drawn.nearest.features.drawn.value == drawn.nearest.pixels.drawn.value == 1
     assert real.nearest.pixels.accuracy.value < 0.7 and [part.name for part in real.told_apart.classes] == LESIONS
-    assert started == ["told apart", "real told apart"]
-    assert list(shown) == ["convincing"] and [row.shape for row in shown["convincing"]] == [(12, 1, 16, 16)] * 2
-    without = evaluate(grey, prepared, protocol, progress=progress, show=shown.__setitem__)
+    assert started == ["copies", "told apart", "real told apart"]
+    assert (
+        list(shown) == ["closest", "convincing"] and [row.shape for row in shown["convincing"]] == [(12, 1, 16, 16)] * 2
+    )
+    without = evaluate(grey, prepared, replace(protocol, copying=False), progress=progress, show=shown.__setitem__)
     assert isinstance(without, SynthesisReport) and without.two_sample is not None
-    assert without.two_sample.generated.told_apart is None and len(started) == 2
+    assert without.two_sample.generated.told_apart is None and len(started) == 3
 
 
 def test_metrics_of_another_version_are_a_sentence(synthesis: SynthesisReport, tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
-from medgan.evaluation.copying import copied_share
 from medgan.scores.extractor import Extractor
 from medgan.scores.fidelity import agreement, inception_score, kid, measure
 from medgan.scores.figures import Fidelity, check_comparable
@@ -246,21 +245,6 @@ def test_agreement_is_the_share_of_right_classes(extractor: Extractor, test: Ima
     wrong = np.where(np.arange(N) < N // 4, (classes + 1) % 3, classes)
     assert agreement(extractor, ImageSet(images, labels=classes)) == 1
     assert agreement(extractor, ImageSet(images, labels=wrong)) == 0.75
-
-
-def test_copies_are_found_and_honest_images_are_not(extractor: Extractor, prepared: Prepared, train: Images) -> None:
-    features, held_out, honest = (
-        ImageSet.stored(prepared, prepared.indices(split)).features(extractor)
-        for split in ("train", "test", "validation")
-    )
-    rng = np.random.default_rng(0)
-    faint = (train[:N] + rng.integers(-1, 2, size=train[:N].shape)).clip(0, 255).astype(np.uint8)
-    assert copied_share(honest, held_out, features) < 0.06
-    assert copied_share(features[:N], held_out, features) == 1
-    assert copied_share(extractor.observe(seen(faint)).features, held_out, features) > 0.9
-    assert copied_share(np.concatenate([honest[:90], features[:30]]), held_out, features) == pytest.approx(
-        0.25, abs=0.06
-    )
 
 
 def test_the_inception_score_is_that_of_its_definition(extractor: Extractor, test: Images) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from medgan.errors import MedganError
 from medgan.evaluation.champion import decide, failed_gates
+from medgan.evaluation.copying.figures import FOUND, NONE_FOUND, CopyAudit, Membership, Power, Share
 from medgan.evaluation.report import SynthesisReport, TranslationReport
 from medgan.scores.figures import Fidelity, GroupFidelity, Likeness, PublishedScores, StandardScores
 
@@ -28,8 +29,25 @@ def fidelity(fid: float = 10, margin: float = 1, recall: float = 0.4) -> Fidelit
     )
 
 
-def metrics(recall: float = 0.4, floor: float = 0.8, copied: float = 0.05) -> SynthesisReport:
-    return SynthesisReport(fidelity(recall=recall), fidelity(recall=floor), copied)
+def copies(share: float, verdict: str = NONE_FOUND) -> CopyAudit:
+    return CopyAudit(
+        verdict=verdict,
+        found=Share(share, 0.0, 1.0),
+        p=1e-4,
+        false_alarms=0.01,
+        alarms=0.0,
+        power={"exact": Power(1.0, 1.0)},
+        membership=Membership(0.5, 0.4, 0.6),
+        by_class=(),
+        closest=(),
+        held_out=(),
+    )
+
+
+def metrics(
+    recall: float = 0.4, floor: float = 0.8, copied: float = 0.05, verdict: str = NONE_FOUND
+) -> SynthesisReport:
+    return SynthesisReport(fidelity(recall=recall), fidelity(recall=floor), copies(copied, verdict))
 
 
 def figures(fid: float, margin: float) -> SynthesisReport:
@@ -49,7 +67,9 @@ def test_the_limits_themselves_pass() -> None:
     [
         (metrics(), 2e-4, ["ONNX differs from torch by 0.0002", "register.parity"]),
         (metrics(recall=0.19), 0.0, ["recall is 0.24", "register.recall"]),
-        (metrics(copied=0.11), 0.0, ["copied share is 0.110", "register.copies"]),
+        (metrics(copied=0.11), 0.0, ["11.0 % of the images copy training images", "register.copies"]),
+        (metrics(verdict=FOUND), 0.0, ["copies of training images are found, in 5.0 % of the images"]),
+        (replace(metrics(), copying=None), 0.0, ["nobody looked for copies"]),
     ],
 )
 def test_each_gate_refuses_on_its_own(found: SynthesisReport, parity: float, words: list[str]) -> None:

@@ -33,5 +33,5 @@ class RegisterConfig(Section):
     parity: float = Field(gt=0)
     recall: float = Field(ge=0, le=1, description="least share of the real-against-real recall")
     copies: float = Field(
-        ge=0, le=1, description="largest share of images nearer to a training image than real ones are"
+        ge=0, le=1, description="largest share of images that copy a training image, beyond false alarms"
     )

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from medgan.evaluation.copying.figures import FOUND, CopyAudit
 from medgan.evaluation.report import Report, SynthesisReport
 from medgan.scores.figures import check_comparable
 
@@ -32,13 +33,22 @@ def failed_gates(report: Report, parity: float, gates: Mapping[str, float]) -> l
         share = report.quality.recall / max(report.floor.recall, 1e-9)
         if not share >= gates["recall"]:
             failed.append(f"recall is {share:.2f} of real-against-real, below register.recall = {gates['recall']:g}")
-        if not report.copied <= gates["copies"]:
-            failed.append(f"copied share is {report.copied:.3f}, above register.copies = {gates['copies']:g}")
-        return failed
+        return failed + _copies(report.copying, gates["copies"])
     for answer, mae in report.baselines.items():
         if not report.quality.mae < mae:
             failed.append(f"MAE is {report.quality.mae:.4f}, that of the {answer} image {mae:.4f}")
     return failed
+
+
+def _copies(audit: CopyAudit | None, most: float) -> list[str]:
+    if audit is None:
+        return ["nobody looked for copies of training images; evaluate again"]
+    share = f"{100 * audit.found.share:.1f} % of the images"
+    if not audit.found.share <= most:
+        return [f"{share} copy training images, above register.copies = {most:g}"]
+    if audit.verdict == FOUND:
+        return [f"copies of training images are found, in {share} (chance in honest ones: {audit.p:.1g})"]
+    return []
 
 
 def decide(

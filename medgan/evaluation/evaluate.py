@@ -10,7 +10,8 @@ from medgan.data.loader import conditions, gather
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.evaluation.comparison import compare
-from medgan.evaluation.copying import copied_share
+from medgan.evaluation.copying.audit import audit, queries
+from medgan.evaluation.copying.picture import closest_pairs
 from medgan.evaluation.generators import Generator, TorchGenerator, drawn_images
 from medgan.evaluation.lesions import judge_lesions
 from medgan.evaluation.protocol import EvaluationProtocol
@@ -81,12 +82,12 @@ def _synthesis(
     generator: Generator, data: Prepared, protocol: EvaluationProtocol, progress: Progress, show: Show
 ) -> SynthesisReport:
     chosen, training = protocol.held_out(data), protocol.training(data)
-    if "label" not in generator.inputs:  # what it draws is of no class that it was asked for
-        data = replace(data, labels=None)
-    real, embedder = ImageSet.stored(data, chosen), _embedder(protocol)
+    # What is drawn without a label is of no class that was asked for.
+    asked = data if "label" in generator.inputs else replace(data, labels=None)
+    real, trained_on, embedder = ImageSet.stored(asked, chosen), ImageSet.stored(asked, training), _embedder(protocol)
     images = quantised(drawn_images(generator, data, chosen, seed=protocol.seed), data.levels)
-    generated, learnt_from = ImageSet(images, labels=real.labels), ImageSet.stored(data, data.indices("train"))
-    agreed = inception = lesion = None
+    generated = ImageSet(images, labels=real.labels)
+    agreed = inception = lesion = copying = None
     if real.labels is not None and (classifier := protocol.classifier) is not None:
         agreed = Agreement(generated=agreement(classifier, generated), real=agreement(classifier, real))
         scores = [inception_score(classifier, images, seed=protocol.seed) for images in (generated, real)]
@@ -94,11 +95,14 @@ def _synthesis(
     if "mask" in generator.inputs and (steps := protocol.segmenter_steps):
         with progress("segmenter", steps) as done:
             lesion = judge_lesions(data, images, chosen, steps=steps, seed=protocol.seed, progress=done)
-    trained_on = ImageSet.stored(data, training)
+    if protocol.copying:
+        with progress("copies", queries(data, len(images), len(chosen))) as done:
+            copying = audit(images, chosen, data, seed=protocol.seed, done=done)
+        show("closest", closest_pairs(copying, images, data))
     return SynthesisReport(
-        quality=_fidelity(generated, real, data, protocol),
-        floor=_fidelity(trained_on, real, data, protocol),
-        copied=copied_share(*(images.features(embedder) for images in (generated, real, learnt_from))),
+        quality=_fidelity(generated, real, asked, protocol),
+        floor=_fidelity(trained_on, real, asked, protocol),
+        copying=copying,
         agreement=agreed,
         inception=inception,
         lesion=lesion,

@@ -19,9 +19,10 @@ class EvaluationProtocol:
 
     embedder: None where it knows other images than those that are drawn; classifier: None where there are no classes.
     n: images a side, of `split`. bootstrap: resamples behind an interval. segmenter_steps: training of the judge of
-    masks, told_apart_steps: of the network that tells drawn images from real ones; 0 leaves either out. seed: of the
-    choice of images, of z, and of all that is resampled or trained. by_class: each class is compared with its like,
-    where the generator is told the class; False to compare such a generator with others that are not told.
+    masks, told_apart_steps: of the network that tells drawn images from real ones; 0 leaves either out. copying:
+    whether to look for copies. seed: of the choice of images, of z, and of all that is resampled or trained. by_class:
+    each class is compared with its like, where the generator is told the class; False to compare such a generator
+    with others that are not told.
     """
 
     embedder: Embedder | None
@@ -33,6 +34,7 @@ class EvaluationProtocol:
     split: str = "test"
     by_class: bool = True
     told_apart_steps: int = 0
+    copying: bool = True
 
     @classmethod
     def of(cls, config: EvaluateConfig, extractor: Extractor, *, seed: int) -> "EvaluationProtocol":

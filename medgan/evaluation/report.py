@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medgan.errors import MedganError
+from medgan.evaluation.copying.figures import CopyAudit, audit_of
 from medgan.evaluation.two_sample import TwoSamples, two_samples
 from medgan.scores.figures import DIRECTIONS, Fidelity, Likeness, PairFigures, PublishedScores, StandardScores
 
@@ -57,14 +58,14 @@ class Lesions:
 class SynthesisReport:
     """The report of a generator that draws from noise.
 
-    floor: the same figures of real training images. copied: share of images nearer to a training image than real ones
-    are. agreement, inception (its inception score), lesion: None where neither classes nor masks were asked for.
-    pairs: None for images that are neither grey nor RGB. two_sample: whether drawn images can be told from real ones.
+    floor: the same figures of real training images. copying: None where it was not looked for. agreement, inception
+    (its inception score), lesion: None where neither classes nor masks were asked for. pairs: None for images that are
+    neither grey nor RGB. two_sample: whether drawn images can be told from real ones.
     """
 
     quality: Fidelity
     floor: Fidelity
-    copied: float
+    copying: CopyAudit | None = None
     agreement: Agreement | None = None
     inception: Agreement | None = None
     lesion: Lesions | None = None
@@ -143,7 +144,7 @@ def _synthesis(tree: Mapping[str, Any]) -> SynthesisReport:
     return SynthesisReport(
         quality=Fidelity.of_tree(tree["quality"]),
         floor=Fidelity.of_tree(tree["floor"]),
-        copied=tree["copied"],
+        copying=audit_of(tree["copying"]) if tree.get("copying") else None,
         agreement=Agreement(**agreement) if agreement else None,
         inception=Agreement(**inception) if inception else None,
         lesion=Lesions(**{name: LesionFigures(**figures) for name, figures in lesion.items()}) if lesion else None,

@@ -35,11 +35,11 @@ def rival(champion: Path, challenger: Path, data: Prepared, protocol: Evaluation
 def rescored(path: Path, data: Prepared, protocol: EvaluationProtocol) -> Report | str:
     """The report of an ONNX file, or a sentence that says why it cannot be scored on these data.
 
-    Without lesions and without being told apart: no comparison looks at them, and their judges take trainings.
+    Without what no comparison looks at: lesions, copies and being told apart, two of whose judges take trainings.
     """
     onnx = OnnxGenerator(path)
-    untrained = replace(protocol, segmenter_steps=0, told_apart_steps=0)
-    return _obstacle(onnx, data) or evaluate(ExportedGenerator(onnx), data, untrained)
+    brief = replace(protocol, segmenter_steps=0, told_apart_steps=0, copying=False)
+    return _obstacle(onnx, data) or evaluate(ExportedGenerator(onnx), data, brief)
 
 
 def _obstacle(generator: OnnxGenerator, data: Prepared) -> str | None:

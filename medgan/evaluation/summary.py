@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator
 
+from medgan.evaluation.copying.figures import CopyAudit
 from medgan.evaluation.report import Report, SynthesisReport, TranslationReport
 from medgan.evaluation.two_sample import Measured, TwoSamples
 
@@ -38,7 +39,8 @@ def _synthesis(report: SynthesisReport) -> Iterator[tuple[str, str]]:
         yield "lesion IoU", f"{generated:.3f}  (real: {real:.3f})"
     if report.two_sample is not None:
         yield from _two_samples(report.two_sample)
-    yield "copied share", f"{report.copied:.3f}"
+    if report.copying is not None:
+        yield from _copying(report.copying)
 
 
 def _two_samples(tests: TwoSamples) -> Iterator[tuple[str, str]]:
@@ -76,6 +78,19 @@ def _translation(report: TranslationReport, way: str) -> Iterator[tuple[str, str
 
 def _real(first: float, second: float) -> str:
     return f"real: {first:.3f}, {second:.3f}"
+
+
+def _copying(audit: CopyAudit) -> Iterator[tuple[str, str]]:
+    found, members = audit.found, audit.membership
+    share = f"{100 * found.share:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}]"
+    trust = f"finds {100 * audit.planted:.0f} % of planted copies on these data, false alarms "
+    trust += f"{100 * audit.false_alarms:.1f} %"
+    unseen = f"; sees few of: {', '.join(audit.unseen)}" if audit.unseen else ""
+    yield "copies", f"{audit.verdict}: {share}  ({trust}{unseen})"
+    yield (
+        "membership",
+        f"AUC {members.auc:.3f} [{members.low:.3f}, {members.high:.3f}]  (0.5: training images are no nearer)",
+    )
 
 
 def _known(figure: float | None) -> float:
