@@ -22,6 +22,7 @@ from medgan.imaging.grids import grid, save_image
 from medgan.scores.fidelity import measure
 from medgan.scores.figures import Fidelity
 from medgan.scores.images import ImageSet
+from medgan.seeds import numpy_generator
 
 _COLUMNS = 10
 _PATIENT = r"^((?:NORMAL2-)?IM-\d+|person\d+_(?:bacteria|virus))"
@@ -97,13 +98,18 @@ def judge(study: Study) -> tuple[list[Row], str]:
 
 
 def halves(data: Prepared) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of two sets of test images: as many images of each class, and of other patients but for one a class."""
+    """Indices of two sets of test images: as many images of each class, and of other patients but for one a class.
+
+    Patients are shuffled: their names often follow places and years.
+    """
     test = data.indices("test")
     labels = np.zeros(len(test), np.int64) if data.labels is None else data.labels[test]
     first, second = [], []
     for code in np.unique(labels):
         of_class = test[labels == code]
-        of_class = of_class[np.argsort(data.patients[of_class], kind="stable")]
+        _, patients = np.unique(data.patients[of_class], return_inverse=True)
+        order = numpy_generator(0, "halves").permutation(patients.max() + 1)
+        of_class = of_class[np.argsort(order[patients], kind="stable")]
         half = len(of_class) // 2
         first.append(of_class[:half])
         second.append(of_class[half : 2 * half])
