@@ -52,13 +52,14 @@ ROOT = Path(__file__).parents[1]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
+UNGATED = {"register.recall": 0.0, "register.coverage": 0.0, "register.passing": 0.0, "register.copies": 1.0}
+
+
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Iterator[Path]:
     """A folder after a first run of all stages."""
-    # One image in four may be near to a training one, and recall of so small a generator is zero: no gate refuses it.
-    with after_stages(
-        tmp_path_factory.mktemp("pipeline"), config.override({"register.recall": 0.0, "register.copies": 1.0})
-    ) as folder:
+    # So small a generator would pass no gate.
+    with after_stages(tmp_path_factory.mktemp("pipeline"), config.override(UNGATED)) as folder:
         yield folder
 
 
@@ -138,7 +139,7 @@ def test_the_store_holds_one_run_of_everything(place: Path) -> None:
     told_apart = metrics["two_sample"]["generated"]["told_apart"]["overall"]
     assert run.data.metrics["test/two_sample/generated/told_apart/overall/n"] == told_apart["n"]
     # Before the first step, two evaluations, the final one, and the most and least convincing images.
-    assert pictures(store, run.info.run_id) == 5
+    assert pictures(store, run.info.run_id) == 6
 
 
 def test_stages_that_run_again_add_nothing(place: Path) -> None:
@@ -306,8 +307,10 @@ def test_a_champion_of_another_split_is_not_scored(judging: Judging, tmp_path: P
 
 def test_a_translator_stands_against_the_champion_by_the_margin_of_their_difference(judging: Judging) -> None:
     path, data, protocol = judging[""]
-    opponent = rival(path, path, data, protocol)
-    assert isinstance(opponent.report, TranslationReport) and opponent.margin == 0
+    report = rescored(path, data, protocol)
+    assert isinstance(report, TranslationReport)
+    opponent = rival(path, path, report, data, protocol)
+    assert opponent.challenger is report and isinstance(opponent.report, TranslationReport) and opponent.margin == 0
     there, back = (ExportedGenerator(OnnxGenerator(file)) for file, _, _ in judging.values())
     _, seen, of_the_way_back = judging["reverse"]
     assert 0 < mae_margin(there, back, seen, of_the_way_back) < 0.5

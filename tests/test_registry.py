@@ -9,9 +9,18 @@ from medgan.errors import MedganError
 from medgan.evaluation.champion import decide, failed_gates
 from medgan.evaluation.copying.figures import FOUND, NONE_FOUND, CopyAudit, Membership, Power, Share
 from medgan.evaluation.report import SynthesisReport, TranslationReport
+from medgan.evaluation.two_sample import (
+    Answers,
+    Measured,
+    NearestNeighbours,
+    Neighbours,
+    ToldApart,
+    TwoSample,
+    TwoSamples,
+)
 from medgan.scores.figures import Fidelity, GroupFidelity, Likeness, PublishedScores, StandardScores
 
-GATES = {"parity": 1e-4, "recall": 0.25, "copies": 0.1}
+GATES = {"parity": 1e-4, "recall": 0.25, "coverage": 0.25, "passing": 0.05, "copies": 0.1}
 
 
 def fidelity(fid: float = 10, margin: float = 1, recall: float = 0.4) -> Fidelity:
@@ -45,13 +54,38 @@ def copies(share: float, verdict: str = NONE_FOUND) -> CopyAudit:
 
 
 def metrics(
-    recall: float = 0.4, floor: float = 0.8, copied: float = 0.05, verdict: str = NONE_FOUND
+    recall: float = 0.4, floor: float = 0.8, copied: float = 0.05, verdict: str = NONE_FOUND, passing: float = 0.1
 ) -> SynthesisReport:
-    return SynthesisReport(fidelity(recall=recall), fidelity(recall=floor), copies(copied, verdict))
+    return SynthesisReport(
+        fidelity(recall=recall),
+        fidelity(recall=floor),
+        copies(copied, verdict),
+        two_sample=TwoSamples(told_apart(passing), told_apart(0.95)),
+    )
+
+
+def told_apart(passing: float | None, n: int = 100) -> TwoSample:
+    known = None if passing is None else Measured(passing, passing - 0.01, passing + 0.01)
+    nearest = Neighbours(*[Measured(0.5, 0.4, 0.6)] * 3)
+    return TwoSample(NearestNeighbours(nearest, nearest), ToldApart(Answers(n, passing=known), (), 1000))
+
+
+def grouped(**recalls: float) -> SynthesisReport:
+    """A report of classes, each with this recall of the 0.8 that real ones have."""
+    whole = metrics()
+    parts = {name: replace(whole.quality.groups["all images"], recall=recall) for name, recall in recalls.items()}
+    floors = dict.fromkeys(recalls, whole.floor.groups["all images"])
+    return replace(whole, quality=replace(whole.quality, groups=parts), floor=replace(whole.floor, groups=floors))
 
 
 def figures(fid: float, margin: float) -> SynthesisReport:
     return replace(metrics(), quality=fidelity(fid, margin))
+
+
+def few(n: int) -> SynthesisReport:
+    whole = metrics()
+    groups = {name: replace(group, n=n) for name, group in whole.quality.groups.items()}
+    return replace(whole, quality=replace(whole.quality, groups=groups))
 
 
 def test_all_gates_passed() -> None:
@@ -70,6 +104,15 @@ def test_the_limits_themselves_pass() -> None:
         (metrics(copied=0.11), 0.0, ["11.0 % of the images copy training images", "register.copies"]),
         (metrics(verdict=FOUND), 0.0, ["copies of training images are found, in 5.0 % of the images"]),
         (replace(metrics(), copying=None), 0.0, ["nobody looked for copies"]),
+        (grouped(a=0.7, b=0.19, c=0.7), 0.0, ["recall of b is 0.24", "register.recall"]),
+        (metrics(passing=0.049), 0.0, ["4.9 % of its images pass for real", "register.passing"]),
+        (replace(metrics(), two_sample=None), 0.0, ["nobody asked whether", "evaluate again"]),
+        (
+            replace(metrics(), two_sample=TwoSamples(told_apart(None, n=20), told_apart(None, n=20))),
+            0.0,
+            ["20 images are too few", "raise evaluate.n"],
+        ),
+        (few(99), 0.0, ["too few images to mean anything: 99 (all images), of 100", "raise evaluate.n"]),
     ],
 )
 def test_each_gate_refuses_on_its_own(found: SynthesisReport, parity: float, words: list[str]) -> None:
@@ -78,12 +121,18 @@ def test_each_gate_refuses_on_its_own(found: SynthesisReport, parity: float, wor
 
 
 def test_every_failed_gate_is_named() -> None:
-    assert len(failed_gates(metrics(recall=0, copied=1), 1.0, GATES)) == 3
+    assert len(failed_gates(metrics(recall=0, copied=1, passing=0), 1.0, GATES)) == 4
 
 
 @pytest.mark.parametrize(
     ("found", "parity"),
-    [(metrics(), math.nan), (metrics(recall=math.nan), 0.0), (metrics(copied=math.nan), 0.0)],
+    [
+        (metrics(), math.nan),
+        (metrics(recall=math.nan), 0.0),
+        (grouped(a=0.7, b=math.nan), 0.0),
+        (metrics(copied=math.nan), 0.0),
+        (metrics(passing=math.nan), 0.0),
+    ],
 )
 def test_what_is_not_a_number_passes_no_gate(found: SynthesisReport, parity: float) -> None:
     assert len(failed_gates(found, parity, GATES)) == 1

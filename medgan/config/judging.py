@@ -31,7 +31,9 @@ class RegisterConfig(Section):
     """Gates that a generator must pass to become champion."""
 
     parity: float = Field(gt=0)
-    recall: float = Field(ge=0, le=1, description="least share of the real-against-real recall")
+    recall: float = Field(ge=0, le=1, description="least share of the real-against-real recall, in each class")
+    coverage: float = Field(ge=0, le=1, description="least share of the real-against-real coverage, in each class")
+    passing: float = Field(ge=0, le=1, description="least share of images that pass for real")
     copies: float = Field(
         ge=0, le=1, description="largest share of images that copy a training image, beyond false alarms"
     )

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 
 from medgan.evaluation.copying.figures import FOUND, CopyAudit
 from medgan.evaluation.report import Report, SynthesisReport
+from medgan.evaluation.two_sample import TwoSamples
 from medgan.scores.figures import check_comparable
 
 # By which torch's score and onnxruntime's of the same weights may differ; their margin is 0.
 _ROUNDING = 1e-5
+# Images of a class behind a gate: of fewer, a share says too little.
+_FEWEST = 100
 
 
 @dataclass(frozen=True)
@@ -21,23 +24,67 @@ class Verdict:
 
 
 def failed_gates(report: Report, parity: float, gates: Mapping[str, float]) -> list[str]:
-    """One sentence for each gate that is not passed. gates: parity, recall (share of the floor's), copies.
+    """One sentence for each gate that is not passed.
 
-    Translation has no recall and nothing to copy; it must be nearer to its targets than answers that look at nothing.
+    gates: parity, recall and coverage (shares of the floor's, in each class that is judged apart), passing, copies; 0
+    asks nothing of recall, coverage and passing.
+    Translation has none of these but parity; it must be nearer to its targets than answers that look at nothing.
     """
     failed = []
     # `not <=` and `not >=`: a figure that is NaN passes no gate.
     if not parity <= gates["parity"]:
         failed.append(f"ONNX differs from torch by {parity:.2g}, above register.parity = {gates['parity']:g}")
     if isinstance(report, SynthesisReport):
-        share = report.quality.recall / max(report.floor.recall, 1e-9)
-        if not share >= gates["recall"]:
-            failed.append(f"recall is {share:.2f} of real-against-real, below register.recall = {gates['recall']:g}")
-        return failed + _copies(report.copying, gates["copies"])
+        return [
+            *failed,
+            *(_too_few(report) if any(gates[key] for key in ("recall", "coverage", "passing")) else []),
+            *_shares(report, gates),
+            *(_passing(report.two_sample, gates["passing"]) if gates["passing"] else []),
+            *_copies(report.copying, gates["copies"]),
+        ]
     for answer, mae in report.baselines.items():
         if not report.quality.mae < mae:
             failed.append(f"MAE is {report.quality.mae:.4f}, that of the {answer} image {mae:.4f}")
     return failed
+
+
+def _too_few(report: SynthesisReport) -> list[str]:
+    few = [f"{group.n} ({name})" for name, group in report.quality.groups.items() if group.n < _FEWEST]
+    if few:
+        return [
+            f"too few images to mean anything: {', '.join(few)}, of {_FEWEST} at least; raise evaluate.n or add images"
+        ]
+    return []
+
+
+def _shares(report: SynthesisReport, gates: Mapping[str, float]) -> list[str]:
+    """Look at the worst class by each figure: others must not hide it."""
+    failed = []
+    for key in ("recall", "coverage"):
+        shares = {
+            name: getattr(group, key) / max(getattr(report.floor.groups[name], key), 1e-9)
+            for name, group in report.quality.groups.items()
+        }
+        # A NaN is never the least; it counts as the worst.
+        name = min(shares, key=lambda name: shares[name] if shares[name] == shares[name] else -1.0)
+        if not shares[name] >= gates[key]:
+            where = f" of {name}" if len(shares) > 1 else ""
+            failed.append(
+                f"{key}{where} is {shares[name]:.2f} of real-against-real, below register.{key} = {gates[key]:g}"
+            )
+    return failed
+
+
+def _passing(tests: TwoSamples | None, least: float) -> list[str]:
+    told_apart = tests and tests.generated.told_apart
+    if not told_apart:
+        return ["nobody asked whether its images can be told from real ones; evaluate again"]
+    passing = told_apart.overall.passing
+    if passing is None:
+        return [f"{told_apart.overall.n} images are too few to tell whether they pass for real; raise evaluate.n"]
+    if not passing.value >= least:
+        return [f"{100 * passing.value:.1f} % of its images pass for real, below register.passing = {least:g}"]
+    return []
 
 
 def _copies(audit: CopyAudit | None, most: float) -> list[str]:

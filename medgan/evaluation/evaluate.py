@@ -19,7 +19,7 @@ from medgan.evaluation.report import Agreement, Report, SynthesisReport, Transla
 from medgan.evaluation.watching import Progress, Show, silent, unseen
 from medgan.gans.base import Gan
 from medgan.imaging.arrays import Images, quantised
-from medgan.scores.fidelity import agreement, inception_score, kid, measure
+from medgan.scores.fidelity import agreement, inception_score, kid, margin_between, measure
 from medgan.scores.figures import Fidelity
 from medgan.scores.images import Embedder, ImageSet
 from medgan.scores.paired import absolute_errors, difference_margin, likeness
@@ -78,12 +78,30 @@ def mae_margin(one: Generator, other: Generator, data: Prepared, protocol: Evalu
     return difference_margin(ours, theirs, target, patients, bootstrap=protocol.bootstrap, seed=protocol.seed)
 
 
+def fid_margin(one: Generator, other: Generator, data: Prepared, protocol: EvaluationProtocol) -> float:
+    """Return by how much the FIDs of two generators must differ on the held-out images (see `margin_between`)."""
+    chosen = protocol.held_out(data)
+    asked = data if _are_told(one, other) else replace(data, labels=None)
+    real, embedder = ImageSet.stored(asked, chosen), _embedder(protocol)
+    ours, theirs = (
+        ImageSet(quantised(drawn_images(generator, data, chosen, seed=protocol.seed), data.levels), labels=real.labels)
+        for generator in (one, other)
+    )
+    names = data.label_names if protocol.by_class else ()
+    bootstrap, seed = protocol.bootstrap, protocol.seed
+    return margin_between(embedder, ours, theirs, real, names=names, bootstrap=bootstrap, seed=seed)
+
+
+def _are_told(*generators: Generator) -> bool:
+    """Whether all of these generators are told the class; what is drawn otherwise is of no class that was asked for."""
+    return all("label" in generator.inputs for generator in generators)
+
+
 def _synthesis(
     generator: Generator, data: Prepared, protocol: EvaluationProtocol, progress: Progress, show: Show
 ) -> SynthesisReport:
     chosen, training = protocol.held_out(data), protocol.training(data)
-    # What is drawn without a label is of no class that was asked for.
-    asked = data if "label" in generator.inputs else replace(data, labels=None)
+    asked = data if _are_told(generator) else replace(data, labels=None)
     real, trained_on, embedder = ImageSet.stored(asked, chosen), ImageSet.stored(asked, training), _embedder(protocol)
     images = quantised(drawn_images(generator, data, chosen, seed=protocol.seed), data.levels)
     generated = ImageSet(images, labels=real.labels)

@@ -85,7 +85,10 @@ def register(
     """
     name, identity = candidate.name, candidate.identity
     uri = models.log_model(store, run_id, candidate.onnx, name=f"generator{candidate.suffix}", fingerprint=identity)
-    version = models.register_version(store, name, uri, run_id, fingerprint=identity, tags=candidate.tags)
+    tags = {**candidate.tags, "data_md5": data.md5}
+    version = models.register_version(store, name, uri, run_id, fingerprint=identity, tags=tags)
+    looks = models.count_up_to(store, version, tag="data_md5")
+    store.client.set_model_version_tag(name, version.version, "test_split_seen", str(looks))
     reigning = models.champion(store, name)
     if reigning is not None and reigning.version == version.version:
         verdict = Verdict(True, ("is the champion already",))
@@ -120,8 +123,8 @@ def _against(
         return decide(failed, report, None)
     with models.downloaded(reigning) as onnx:
         if onnx is not None:
-            opponent = rival(onnx, candidate.onnx, data, protocol)
-            return decide(failed, report, opponent.report, margin=opponent.margin)
+            opponent = rival(onnx, candidate.onnx, report, data, protocol)
+            return decide(failed, opponent.challenger, opponent.report, margin=opponent.margin)
     verdict = decide(failed, report, None)
     lost = f"the file of the champion, version {reigning.version}, is lost: nothing is left to compare with"
     return Verdict(verdict.crowned, (lost,) if verdict.crowned else (*verdict.reasons, lost))

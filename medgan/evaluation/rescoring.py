@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from medgan.data.store import Prepared
-from medgan.evaluation.evaluate import evaluate, mae_margin
+from medgan.evaluation.evaluate import evaluate, fid_margin, mae_margin
 from medgan.evaluation.generators import ExportedGenerator
 from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import Report, TranslationReport
@@ -15,31 +15,38 @@ from medgan.runtime.generator import OnnxGenerator
 class Rival:
     """A champion as its challenger meets it.
 
-    report: its own under today's protocol, a sentence that says why it has none, or None where there is no champion.
-    margin: where pairs decide, by how much the two must differ.
+    challenger: the report that is compared with it. report: its own under the same protocol, or a sentence that says
+    why it has none. margin: by how much the two must differ, None where there is nothing to compare.
     """
 
-    report: Report | str | None
+    challenger: Report
+    report: Report | str
     margin: float | None
 
 
-def rival(champion: Path, challenger: Path, data: Prepared, protocol: EvaluationProtocol) -> Rival:
-    """champion, challenger: ONNX files."""
-    report = rescored(champion, data, protocol)
-    if not isinstance(report, TranslationReport):
-        return Rival(report, None)
-    ours, theirs = (ExportedGenerator(OnnxGenerator(path)) for path in (challenger, champion))
-    return Rival(report, mae_margin(ours, theirs, data, protocol))
+def rival(champion: Path, challenger: Path, report: Report, data: Prepared, protocol: EvaluationProtocol) -> Rival:
+    """champion, challenger: ONNX files. report: of the challenger, under this protocol."""
+    theirs, ours = OnnxGenerator(champion), OnnxGenerator(challenger)
+    if obstacle := _obstacle(theirs, data):
+        return Rival(report, obstacle, None)
+    if theirs.conditional != ours.conditional:  # one is not told the class: both are judged without it
+        protocol = replace(protocol, by_class=False)
+        report = _scored(ours, data, protocol)
+    compared = _scored(theirs, data, protocol)
+    margin = mae_margin if isinstance(compared, TranslationReport) else fid_margin
+    return Rival(report, compared, margin(ExportedGenerator(ours), ExportedGenerator(theirs), data, protocol))
 
 
 def rescored(path: Path, data: Prepared, protocol: EvaluationProtocol) -> Report | str:
-    """The report of an ONNX file, or a sentence that says why it cannot be scored on these data.
-
-    Without what no comparison looks at: lesions, copies and being told apart, two of whose judges take trainings.
-    """
+    """The report of an ONNX file, or a sentence that says why it cannot be scored on these data."""
     onnx = OnnxGenerator(path)
+    return _obstacle(onnx, data) or _scored(onnx, data, protocol)
+
+
+def _scored(onnx: OnnxGenerator, data: Prepared, protocol: EvaluationProtocol) -> Report:
+    """Without what no comparison looks at: lesions, copies and being told apart, two of whose judges take trainings."""
     brief = replace(protocol, segmenter_steps=0, told_apart_steps=0, copying=False)
-    return _obstacle(onnx, data) or evaluate(ExportedGenerator(onnx), data, brief)
+    return evaluate(ExportedGenerator(onnx), data, brief)
 
 
 def _obstacle(generator: OnnxGenerator, data: Prepared) -> str | None:

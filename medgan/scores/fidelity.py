@@ -4,7 +4,8 @@ FID: Heusel et al. 2017. KID: Bińkowski et al. 2018, with a Gaussian kernel. Pr
 2019. These by torch-fidelity's own functions. Density and coverage: Naeem et al. 2020.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from medgan.errors import MedganError
 from medgan.scores.figures import Fidelity, GroupFidelity
-from medgan.scores.frechet import distance, group_statistics, mean_distance, statistics
+from medgan.scores.frechet import Statistics, distance, group_statistics, mean_distance, statistics
 from medgan.scores.groups import Rows, groups
 from medgan.scores.images import Classifier, Embedder, ImageSet
 from medgan.seeds import derive_seed, numpy_generator
@@ -49,17 +50,15 @@ def measure(
         key: float(np.mean([getattr(group, key) for group in figures.values()]))
         for key in ("fid", "kid", "precision", "recall", "density", "coverage")
     }
-    deviation = _bootstrap_deviation(
-        (generated, truth),
-        ([ours for ours, _ in rows.values()], [theirs for _, theirs in rows.values()]),
-        (images.patients, real.patients),
-        resamples=bootstrap,
-        seed=seed,
-    )
+    sides = [
+        _Side(generated, [ours for ours, _ in rows.values()], images.patients),
+        _Side(truth, [theirs for _, theirs in rows.values()], real.patients),
+    ]
+    deviation = np.std([mean_distance(*pair) for pair in _resampled(sides, bootstrap, seed)], ddof=1)
     return Fidelity(
         **means,
-        fid_low=means["fid"] - 1.96 * deviation,
-        fid_high=means["fid"] + 1.96 * deviation,
+        fid_low=means["fid"] - 1.96 * float(deviation),
+        fid_high=means["fid"] + 1.96 * float(deviation),
         groups=figures,
         kid_by_class=_kid_by_class(embedder, images, real, names, seed=seed),
         extractor=embedder.name,
@@ -72,6 +71,29 @@ def measure(
 def kid(embedder: Embedder, images: ImageSet, real: ImageSet, *, seed: int) -> float:
     """KID alone of all images together, which unlike FID has no bias on few. Raises MedganError as `measure` does."""
     return _kid(embedder, *_features(embedder, images, real), seed=seed)
+
+
+def margin_between(
+    embedder: Embedder,
+    one: ImageSet,
+    other: ImageSet,
+    real: ImageSet,
+    *,
+    names: Sequence[str] = (),
+    bootstrap: int,
+    seed: int,
+) -> float:
+    """1.96 bootstrap standard deviations of the difference of two FIDs against the same real images.
+
+    It is below that of two FIDs that were taken apart: the real images err in the same way for both.
+    """
+    truth = real.features(embedder)
+    rows = _matched_rows(one, real, names, dimensions=truth.shape[1])
+    ours, theirs = ([pair[side] for pair in rows.values()] for side in (0, 1))
+    sides = [_Side(images.features(embedder), ours, images.patients) for images in (one, other)]
+    resamples = _resampled([*sides, _Side(truth, theirs, real.patients)], bootstrap, seed)
+    differences = [mean_distance(first, true) - mean_distance(second, true) for first, second, true in resamples]
+    return 1.96 * float(np.std(differences, ddof=1))
 
 
 def density_and_coverage(generated: Features, truth: Features) -> tuple[float, float]:
@@ -184,32 +206,29 @@ def _kid(embedder: Embedder, generated: Features, truth: Features, *, seed: int)
     return float(figures["kernel_inception_distance_mean"])
 
 
-def _bootstrap_deviation(
-    features: tuple[Features, Features],
-    rows: tuple[Iterable[Rows], Iterable[Rows]],
-    patients: tuple[NDArray[np.str_] | None, NDArray[np.str_] | None],
-    *,
-    resamples: int,
-    seed: int,
-) -> float:
-    """Standard deviation of the mean distance when both sides are resampled with replacement, group by group.
+@dataclass(frozen=True)
+class _Side:
+    """Features (n, D) of one set of images, the rows of each group, and the patients (n,) where there are any."""
 
-    Where there are patients, they are drawn, each with all images that the group has of him.
-    Not percentiles: a resample holds each image 0, 1, 2 or more times, which raises every resampled FID, so that the
+    features: Features
+    groups: Sequence[Rows]
+    patients: NDArray[np.str_] | None
+
+
+def _resampled(sides: Sequence[_Side], resamples: int, seed: int) -> Iterator[list[list[Statistics]]]:
+    """Of each side the statistics of its groups, when it is resampled with replacement within each group.
+
+    Where there are patients, they are drawn, each with all images that the group has of him. For standard deviations,
+    not percentiles: a resample holds each image 0, 1, 2 or more times, which raises every resampled FID, so that the
     measured one would often lie below its own interval.
     """
     rng = numpy_generator(seed, "bootstrap")
-    clusters = [[_clusters(group, who) for group in of_side] for of_side, who in zip(rows, patients, strict=True)]
-    values = [
-        mean_distance(
-            *(
-                group_statistics(side, [_resampled(group, rng) for group in of_side])
-                for side, of_side in zip(features, clusters, strict=True)
-            )
-        )
-        for _ in range(resamples)
-    ]
-    return float(np.std(values, ddof=1))
+    clusters = [[_clusters(rows, side.patients) for rows in side.groups] for side in sides]
+    for _ in range(resamples):
+        yield [
+            group_statistics(side.features, [_drawn(group, rng) for group in groups])
+            for side, groups in zip(sides, clusters, strict=True)
+        ]
 
 
 def _clusters(rows: Rows, patients: NDArray[np.str_] | None) -> list[Rows]:
@@ -221,5 +240,5 @@ def _clusters(rows: Rows, patients: NDArray[np.str_] | None) -> list[Rows]:
     return np.split(rows[order], np.cumsum(np.bincount(codes))[:-1])
 
 
-def _resampled(clusters: Sequence[Rows], rng: np.random.Generator) -> Rows:
+def _drawn(clusters: Sequence[Rows], rng: np.random.Generator) -> Rows:
     return np.concatenate([clusters[i] for i in rng.integers(len(clusters), size=len(clusters))])
