@@ -33,3 +33,24 @@ def test_one_seed_gives_one_network_and_leaves_the_global_generator_alone() -> N
     assert torch.equal(torch.get_rng_state(), before)
     torch.manual_seed(4)
     assert torch.equal(trained(1, 3)[0].weight, first) and not torch.equal(trained(2, 3)[0].weight, first)
+
+
+def test_a_network_that_has_learnt_enough_takes_no_more_steps() -> None:
+    told: list[int] = []
+    seen: list[int] = []
+
+    def check(network: nn.Linear, done: int) -> bool:
+        assert network.training
+        seen.append(done)
+        return done == 3
+
+    fit_supervised(
+        lambda: nn.Linear(3, 1),
+        lambda network, step: network(torch.ones(1, 3)).square().mean(),
+        steps=9,
+        learning_rate=0.1,
+        seed=0,
+        progress=told.append,
+        check=check,
+    )
+    assert seen == [1, 2, 3] and told == [1, 2, 9]
