@@ -138,7 +138,7 @@ def test_the_store_holds_one_run_of_everything(place: Path) -> None:
     assert run.data.metrics["export/parity"] <= 1e-4
     told_apart = metrics["two_sample"]["generated"]["told_apart"]["overall"]
     assert run.data.metrics["test/two_sample/generated/told_apart/overall/n"] == told_apart["n"]
-    # Before the first step, two evaluations, the final one, and the most and least convincing images.
+    # Before the first step, two evaluations, the final one, the closest pairs, and the most and least convincing images.
     assert pictures(store, run.info.run_id) == 6
 
 
@@ -160,7 +160,7 @@ def test_stages_that_run_again_add_nothing(place: Path) -> None:
     (run,) = [r for r in map(store.get_run, before) if r.data.tags["medgan.kind"] == "training"]
     assert run.data.tags["medgan.recipe"] == "default, edited" and run.info.run_name.startswith("default on phantom ")
     assert len(store.get_metric_history(run.info.run_id, "validation/raw")) == 2
-    assert pictures(store, run.info.run_id) == 5
+    assert pictures(store, run.info.run_id) == 6
 
 
 def test_restarting_a_training_keeps_its_one_run(place: Path) -> None:
