@@ -93,6 +93,12 @@ class _Scores:
     score: NDArray[np.float32]
     classes: NDArray[np.int64]
 
+    def some(self, rows: NDArray[np.int64]) -> "_Scores":
+        return _Scores(self.score[rows], self.classes[rows])
+
+    def beside(self, other: "_Scores") -> "_Scores":
+        return _Scores(np.concatenate([self.score, other.score]), np.concatenate([self.classes, other.classes]))
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -103,7 +109,7 @@ def main() -> None:
         data = _prepared(recipe, changes)
         if data is not None:
             rows.append(caught(name, data, _held_out(data, most)))
-            print("\n".join(_lines(rows[-1:])), flush=True)
+            print("\n".join(_table(rows[-1])), flush=True)
     save("copyists", [asdict(row) for row in rows], list(_lines(rows)))
 
 
@@ -137,39 +143,33 @@ def caught(name: str, data: Prepared, held_out: NDArray[np.int64]) -> Caught:
         for way, hide in WAYS.items():
             done(len(held_out) + len(copies) * len(sources))
             copies[way] = _scores(library, quantised(hide(sources, rng), data.levels), labels)
-    kinds = max(1, len(data.label_names))
-    alarms, power = 0, dict[str, list[float]]((way, []) for way in WAYS)
-    alone, mixed = dict.fromkeys(WAYS, 0), dict.fromkeys(WAYS, 0)
-    patients = np.unique(data.patients[held_out], return_inverse=True)[1]
+    alarms, power, alone, mixed = _resampled(honest, copies, data.patients[held_out], max(1, len(data.label_names)))
+    audited, seconds = _timed(data, held_out)
+    return Caught(name, len(learnt), len(held_out) // 2, alarms, power, alone, mixed, audited, seconds)
+
+
+def _resampled(
+    honest: _Scores, copies: Mapping[str, _Scores], patients: NDArray[np.str_], kinds: int
+) -> tuple[int, dict[str, float], dict[str, int], dict[str, int]]:
+    """Return what `Caught` names honest, power, alone and mixed."""
+    rng = numpy_generator(0, "halves")
+    alarms, power = 0, dict[str, list[float]]((way, []) for way in copies)
+    alone, mixed = dict.fromkeys(copies, 0), dict.fromkeys(copies, 0)
+    codes = np.unique(patients, return_inverse=True)[1]
     for _ in range(RESAMPLINGS):
-        one = rng.permutation(patients.max() + 1)[patients] * 2 <= patients.max()
+        one = rng.permutation(codes.max() + 1)[codes] * 2 <= codes.max()
         thresholds = Thresholds.of(honest.score[one], honest.classes[one], kinds)
         rest = np.flatnonzero(~one)
-        alarms += _alarm(thresholds, _Scores(honest.score[rest], honest.classes[rest]))
+        alarms += _alarm(thresholds, honest.some(rest))
         for way, hidden in copies.items():
             chosen = rng.permutation(len(hidden.score))[: len(rest)]
-            whole = _Scores(hidden.score[chosen], hidden.classes[chosen])
+            whole = hidden.some(chosen)
             power[way].append(float(thresholds.below(whole.score, whole.classes).mean()))
             alone[way] += _alarm(thresholds, whole)
-            few, others = chosen[: max(1, round(MIXED * len(rest)))], rng.permutation(rest)
-            others = others[: len(rest) - len(few)]
-            mixture = _Scores(
-                np.concatenate([hidden.score[few], honest.score[others]]),
-                np.concatenate([hidden.classes[few], honest.classes[others]]),
-            )
-            mixed[way] += _alarm(thresholds, mixture)
-    audited, seconds = _timed(data, held_out)
-    return Caught(
-        name=name,
-        train=len(learnt),
-        n=len(held_out) // 2,
-        honest=alarms,
-        power={way: float(np.mean(shares)) for way, shares in power.items()},
-        alone=alone,
-        mixed=mixed,
-        audited=audited,
-        seconds=seconds,
-    )
+            few = hidden.some(chosen[: max(1, round(MIXED * len(rest)))])
+            others = honest.some(rng.permutation(rest)[: len(rest) - len(few.score)])
+            mixed[way] += _alarm(thresholds, few.beside(others))
+    return alarms, {way: float(np.mean(shares)) for way, shares in power.items()}, alone, mixed
 
 
 def _scores(library: Library, images: Any, labels: NDArray[np.int64]) -> _Scores:
@@ -191,26 +191,27 @@ def _timed(data: Prepared, held_out: NDArray[np.int64]) -> tuple[int, float]:
 
 
 def _lines(rows: list[Caught]) -> list[str]:
-    lines = [
+    return [
         "# Copyists",
         "",
         f"`python -m benchmarks.copyists`: {RESAMPLINGS} resamplings of each set, one seed. Caught alone, caught where "
         f"they are a tenth of a set, and the share of copies that is found at 1 % false alarms.",
-        "",
+        *(line for row in rows for line in _table(row)),
     ]
-    for row in rows:
-        lines += [
-            f"## {row.name}",
-            "",
-            f"{row.train:,} training images, {row.n:,} a side. Alarms in honest sets: {row.honest} of {RESAMPLINGS}. "
-            f"An audit of {row.audited:,} images: {row.seconds:.0f} CPU seconds.",
-            "",
-            "| copies | alone | a tenth | found |",
-            "| --- | --- | --- | --- |",
-            *(f"| {way} | {row.alone[way]} | {row.mixed[way]} | {row.power[way]:.2f} |" for way in row.power),
-            "",
-        ]
-    return lines
+
+
+def _table(row: Caught) -> list[str]:
+    return [
+        "",
+        f"## {row.name}",
+        "",
+        f"{row.train:,} training images, {row.n:,} a side. Alarms in honest sets: {row.honest} of {RESAMPLINGS}. "
+        f"An audit of {row.audited:,} images: {row.seconds:.0f} CPU seconds.",
+        "",
+        "| copies | alone | a tenth | found |",
+        "| --- | --- | --- | --- |",
+        *(f"| {way} | {row.alone[way]} | {row.mixed[way]} | {row.power[way]:.2f} |" for way in row.power),
+    ]
 
 
 if __name__ == "__main__":
