@@ -28,7 +28,7 @@ def print_summary() -> None:
         table.add_row("registered", f"{version['name']} version {version['version']}; champion: {champion}")
         table.add_row("", "; ".join(version["reasons"]))
         table.add_row("ONNX", f"{onnx}, {parity['bytes'] / 1e6:.2f} MB, parity error {parity['worst']:.1e}")
-    table.add_row("samples", "reports/samples.png (real ones: reports/real.png)")
+    table.add_row("samples", "reports/samples.png (real ones: reports/real.png; closest pairs: reports/closest.png)")
     console = Console(soft_wrap=True, highlight=False)
     console.print(table)
     console.print("\nnext:  make ui")

@@ -78,17 +78,24 @@ class Thresholds:
 
 
 def chance(counted: Sequence[Counted]) -> float:
-    """Chance that honest images give as many finds.
+    """Chance that honest images give as many finds, at least 1e-12.
 
     As many of n images lie below the rank-th of h others by chance as a beta-binomial says, whatever the scores are.
     """
     honest = np.ones(1)
     for part in counted:
         if part.n and part.held_out:
-            honest = np.convolve(
-                honest, betabinom.pmf(np.arange(part.n + 1), part.n, part.rank, part.held_out - part.rank + 1)
-            )
-    return float(min(1.0, honest[sum(part.found for part in counted) :].sum()))
+            honest = np.convolve(honest, _chances(part))
+    return float(np.clip(honest[sum(part.found for part in counted) :].sum(), 1e-12, 1))
+
+
+def _chances(part: Counted) -> NDArray[np.float64]:
+    """Of each number of finds among honest images, as far as it can happen."""
+    ratio = part.n / part.held_out
+    far = part.rank * ratio + 12 * np.sqrt(part.rank * ratio * (1 + ratio)) + 60 * (1 + ratio)
+    numbers = np.arange(min(part.n, int(far)) + 1)
+    chances: NDArray[np.float64] = betabinom.pmf(numbers, part.n, part.rank, part.held_out - part.rank + 1)
+    return chances
 
 
 def share(counted: Sequence[Counted]) -> Share:

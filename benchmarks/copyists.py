@@ -1,0 +1,218 @@
+"""Whom the audit of copies catches: copies hidden in each way, alone and among honest images -> results/copyists.md.
+
+    python -m benchmarks.copyists           # some 10 minutes; real data of which data/raw/ holds nothing are left out
+
+Real images that no training saw are halved at random, patients never in both: one half sets the thresholds, the other
+one is the set under audit, as it is, or with copies of training images in the place of a tenth or of all of them.
+"""
+
+import argparse
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from benchmarks.judging import ROOT, WORK, configuration
+from benchmarks.tables import save
+from medgan.console import progress
+from medgan.data.store import Prepared, open_prepared
+from medgan.data.stored import StoredImages
+from medgan.device import use_cpu
+from medgan.evaluation.copying.audit import audit, queries
+from medgan.evaluation.copying.counting import Thresholds, alarm
+from medgan.evaluation.copying.matching import Library
+from medgan.evaluation.copying.planted import WAYS
+from medgan.fingerprint import fingerprint
+from medgan.imaging.arrays import quantised
+from medgan.seeds import numpy_generator
+from medgan.sources.prepare import prepare
+
+PLANTED = 1000
+RESAMPLINGS = 50
+MIXED = 0.1
+_CHILDREN = r"^((?:NORMAL2-)?IM-\d+|person\d+_(?:bacteria|virus))"
+
+# By name: a recipe, what its data are replaced by, and how many held-out images there are, None for all.
+SETS: Mapping[str, tuple[str, dict[str, Any], int | None]] = {
+    "phantoms 32 px": ("default", {}, None),
+    "phantoms 32 px, few": ("default", {}, 200),
+    "Medical MNIST 64 px": ("medical-mnist", {}, None),
+    "chest X-rays 128 px": (
+        "default",
+        {
+            "data.source": "folder",
+            "data.raw": "data/raw/chest-xray/chest_xray/train",
+            "data.size": 128,
+            "data.test": 0.3,
+            "data.options": {"patient": _CHILDREN},
+        },
+        None,
+    ),
+    "skin lesions 64 px, colour, no classes": (
+        "default",
+        {
+            "data.source": "folder",
+            "data.raw": "data/raw/isic2017/isic2017/images",
+            "data.size": 64,
+            "data.channels": 3,
+            "data.labels": False,
+            "data.test": 0.3,
+            "data.options": {},
+            "gan.conditional": False,
+        },
+        None,
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Caught:
+    """Of one data set. n: images a side. false_alarms: honest sets with an alarm.
+
+    power: share of copies found, by the way of hiding; alone, mixed: sets caught of RESAMPLINGS. seconds: of one audit
+    of `audited` images on one thread.
+    """
+
+    name: str
+    train: int
+    n: int
+    honest: int
+    power: Mapping[str, float]
+    alone: Mapping[str, int]
+    mixed: Mapping[str, int]
+    audited: int
+    seconds: float
+
+
+@dataclass(frozen=True)
+class _Scores:
+    score: NDArray[np.float32]
+    classes: NDArray[np.int64]
+
+    def some(self, rows: NDArray[np.int64]) -> "_Scores":
+        return _Scores(self.score[rows], self.classes[rows])
+
+    def beside(self, other: "_Scores") -> "_Scores":
+        return _Scores(np.concatenate([self.score, other.score]), np.concatenate([self.classes, other.classes]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
+    use_cpu(1)
+    rows = []
+    for name, (recipe, changes, most) in SETS.items():
+        data = _prepared(recipe, changes)
+        if data is not None:
+            rows.append(caught(name, data, _held_out(data, most)))
+            print("\n".join(_table(rows[-1])), flush=True)
+    save("copyists", [asdict(row) for row in rows], list(_lines(rows)))
+
+
+def _prepared(recipe: str, changes: dict[str, Any]) -> Prepared | None:
+    """None where the raw files are not there."""
+    if "data.raw" in changes:
+        changes = {**changes, "data.raw": str(ROOT / changes["data.raw"])}
+    config = configuration(recipe, changes=changes)
+    if not config.data.raw.exists():
+        print(f"{config.data.raw} is not there: left out", flush=True)
+        return None
+    folder = WORK / f"copyists-{fingerprint({**config.data.model_dump(mode='json'), 'seed': config.seed})}"
+    return open_prepared(folder) if (folder / "spec.json").exists() else prepare(config.data, folder, seed=config.seed)
+
+
+def _held_out(data: Prepared, most: int | None) -> NDArray[np.int64]:
+    """Nothing is trained here, so validation images are as good as test images."""
+    indices = np.concatenate([data.indices("validation"), data.indices("test")])
+    return np.sort(numpy_generator(0, "held out").permutation(indices)[:most])
+
+
+@torch.no_grad()
+def caught(name: str, data: Prepared, held_out: NDArray[np.int64]) -> Caught:
+    learnt = data.indices("train")
+    labels = data.labels[learnt] if data.labels is not None else np.zeros(len(learnt), np.int64)
+    library, rng = Library(StoredImages(data, learnt)), numpy_generator(0, "copyists")
+    sources = StoredImages(data, np.sort(rng.permutation(learnt)[:PLANTED]))[:]
+    copies: dict[str, _Scores] = {}
+    with progress(name, len(held_out) + len(WAYS) * len(sources)) as done:
+        honest = _scores(library, StoredImages(data, held_out), labels)
+        for way, hide in WAYS.items():
+            done(len(held_out) + len(copies) * len(sources))
+            copies[way] = _scores(library, quantised(hide(sources, rng), data.levels), labels)
+    alarms, power, alone, mixed = _resampled(honest, copies, data.patients[held_out], max(1, len(data.label_names)))
+    audited, seconds = _timed(data, held_out)
+    return Caught(name, len(learnt), len(held_out) // 2, alarms, power, alone, mixed, audited, seconds)
+
+
+def _resampled(
+    honest: _Scores, copies: Mapping[str, _Scores], patients: NDArray[np.str_], kinds: int
+) -> tuple[int, dict[str, float], dict[str, int], dict[str, int]]:
+    """Return what `Caught` names honest, power, alone and mixed."""
+    rng = numpy_generator(0, "halves")
+    alarms, power = 0, dict[str, list[float]]((way, []) for way in copies)
+    alone, mixed = dict.fromkeys(copies, 0), dict.fromkeys(copies, 0)
+    codes = np.unique(patients, return_inverse=True)[1]
+    for _ in range(RESAMPLINGS):
+        one = rng.permutation(codes.max() + 1)[codes] * 2 <= codes.max()
+        thresholds = Thresholds.of(honest.score[one], honest.classes[one], kinds)
+        rest = np.flatnonzero(~one)
+        alarms += _alarm(thresholds, honest.some(rest))
+        for way, hidden in copies.items():
+            chosen = rng.permutation(len(hidden.score))[: len(rest)]
+            whole = hidden.some(chosen)
+            power[way].append(float(thresholds.below(whole.score, whole.classes).mean()))
+            alone[way] += _alarm(thresholds, whole)
+            few = hidden.some(chosen[: max(1, round(MIXED * len(rest)))])
+            others = honest.some(rng.permutation(rest)[: len(rest) - len(few.score)])
+            mixed[way] += _alarm(thresholds, few.beside(others))
+    return alarms, {way: float(np.mean(shares)) for way, shares in power.items()}, alone, mixed
+
+
+def _scores(library: Library, images: Any, labels: NDArray[np.int64]) -> _Scores:
+    matches = library.match(images)
+    return _Scores(matches.score, labels[matches.index])
+
+
+def _alarm(thresholds: Thresholds, images: _Scores) -> bool:
+    return alarm(thresholds.counted(images.score, images.classes))
+
+
+def _timed(data: Prepared, held_out: NDArray[np.int64]) -> tuple[int, float]:
+    """How many images were looked at as drawn ones, and the CPU seconds of their audit."""
+    count = min(5000, len(held_out) // 2)
+    images, before = StoredImages(data, held_out[:count])[:], time.process_time()
+    with progress("an audit", queries(data, count, count)) as done:
+        audit(np.ascontiguousarray(images), held_out[-count:], data, seed=0, done=done)
+    return count, time.process_time() - before
+
+
+def _lines(rows: list[Caught]) -> list[str]:
+    return [
+        "# Copyists",
+        "",
+        f"`python -m benchmarks.copyists`: {RESAMPLINGS} resamplings of each set, one seed. Caught alone, caught where "
+        f"they are a tenth of a set, and the share of copies that is found at 1 % false alarms.",
+        *(line for row in rows for line in _table(row)),
+    ]
+
+
+def _table(row: Caught) -> list[str]:
+    return [
+        "",
+        f"## {row.name}",
+        "",
+        f"{row.train:,} training images, {row.n:,} a side. Alarms in honest sets: {row.honest} of {RESAMPLINGS}. "
+        f"An audit of {row.audited:,} images: {row.seconds:.0f} CPU seconds.",
+        "",
+        "| copies | alone | a tenth | found |",
+        "| --- | --- | --- | --- |",
+        *(f"| {way} | {row.alone[way]} | {row.mixed[way]} | {row.power[way]:.2f} |" for way in row.power),
+    ]
+
+
+if __name__ == "__main__":
+    main()
