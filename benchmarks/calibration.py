@@ -24,7 +24,7 @@ from medgan.scores.figures import Fidelity
 from medgan.scores.images import ImageSet
 from medgan.seeds import numpy_generator
 
-_COLUMNS = 10
+_PICTURE_WIDTH = 640  # pixels
 _PATIENT = r"^((?:NORMAL2-)?IM-\d+|person\d+_(?:bacteria|virus))"
 
 
@@ -91,9 +91,10 @@ def judge(study: Study) -> tuple[list[Row], str]:
         rows.append(Row(name, sight, _scored(subject, held, other, images)))
         shown.append(images)
         print(f"{study.title}: {name}: FID {rows[-1].quality.fid:.3f}", flush=True)
-    columns = np.linspace(0, len(held), _COLUMNS, endpoint=False).astype(int)
-    pictures = np.concatenate([images[columns] for images in shown])
-    save_image(ROOT / "docs" / f"calibration-{study.name}.png", grid(pictures, columns=_COLUMNS))
+    columns = _PICTURE_WIDTH // data.spec.size
+    chosen = np.linspace(0, len(held), columns, endpoint=False).astype(int)
+    pictures = np.concatenate([images[chosen] for images in shown])
+    save_image(ROOT / "docs" / f"calibration-{study.name}.png", grid(pictures, columns=columns))
     return rows, f"{subject.extractor.name} {subject.extractor.digest}"
 
 

@@ -138,7 +138,7 @@ def test_the_store_holds_one_run_of_everything(place: Path) -> None:
     assert run.data.metrics["export/parity"] <= 1e-4
     told_apart = metrics["two_sample"]["generated"]["told_apart"]["overall"]
     assert run.data.metrics["test/two_sample/generated/told_apart/overall/n"] == told_apart["n"]
-    # Before the first step, two evaluations, the final one, the closest pairs, and the most and least convincing images.
+    # Before the first step, two evaluations, the final one, the closest pairs, the most and least convincing images.
     assert pictures(store, run.info.run_id) == 6
 
 
