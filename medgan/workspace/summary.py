@@ -24,11 +24,12 @@ def print_summary() -> None:
     for name in reports:
         version, onnx = registry[name] if name else registry, EXPORT / name / "generator.onnx"
         parity = json.loads(onnx.with_name("parity.json").read_text())
-        champion = version["champion"] or "none"
-        table.add_row("registered", f"{version['name']} version {version['version']}; champion: {champion}")
-        table.add_row("", "; ".join(version["reasons"]))
+        crowned = "crowned" if version["crowned"] else f"not crowned (champion: {version['champion'] or 'none'})"
+        table.add_row("registered", f"{version['name']} version {version['version']}, {crowned}:")
+        for reason in version["reasons"]:
+            table.add_row("", reason)
         table.add_row("ONNX", f"{onnx}, {parity['bytes'] / 1e6:.2f} MB, parity error {parity['worst']:.1e}")
-    table.add_row("samples", "reports/samples.png (real ones: reports/real.png; closest pairs: reports/closest.png)")
+    table.add_row("pictures", "reports/samples.png, reports/real.png, and what to look at in reports/pictures/")
     console = Console(soft_wrap=True, highlight=False)
     console.print(table)
     console.print("\nnext:  make ui")
