@@ -151,12 +151,13 @@ def _damages(damaged: Damaged) -> Iterator[tuple[str, str, Pixels]]:
 def _scored(subject: Subject, held: NDArray[np.int64], other: NDArray[np.int64], images: Pixels) -> Fidelity:
     data = subject.prepared
     real = ImageSet.stored(data, other)
+    alike = ImageSet.stored(data, held)
     seen = ImageSet(
-        (images.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2),
-        labels=None if data.labels is None else data.labels[held],
-        patients=data.patients[held],
+        (images.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2), labels=alike.labels, patients=alike.patients
     )
-    return measure(subject.extractor, seen, real, names=data.label_names, split="test", bootstrap=50, seed=0)
+    return measure(
+        subject.extractor, seen, real, alike=alike, names=data.label_names, split="test", resamples=50, seed=0
+    )
 
 
 def _unpacked(study: Study) -> Path:

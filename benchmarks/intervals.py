@@ -60,7 +60,7 @@ def main() -> None:
             }
             for what, images in judged.items():
                 for n in SIZES:
-                    score = scored(images, real, n, subject)
+                    score = scored(images, real, judged["phantoms"], n, subject)
                     fids.setdefault((what, n), []).append((score.fid, score.fid_high - score.fid))
             done(number + 1)
     rows = [coverage(what, n, values) for (what, n), values in fids.items()]
@@ -102,13 +102,20 @@ def drawn(trained: Trained, real: ImageSet, *, seed: int) -> ImageSet:
     return ImageSet(quantised(images, 256), labels=real.labels)
 
 
-def scored(images: ImageSet, real: ImageSet, n: int, subject: Subject) -> Fidelity:
+def scored(images: ImageSet, real: ImageSet, alike: ImageSet, n: int, subject: Subject) -> Fidelity:
     """Judge the first n of each; patients come in turn with the classes, so that these are whole."""
     first = [
-        ImageSet(side.images[:n], labels=None if side.labels is None else side.labels[:n], patients=part)
-        for side, part in ((side, None if side.patients is None else side.patients[:n]) for side in (images, real))
+        ImageSet(
+            side.images[:n],
+            labels=None if side.labels is None else side.labels[:n],
+            patients=None if side.patients is None else side.patients[:n],
+        )
+        for side in (images, real, alike)
     ]
-    return measure(subject.extractor, *first, names=subject.prepared.label_names, split="fresh", bootstrap=50, seed=0)
+    names = subject.prepared.label_names
+    return measure(
+        subject.extractor, first[0], first[1], alike=first[2], names=names, split="fresh", resamples=50, seed=0
+    )
 
 
 def coverage(what: str, n: int, values: Sequence[tuple[float, float]]) -> Coverage:

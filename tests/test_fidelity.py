@@ -37,9 +37,9 @@ def extractor(prepared: Prepared) -> Extractor:
     return train_extractor(images, prepared.labels[train], classes=3, steps=30, batch=32, seed=0)
 
 
-def measured(extractor: Extractor, images: Images, real: Images, *, bootstrap: int, seed: int) -> Fidelity:
+def measured(extractor: Extractor, images: Images, real: Images, *, resamples: int, seed: int) -> Fidelity:
     generated, truth = ImageSet(seen(images)), ImageSet(seen(real))
-    return measure(extractor, generated, truth, split="test", bootstrap=bootstrap, seed=seed)
+    return measure(extractor, generated, truth, alike=truth, split="test", resamples=resamples, seed=seed)
 
 
 def fid(extractor: Extractor, images: Images, real: Images) -> float:
@@ -121,7 +121,7 @@ def test_torch_fidelity_gives_the_same_numbers(
         cache=False,
         verbose=False,
     )
-    ours = measured(extractor, train[:N], test, bootstrap=2, seed=0)
+    ours = measured(extractor, train[:N], test, resamples=2, seed=0)
     assert ours.fid == pytest.approx(whole["frechet_inception_distance"], rel=1e-3)
     assert ours.precision == pytest.approx(whole["precision"], abs=0.01)
     assert ours.recall == pytest.approx(whole["recall"], abs=0.01)
@@ -130,7 +130,7 @@ def test_torch_fidelity_gives_the_same_numbers(
 
 def test_independent_computations_give_the_same_numbers(extractor: Extractor, train: Images, test: Images) -> None:
     """FID by the matrix root of its definition, KID by its sums, the others by the authors' package."""
-    ours = measured(extractor, train[:N], test, bootstrap=2, seed=0)
+    ours = measured(extractor, train[:N], test, resamples=2, seed=0)
     a, b = (extractor.observe(seen(pixels)).features.astype(np.float64) for pixels in (train[:N], test))
     one, other = np.cov(a, rowvar=False), np.cov(b, rowvar=False)
     half = sqrtm(one)
@@ -174,15 +174,15 @@ def test_each_class_is_compared_with_its_like(extractor: Extractor, prepared: Pr
     images, labels = np.asarray(prepared.images[rows]), np.repeat([0, 1], 140)
     real = ImageSet(seen(images), labels=labels)
     swapped = ImageSet(seen(images[::-1]), labels=labels)
-    judged = measure(extractor, swapped, real, names=("a", "b"), split="test", bootstrap=2, seed=0)
-    together = measure(extractor, swapped, real, split="test", bootstrap=2, seed=0)
+    judged = measure(extractor, swapped, real, alike=real, names=("a", "b"), split="test", resamples=2, seed=0)
+    together = measure(extractor, swapped, real, alike=real, split="test", resamples=2, seed=0)
     assert together.fid == pytest.approx(0, abs=1e-3) and together.counts == {"all images": 280}
     assert judged.fid > 1 and judged.counts == {"a": 140, "b": 140} and judged.kid_by_class.keys() == {"a", "b"}
     assert judged.fid == pytest.approx(np.mean([group.fid for group in judged.groups.values()]))
     assert judged.groups[judged.worst].fid == max(group.fid for group in judged.groups.values())
     with pytest.raises(MedganError, match="140 images of a against 141 real ones"):
         uneven = ImageSet(seen(images), labels=np.repeat([0, 1], (141, 139)))
-        measure(extractor, swapped, uneven, names=("a", "b"), split="test", bootstrap=2, seed=0)
+        measure(extractor, swapped, uneven, alike=real, names=("a", "b"), split="test", resamples=2, seed=0)
 
 
 def test_the_interval_is_over_patients(extractor: Extractor, train: Images, test: Images) -> None:
@@ -195,8 +195,9 @@ def test_the_interval_is_over_patients(extractor: Extractor, train: Images, test
             extractor,
             ImageSet(seen(images), patients=patients),
             ImageSet(seen(test)),
+            alike=ImageSet(seen(test)),
             split="test",
-            bootstrap=40,
+            resamples=40,
             seed=0,
         )
         margins.append(found.fid_high - found.fid)
@@ -204,9 +205,9 @@ def test_the_interval_is_over_patients(extractor: Extractor, train: Images, test
 
 
 def test_the_floor_is_far_below_the_score_of_bad_images(extractor: Extractor, train: Images, test: Images) -> None:
-    floor = measured(extractor, train[:N], test, bootstrap=10, seed=0)
+    floor = measured(extractor, train[:N], test, resamples=10, seed=0)
     noise = np.random.default_rng(0).integers(0, 256, size=test.shape, dtype=np.uint8)
-    bad = measured(extractor, noise, test, bootstrap=10, seed=0)
+    bad = measured(extractor, noise, test, resamples=10, seed=0)
     assert floor.fid_low < floor.fid < floor.fid_high < bad.fid_low
     assert floor.kid < bad.kid
     assert floor.precision > 0.5 > bad.precision
@@ -216,7 +217,7 @@ def test_the_floor_is_far_below_the_score_of_bad_images(extractor: Extractor, tr
 
 def test_the_same_seed_gives_the_same_interval(extractor: Extractor, train: Images, test: Images) -> None:
     # A seed of any length: torch-fidelity's own must fit 32 bits.
-    once, again, other = (measured(extractor, train[:N], test, bootstrap=5, seed=s) for s in (2**40, 2**40, 1))
+    once, again, other = (measured(extractor, train[:N], test, resamples=5, seed=s) for s in (2**40, 2**40, 1))
     assert once == again
     assert once.fid == other.fid
     assert once.fid_low != other.fid_low
@@ -228,11 +229,11 @@ def test_the_same_images_have_distance_zero(extractor: Extractor, test: Images) 
 
 def test_a_score_refuses_another_number_of_images(extractor: Extractor, train: Images, test: Images) -> None:
     with pytest.raises(MedganError, match=f"50 images against {N}"):
-        measured(extractor, train[:50], test, bootstrap=2, seed=0)
+        measured(extractor, train[:50], test, resamples=2, seed=0)
 
 
 def test_scores_of_other_protocols_are_never_compared(extractor: Extractor, train: Images, test: Images) -> None:
-    fidelity = measured(extractor, train[:N], test, bootstrap=2, seed=0)
+    fidelity = measured(extractor, train[:N], test, resamples=2, seed=0)
     check_comparable(fidelity, replace(fidelity, fid=1.0))
     for change in ({"extractor": "fid_inception"}, {"digest": "0"}, {"n": 7}, {"split": "validation"}, {"groups": {}}):
         with pytest.raises(MedganError, match=f"differ in {next(iter(change)).replace('groups', 'counts')} "):

@@ -67,7 +67,7 @@ def evaluate_ways(
 def fidelity_floor(data: Prepared, protocol: EvaluationProtocol) -> Fidelity:
     """Measure real training images in the place of those of a generator that takes what it can."""
     real, train = _held_out(data, protocol), ImageSet.stored(data, protocol.training(data))
-    return _fidelity(train, real, data, protocol)
+    return _fidelity(train, train, real, data, protocol)
 
 
 def mae_margin(one: Generator, other: Generator, data: Prepared, protocol: EvaluationProtocol) -> float:
@@ -88,8 +88,8 @@ def fid_margin(one: Generator, other: Generator, data: Prepared, protocol: Evalu
         for generator in (one, other)
     )
     names = data.label_names if protocol.by_class else ()
-    bootstrap, seed = protocol.bootstrap, protocol.seed
-    return margin_between(embedder, ours, theirs, real, names=names, bootstrap=bootstrap, seed=seed)
+    resamples, seed = protocol.bootstrap, protocol.seed
+    return margin_between(embedder, ours, theirs, real, names=names, resamples=resamples, seed=seed)
 
 
 def _are_told(*generators: Generator) -> bool:
@@ -118,8 +118,8 @@ def _synthesis(
             copying = audit(images, chosen, data, seed=protocol.seed, done=done)
         show("closest", closest_pairs(copying, images, data))
     return SynthesisReport(
-        quality=_fidelity(generated, real, asked, protocol),
-        floor=_fidelity(trained_on, real, asked, protocol),
+        quality=_fidelity(generated, trained_on, real, asked, protocol),
+        floor=_fidelity(trained_on, trained_on, real, asked, protocol),
         copying=copying,
         agreement=agreed,
         inception=inception,
@@ -169,14 +169,17 @@ def _held_out(data: Prepared, protocol: EvaluationProtocol) -> ImageSet:
     return ImageSet.stored(data, protocol.held_out(data))
 
 
-def _fidelity(images: ImageSet, real: ImageSet, data: Prepared, protocol: EvaluationProtocol) -> Fidelity:
+def _fidelity(
+    images: ImageSet, trained_on: ImageSet, real: ImageSet, data: Prepared, protocol: EvaluationProtocol
+) -> Fidelity:
     return measure(
         _embedder(protocol),
         images,
         real,
+        alike=trained_on,
         names=data.label_names if protocol.by_class else (),
         split=protocol.split,
-        bootstrap=protocol.bootstrap,
+        resamples=protocol.bootstrap,
         seed=protocol.seed,
     )
 

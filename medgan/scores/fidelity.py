@@ -4,8 +4,7 @@ FID: Heusel et al. 2017. KID: Bińkowski et al. 2018, with a Gaussian kernel. Pr
 2019. These by torch-fidelity's own functions. Density and coverage: Naeem et al. 2020.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -13,10 +12,11 @@ from numpy.typing import NDArray
 
 from medgan.errors import MedganError
 from medgan.scores.figures import Fidelity, GroupFidelity
-from medgan.scores.frechet import Statistics, distance, group_statistics, mean_distance, statistics
+from medgan.scores.frechet import distance, mean_distance, statistics
 from medgan.scores.groups import Rows, groups
 from medgan.scores.images import Classifier, Embedder, ImageSet
-from medgan.seeds import derive_seed, numpy_generator
+from medgan.scores.jackknife import Side, deviation, distance_deviation
+from medgan.seeds import derive_seed
 
 Features = NDArray[np.float32]
 # Neighbours that make the ball about an image, by the papers.
@@ -30,16 +30,18 @@ def measure(
     images: ImageSet,
     real: ImageSet,
     *,
+    alike: ImageSet,
     names: Sequence[str] = (),
     split: str,
-    bootstrap: int,
+    resamples: int,
     seed: int,
 ) -> Fidelity:
     """Every figure at once, of generated images; or of real training images, which gives the floor.
 
     names: of the classes. With them, and where the images have labels, each class is compared with its like, and both
-    sides must have as many images of it. split: that of the real images. bootstrap: resamples behind the interval, at
-    least 2. Raises MedganError for sets of different sizes, because FID depends on n.
+    sides must have as many images of it. alike: other real images, as many of each class, which say what chance does.
+    split: that of the real images. resamples: behind the interval, at least 2.
+    Raises MedganError for sets of different sizes, because FID depends on n.
     """
     generated, truth = _features(embedder, images, real)
     rows = _matched_rows(images, real, names, dimensions=truth.shape[1])
@@ -50,15 +52,12 @@ def measure(
         key: float(np.mean([getattr(group, key) for group in figures.values()]))
         for key in ("fid", "kid", "precision", "recall", "density", "coverage")
     }
-    sides = [
-        _Side(generated, [ours for ours, _ in rows.values()], images.patients),
-        _Side(truth, [theirs for _, theirs in rows.values()], real.patients),
-    ]
-    deviation = np.std([mean_distance(*pair) for pair in _resampled(sides, bootstrap, seed)], ddof=1)
+    sides, alike_sides = (_sides(embedder, side, real, names) for side in (images, alike))
+    margin = 1.96 * distance_deviation(sides, alike_sides, resamples=resamples, seed=seed)
     return Fidelity(
         **means,
-        fid_low=means["fid"] - 1.96 * float(deviation),
-        fid_high=means["fid"] + 1.96 * float(deviation),
+        fid_low=means["fid"] - margin,
+        fid_high=means["fid"] + margin,
         groups=figures,
         kid_by_class=_kid_by_class(embedder, images, real, names, seed=seed),
         extractor=embedder.name,
@@ -80,20 +79,20 @@ def margin_between(
     real: ImageSet,
     *,
     names: Sequence[str] = (),
-    bootstrap: int,
+    resamples: int,
     seed: int,
 ) -> float:
-    """1.96 bootstrap standard deviations of the difference of two FIDs against the same real images.
+    """1.96 standard deviations of the difference of two FIDs against the same real images.
 
     It is below that of two FIDs that were taken apart: the real images err in the same way for both.
     """
-    truth = real.features(embedder)
-    rows = _matched_rows(one, real, names, dimensions=truth.shape[1])
-    ours, theirs = ([pair[side] for pair in rows.values()] for side in (0, 1))
-    sides = [_Side(images.features(embedder), ours, images.patients) for images in (one, other)]
-    resamples = _resampled([*sides, _Side(truth, theirs, real.patients)], bootstrap, seed)
-    differences = [mean_distance(first, true) - mean_distance(second, true) for first, second, true in resamples]
-    return 1.96 * float(np.std(differences, ddof=1))
+    (first, truth), (second, _) = (_sides(embedder, side, real, names) for side in (one, other))
+    return 1.96 * deviation(
+        lambda ours, theirs, true: mean_distance(ours, true) - mean_distance(theirs, true),
+        [first, second, truth],
+        resamples=resamples,
+        seed=seed,
+    )
 
 
 def density_and_coverage(generated: Features, truth: Features) -> tuple[float, float]:
@@ -155,6 +154,16 @@ def _matched_rows(
     }
 
 
+def _sides(embedder: Embedder, images: ImageSet, real: ImageSet, names: Sequence[str]) -> tuple[Side, Side]:
+    """Both sides with the rows of each group."""
+    ours, theirs = _features(embedder, images, real)
+    rows = _matched_rows(images, real, names, dimensions=theirs.shape[1]).values()
+    return (
+        Side(ours, [ours for ours, _ in rows], images.patients),
+        Side(theirs, [theirs for _, theirs in rows], real.patients),
+    )
+
+
 def _group(embedder: Embedder, generated: Features, truth: Features, *, seed: int) -> GroupFidelity:
     from torch_fidelity.metric_prc import prc_features_to_metric  # noqa: PLC0415 (brings torchvision, in seconds)
 
@@ -204,41 +213,3 @@ def _kid(embedder: Embedder, generated: Features, truth: Features, *, seed: int)
         verbose=False,
     )
     return float(figures["kernel_inception_distance_mean"])
-
-
-@dataclass(frozen=True)
-class _Side:
-    """Features (n, D) of one set of images, the rows of each group, and the patients (n,) where there are any."""
-
-    features: Features
-    groups: Sequence[Rows]
-    patients: NDArray[np.str_] | None
-
-
-def _resampled(sides: Sequence[_Side], resamples: int, seed: int) -> Iterator[list[list[Statistics]]]:
-    """Of each side the statistics of its groups, when it is resampled with replacement within each group.
-
-    Where there are patients, they are drawn, each with all images that the group has of him. For standard deviations,
-    not percentiles: a resample holds each image 0, 1, 2 or more times, which raises every resampled FID, so that the
-    measured one would often lie below its own interval.
-    """
-    rng = numpy_generator(seed, "bootstrap")
-    clusters = [[_clusters(rows, side.patients) for rows in side.groups] for side in sides]
-    for _ in range(resamples):
-        yield [
-            group_statistics(side.features, [_drawn(group, rng) for group in groups])
-            for side, groups in zip(sides, clusters, strict=True)
-        ]
-
-
-def _clusters(rows: Rows, patients: NDArray[np.str_] | None) -> list[Rows]:
-    """Rows of each patient; each row on its own where there are none."""
-    if patients is None:
-        return list(rows[:, None])
-    codes = np.unique(patients[rows], return_inverse=True)[1]
-    order = np.argsort(codes, kind="stable")
-    return np.split(rows[order], np.cumsum(np.bincount(codes))[:-1])
-
-
-def _drawn(clusters: Sequence[Rows], rng: np.random.Generator) -> Rows:
-    return np.concatenate([clusters[i] for i in rng.integers(len(clusters), size=len(clusters))])

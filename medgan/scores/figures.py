@@ -61,8 +61,8 @@ class Fidelity:
 
     groups: by name, one a class; classes with too few images for a FID are judged together, and so are all images
     where there are no classes. kid_by_class: of every class, those with few images too.
-    fid_low, fid_high: fid -+ 1.96 bootstrap standard deviations over images, or patients, of each group; not over
-    trainings.
+    fid_low, fid_high: fid -+ 1.96 standard deviations over images, or patients, of each group (see `jackknife`); not
+    over trainings.
     """
 
     fid: float
