@@ -92,7 +92,11 @@ def test_two_of_different_shapes_are_no_pair(tmp_path: Path) -> None:
 
 def test_no_patient_is_in_two_splits(config: Config, tmp_path: Path) -> None:
     for number in range(24):
-        pair(tmp_path / "raw", f"p{number // 3}_{number % 3}", number)
+        for kind in ("T1", "T2"):
+            path = tmp_path / "raw" / kind / f"p{number // 3}_{number % 3}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            noise = np.random.default_rng([number, int(kind[1])]).integers(0, 256, (16, 16), np.uint8)
+            Image.fromarray(noise).save(path)
     options = {"source": "T1", "image": "T2", "patient": "^(p\\d+)_"}
     values = {"data.source": "pairs", "data.raw": str(tmp_path / "raw"), "data.options": options, "data.labels": False}
     prepared = prepare(config.override(values).data, tmp_path / "prepared", seed=0)

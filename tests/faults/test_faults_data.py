@@ -2,6 +2,7 @@
 
 import csv
 import os
+import random
 from pathlib import Path
 
 from PIL import Image
@@ -20,9 +21,9 @@ def images(folder: Path, *names: bytes) -> Path:
         (folder / os.fsdecode(label)).mkdir(parents=True)
         for index in range(12):
             name = names[index] if index < len(names) else b"%d" % index
-            Image.linear_gradient("L").resize((16 + index, 40 + code)).save(
-                folder / os.fsdecode(label + b"/" + name + b".png")
-            )
+            # Blots of their own: no two are near-copies.
+            blots = Image.frombytes("L", (4, 4), random.Random(100 * code + index).randbytes(16))
+            blots.resize((16 + index, 40 + code)).save(folder / os.fsdecode(label + b"/" + name + b".png"))
     return folder
 
 
