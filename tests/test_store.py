@@ -218,6 +218,18 @@ def test_take_gives_distinct_images_of_the_split_and_repeats_itself(prepared: Pr
     assert not np.array_equal(taken, prepared.take("test", 50, seed=4))
 
 
+def test_take_gives_as_many_of_each_class_as_others_have(prepared: Prepared) -> None:
+    assert prepared.labels is not None
+    tested = np.concatenate([prepared.indices("test")[prepared.labels[prepared.indices("test")] == 1], [0, 1]])
+    taken = prepared.take("train", len(tested), seed=3, like=tested)
+    assert np.array_equal(np.bincount(prepared.labels[taken]), np.bincount(prepared.labels[tested]))
+    assert set(prepared.splits[taken]) == {"train"} and len(set(taken)) == len(tested)
+    assert np.array_equal(taken, prepared.take("train", len(tested), seed=3, like=tested))
+    ill = np.resize(np.flatnonzero(prepared.labels == 1), 150)
+    with pytest.raises(MedganError, match=r"train has 80 images of infarct and the images to judge on 150; lower"):
+        prepared.take("train", 150, seed=3, like=ill)
+
+
 def test_take_refuses_more_than_there_is(prepared: Prepared) -> None:
     size = len(prepared.indices("validation"))
     assert len(prepared.take("validation", size, seed=0)) == size

@@ -1,0 +1,63 @@
+"""Intervals of distances: neither too narrow nor, for sets that are alike, too wide."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from medgan.scores.frechet import group_statistics, mean_distance
+from medgan.scores.jackknife import Side, deviation, distance_deviation
+from medgan.seeds import numpy_generator
+
+DIMENSIONS, N = 8, 200
+
+
+def side(number: int, *, shift: float = 0.0, slices: int = 1) -> Side:
+    """Two groups of N images; slices of a patient are the same image but for a little noise."""
+    rng = numpy_generator(number, "side")
+    features = np.repeat(rng.normal(size=(2 * N // slices, DIMENSIONS)), slices, axis=0)
+    features = (features + 0.1 * rng.normal(size=features.shape) + shift).astype(np.float32)
+    patients = np.repeat(np.arange(2 * N // slices), slices).astype(str) if slices > 1 else None
+    return Side(features, [np.arange(N), np.arange(N, 2 * N)], patients)
+
+
+def distance_of(pair: tuple[Side, Side]) -> float:
+    return mean_distance(*(group_statistics(part.features, part.groups) for part in pair))
+
+
+def intervals(*, shift: float, slices: int) -> tuple[float, float]:
+    """Of 40 fresh draws: the share of intervals that hold the mean, and their mean width by what it should be."""
+    distances, margins = [], []
+    for number in range(40):
+        pair = (side(3 * number, shift=shift, slices=slices), side(3 * number + 1, slices=slices))
+        alike = (side(3 * number + 2, slices=slices), pair[1])
+        distances.append(distance_of(pair))
+        margins.append(1.96 * distance_deviation(pair, alike, resamples=20, seed=0))
+    covered = np.abs(np.array(distances) - np.mean(distances)) <= margins
+    return float(covered.mean()), float(np.mean(margins) / (1.96 * np.std(distances, ddof=1)))
+
+
+@pytest.mark.parametrize("slices", [1, 4])
+@pytest.mark.parametrize("shift", [0.0, 0.1, 0.5])
+def test_intervals_cover_the_mean_of_fresh_draws(shift: float, slices: int) -> None:
+    covered, width = intervals(shift=shift, slices=slices)
+    assert covered >= 0.85 and 0.7 < width < 1.4, (covered, width)
+
+
+def test_the_interval_of_sets_that_are_alike_is_not_that_of_sets_that_differ() -> None:
+    """Half of their variance is counted twice."""
+    pair = (side(0), side(1))
+    plain = deviation(mean_distance, pair, resamples=30, seed=0)
+    assert distance_deviation(pair, pair, resamples=30, seed=0) == pytest.approx(plain / np.sqrt(2))
+    far = (side(0, shift=0.5), side(1))
+    assert distance_deviation(far, pair, resamples=30, seed=0) > 0.95 * deviation(
+        mean_distance, far, resamples=30, seed=0
+    )
+
+
+def test_patients_go_as_a_whole() -> None:
+    """Four slices of each patient, taken for as many patients, would say twice as much."""
+    whole = (side(0, shift=0.5, slices=4), side(1, slices=4))
+    apart = [replace(part, patients=None) for part in whole]
+    by_patient, by_image = (deviation(mean_distance, pair, resamples=60, seed=0) for pair in (whole, apart))
+    assert 1.5 < by_patient / by_image < 2.6
