@@ -29,7 +29,7 @@ from medgan.evaluation.report import (
     to_tree,
     write_reports,
 )
-from medgan.evaluation.rescoring import rescored
+from medgan.evaluation.rescoring import rescored, rival
 from medgan.evaluation.summary import summary
 from medgan.export.onnx_file import export
 from medgan.gans import build_gan
@@ -37,6 +37,7 @@ from medgan.gans.base import Gan
 from medgan.imaging.intensity import Intensity
 from medgan.runtime.generator import OnnxGenerator
 from medgan.scores.extractor import Extractor, Observation
+from medgan.scores.figures import check_comparable
 from medgan.scores.images import ImageSet
 from medgan.scores.learning import extractor_of, write_extractor
 from medgan.sources.prepare import prepare
@@ -167,6 +168,27 @@ def test_torch_and_onnx_draw_the_same_images_for_the_same_seed(
     )
     assert ours.headline.value == pytest.approx(theirs.headline.value, rel=1e-3)
     assert rescored(path, data, protocol) == theirs
+
+
+def test_a_generator_that_is_not_told_the_class_stands_against_one_that_is(
+    config: Config, prepared: Prepared, protocol: EvaluationProtocol, tmp_path: Path
+) -> None:
+    """Both are judged without classes, and by how much they differ."""
+    files, reports = [], []
+    for conditional in (True, False):
+        gan = built(config, prepared, {"gan.conditional": conditional})
+        names = json.dumps(prepared.label_names if conditional else [])
+        metadata = {"label_names": names, "data_md5": prepared.md5}
+        files.append(export(gan, gan.generators, tmp_path / str(conditional), metadata).path)
+        reports.append(rescored(files[-1], prepared, protocol))
+    told, untold = reports
+    assert isinstance(told, SynthesisReport) and isinstance(untold, SynthesisReport)
+    opponent = rival(files[0], files[1], untold, prepared, protocol)
+    assert isinstance(opponent.report, SynthesisReport) and opponent.margin is not None and opponent.margin > 0
+    check_comparable(opponent.challenger.quality, opponent.report.quality)
+    assert opponent.report.quality.kid_by_class == {} != told.quality.kid_by_class
+    same = rival(files[0], files[0], told, prepared, protocol)
+    assert same.challenger is told and same.report == told
 
 
 def test_each_set_of_images_passes_the_extractor_once(
