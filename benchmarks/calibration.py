@@ -24,7 +24,7 @@ from medgan.scores.figures import Fidelity
 from medgan.scores.images import ImageSet
 from medgan.seeds import numpy_generator
 
-_PICTURE_WIDTH = 640  # pixels
+_PICTURE_WIDTH = 640  # pixels of one channel: a picture in docs/ stays below a megabyte
 _PATIENT = r"^((?:NORMAL2-)?IM-\d+|person\d+_(?:bacteria|virus))"
 
 
@@ -91,7 +91,7 @@ def judge(study: Study) -> tuple[list[Row], str]:
         rows.append(Row(name, sight, _scored(subject, held, other, images)))
         shown.append(images)
         print(f"{study.title}: {name}: FID {rows[-1].quality.fid:.3f}", flush=True)
-    columns = _PICTURE_WIDTH // data.spec.size
+    columns = max(2, _PICTURE_WIDTH // (data.spec.size * data.spec.channels))
     chosen = np.linspace(0, len(held), columns, endpoint=False).astype(int)
     pictures = np.concatenate([images[chosen] for images in shown])
     save_image(ROOT / "docs" / f"calibration-{study.name}.png", grid(pictures, columns=columns))

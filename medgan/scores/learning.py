@@ -32,7 +32,7 @@ _BLOCK_VARIANCE = 10.0
 _SPREAD_FLOOR = 2.0
 _LEARNING_RATE = 3e-3
 _CALIBRATION_IMAGES = 4000
-# Of the root of all variance: the width at which halves of two images joined stand out most (docs/scores.md).
+# Of the root of all variance; of 0.5, 1 and 2 that with which halves of two images joined stand out most.
 _KERNEL_WIDTH = 0.5
 
 
