@@ -19,6 +19,7 @@ from medgan.evaluation.evaluate import evaluate, fidelity_floor
 from medgan.evaluation.generators import TorchGenerator
 from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import SynthesisReport
+from medgan.evaluation.two_sample import TwoSamples, two_samples
 from medgan.files import write_atomically
 from medgan.fingerprint import code_digest, file_digest, fingerprint
 from medgan.gans.drawing import sample_grid
@@ -42,15 +43,19 @@ _DATA_SECTIONS = ("data", "features", "evaluate")
 
 @dataclass(frozen=True)
 class Subject:
-    """A data set to be judged on: prepared arrays, frozen extractor, and the floor of its test images."""
+    """A data set to be judged on: prepared arrays, frozen extractor, and the floor of its test images.
+
+    told_apart_steps: of the network that learns to tell drawn images from real ones; 0 leaves it out.
+    """
 
     prepared: Prepared
     extractor: Extractor
     floor: Fidelity
+    told_apart_steps: int = 0
 
     def protocol(self, config: Config) -> EvaluationProtocol:
         """How these benchmarks judge."""
-        return _protocol(config, self.extractor)
+        return replace(_protocol(config, self.extractor), told_apart_steps=self.told_apart_steps)
 
     def scorer(self, config: Config) -> Judge:
         """What chooses weights, as in the stages."""
@@ -61,8 +66,8 @@ class Subject:
 class Judged:
     """One row: what was trained, what it cost, what it reached.
 
-    copied: share of images that copy a training image. agreement: share drawn as asked, if it was.
-    key: of everything that decides it, see `row_identity`.
+    copied: share of images that copy a training image. two_sample: whether images are told from real ones. agreement:
+    share drawn as asked, if it was. key: of everything that decides it, see `row_identity`.
     """
 
     name: str
@@ -72,8 +77,8 @@ class Judged:
     cpu_seconds: float
     images_per_second: float
     quality: Fidelity
-    excess: float
     copied: float
+    two_sample: TwoSamples
     agreement: float | None
 
     @property
@@ -94,8 +99,11 @@ def configuration(recipe: str, *, data: str | None = None, changes: Mapping[str,
     return parse_config(tree, where=f"recipes/{recipe}.yaml")
 
 
-def open_subject(config: Config) -> Subject:
-    """Prepare the data and train its extractor, or find both from the last time."""
+def open_subject(config: Config, *, told_apart: bool = False) -> Subject:
+    """Prepare the data and train its extractor, or find both from the last time.
+
+    told_apart: whether a network is to tell drawn images from real ones, which takes minutes a row.
+    """
     use_cpu(1)
     parts = {name: getattr(config, name).model_dump(mode="json") for name in ("data", "features")}
     if config.data.raw.is_file():
@@ -111,11 +119,12 @@ def open_subject(config: Config) -> Subject:
         extractor.save(folder / "learning.safetensors")
         (folder / "learning.safetensors").rename(folder / "extractor.safetensors")
     prepared, extractor = open_prepared(folder / "prepared"), Extractor.load(folder / "extractor.safetensors")
-    return Subject(prepared, extractor, fidelity_floor(prepared, _protocol(config, extractor)))
+    steps = config.evaluate.told_apart_steps if told_apart else 0
+    return Subject(prepared, extractor, fidelity_floor(prepared, _protocol(config, extractor)), steps)
 
 
 def _protocol(config: Config, extractor: Extractor) -> EvaluationProtocol:
-    """As the stages judge, but without networks that learn, and all classes together: not every system is told one."""
+    """As the stages judge, but without the networks that learn; all classes together: not every system is told one."""
     protocol = EvaluationProtocol.of(config.evaluate, extractor, seed=config.seed)
     return replace(protocol, segmenter_steps=0, told_apart_steps=0, by_class=False)
 
@@ -130,7 +139,8 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
     kept = WORK / "judged" / f"{key}.json"
     if kept.exists() and (checkpoint is None or checkpoint.exists()):
         values = json.loads(kept.read_text())
-        return Judged(**{**values, "name": name, "quality": Fidelity.of_tree(values["quality"])})
+        read = {"quality": Fidelity.of_tree(values["quality"]), "two_sample": two_samples(values["two_sample"])}
+        return Judged(**{**values, **read, "name": name})
     config, folder = _planned(config, subject, cpu_seconds, kept.with_suffix(".steps"))
     trained, spent = train(name, config, subject, folder)
     if checkpoint is not None:
@@ -139,6 +149,7 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
     generator = TorchGenerator(trained.gan, trained.generators)
     report = evaluate(generator, subject.prepared, subject.protocol(config))
     assert isinstance(report, SynthesisReport), f"{name} translates; see benchmarks.translation"
+    assert report.two_sample is not None
     quality, agreement = report.quality, report.agreement
     judged = Judged(
         name=name,
@@ -148,8 +159,8 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
         cpu_seconds=spent,
         images_per_second=config.train.steps * config.gan.batch / spent,
         quality=quality,
-        excess=quality.fid - report.floor.fid,
         copied=report.copying.found.share if report.copying else math.nan,
+        two_sample=report.two_sample,
         agreement=None if agreement is None else agreement.generated,
     )
     examples = example_conditions(subject.prepared, "test")
@@ -164,8 +175,9 @@ def row_identity(config: Config, subject: Subject, *, cpu_seconds: float | None 
     """Of all that decides a row. cpu_seconds: where steps hang on it."""
     training = training_fingerprint(config.gan, config.train, config.seed, subject.prepared, subject.extractor.digest)
     parts = {"training": training, "evaluate": config.evaluate.model_dump(mode="json"), "cpu": cpu_seconds}
+    parts["told apart"] = subject.told_apart_steps
     code = identity([config.gan], config.train, subject.prepared.spec, scored_by=validation_judge.__module__)
-    judges = code_digest(["medgan.scores.fidelity", "medgan.evaluation.copying.audit"])
+    judges = code_digest(["medgan.scores.fidelity", "medgan.evaluation.copying.audit", "medgan.evaluation.comparison"])
     return fingerprint({**parts, **code, "judges": judges})
 
 

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -9,7 +10,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from benchmarks.judging import ROOT, Judged, Subject
-from medgan.scores.figures import check_comparable
+from medgan.evaluation.two_sample import TwoSample
+from medgan.scores.figures import Fidelity, check_comparable
 
 RESULTS = Path(__file__).parent / "results"
 _Number = TypeVar("_Number", int, float)
@@ -43,32 +45,63 @@ def save(name: str, figures: Any, lines: Sequence[str]) -> None:
     print("\n".join(lines))
 
 
-def write_table(name: str, title: str, rows: Sequence[Judged], subject: Subject, *, pictures: bool = False) -> None:
-    """Systems judged on one subject. pictures: with the sample grid of each row, copied to docs/."""
+def write_table(
+    name: str,
+    title: str,
+    rows: Sequence[Judged],
+    subject: Subject,
+    *,
+    pictures: bool = False,
+    notes: Sequence[str] = (),
+) -> None:
+    """Systems judged on one subject, below real training images in the place of drawn ones.
+
+    pictures: with the sample grid of each row, copied to docs/. notes: lines below the table.
+    """
     floor = subject.floor
     for row in rows:
         check_comparable(floor, row.quality)
+    two_sample = rows[0].two_sample
     lines = [
         f"# {title}",
         "",
         f"`python -m benchmarks.{name.replace('-', '_')}`: {floor.extractor} {floor.digest}, n = {floor.n:,} "
-        f"{floor.split} images a side, one thread of a CPU, one seed. Real training images against these test images: "
-        f"FID {floor.fid:.4f} (the floor), recall {floor.recall:.3f}.",
+        f"{floor.split} images a side, all classes together, one thread of a CPU, one seed. The first line is of real "
+        f"training images in the place of drawn ones.",
         "",
-        "| system | parameters | steps | CPU seconds | images/s | FID | FID - floor | precision | recall | copied "
-        "| agreement |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+        "| system | parameters | steps | CPU seconds | images/s | FID | KID | precision | recall | density | coverage "
+        f"| nearest neighbour | copied | agreement |{' told apart | log-loss |' if subject.told_apart_steps else ''}",
+        "| --- " * (16 if subject.told_apart_steps else 14) + "|",
+        f"| real |  |  |  |  | {_likeness(floor)} | {_neighbours(two_sample.real)} |  |  |{_told(two_sample.real)}",
     ]
     for row in rows:
-        quality = row.quality
         agreed = "" if row.agreement is None else f"{row.agreement:.3f}"
         lines.append(
             f"| {row.name} | {row.parameters:,} | {row.steps:,} | {row.cpu_seconds:.0f} | {row.images_per_second:.0f} "
-            f"| {quality.fid:.4f} ± {quality.fid_high - quality.fid:.4f} | {row.excess:.4f} "
-            f"| {quality.precision:.3f} | {quality.recall:.3f} | {row.copied:.3f} | {agreed} |"
+            f"| {_likeness(row.quality)} | {_neighbours(row.two_sample.generated)} | {row.copied:.3f} | {agreed} "
+            f"|{_told(row.two_sample.generated)}"
         )
+    lines += ["", *notes] if notes else []
     for row in rows if pictures else ():
-        picture = f"{name}-{row.name.replace(' ', '-')}.png"
+        picture = f"{name}-{re.sub('[^A-Za-z0-9]+', '-', row.name)}.png"
         shutil.copy(row.picture, ROOT / "docs" / picture)
         lines += ["", f"## {row.name}", "", f"![Sample grid of {row.name}](../../docs/{picture})"]
     save(name, {"title": title, "floor": asdict(floor), "rows": [asdict(row) for row in rows]}, lines)
+
+
+def _likeness(quality: Fidelity) -> str:
+    return (
+        f"{quality.fid:.3f} ± {quality.fid_high - quality.fid:.3f} | {quality.kid:.4f} | {quality.precision:.3f} "
+        f"| {quality.recall:.3f} | {quality.density:.3f} | {quality.coverage:.3f}"
+    )
+
+
+def _neighbours(samples: TwoSample) -> str:
+    return f"{samples.nearest.features.accuracy.value:.3f}"
+
+
+def _told(samples: TwoSample) -> str:
+    answers = samples.told_apart and samples.told_apart.overall
+    if not (answers and answers.accuracy and answers.log_loss):
+        return ""
+    return f" {answers.accuracy.value:.3f} | {answers.log_loss.value:.4f} |"
