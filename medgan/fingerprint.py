@@ -21,6 +21,7 @@ ARITHMETIC = {
     "piq": "piq",
     "scipy": "scipy",
     "torch": "torch",
+    "timm": "timm",
     "torch_fidelity": "torch-fidelity",
 }
 

@@ -6,22 +6,20 @@ from medgan.config.schema import load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
 from medgan.device import use_cpu
-from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import read_reports, to_tree
 from medgan.evaluation.results import PICTURES_NAME, SAMPLES_NAME, evaluation_fingerprint, write_evaluation
-from medgan.scores.extractor import Extractor
 from medgan.tracking.opening import opened_store
 from medgan.tracking.recording import find_run
 from medgan.training.result import WEIGHTS_NAME, load_generators
+from medgan.workspace.judges import protocol_of
 from medgan.workspace.kept import kept
-from medgan.workspace.places import EXTRACTOR, METRICS, PARAMS, PREPARED, REPORTS, TRAIN, store_root
+from medgan.workspace.places import METRICS, PARAMS, PREPARED, REPORTS, TRAIN, store_root
 
 
 def main() -> None:
     config = load_config(PARAMS)
     use_cpu(config.train.threads)
-    prepared, extractor = open_prepared(PREPARED), Extractor.load(EXTRACTOR)
-    protocol = EvaluationProtocol.of(config.evaluate, extractor, seed=config.seed)
+    prepared, protocol = open_prepared(PREPARED), protocol_of(config)
     gan, generators, description = load_generators(TRAIN)
     make = partial(
         write_evaluation, gan=gan, generators=generators, prepared=prepared, protocol=protocol, progress=progress

@@ -6,22 +6,21 @@ from medgan.config.schema import load_config
 from medgan.console import run
 from medgan.data.store import open_prepared
 from medgan.device import use_cpu
-from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.registration import Candidate, register, to_tree
 from medgan.evaluation.report import read_reports
 from medgan.files import write_atomically
-from medgan.scores.extractor import Extractor
 from medgan.tracking.opening import opened_store
 from medgan.tracking.recording import find_run
 from medgan.training.result import load_generators
-from medgan.workspace.places import EXPORT, EXTRACTOR, METRICS, PARAMS, PREPARED, REGISTRY, TRAIN, store_root
+from medgan.workspace.judges import protocol_of
+from medgan.workspace.places import EXPORT, METRICS, PARAMS, PREPARED, REGISTRY, TRAIN, store_root
 
 
 def main() -> None:
     config = load_config(PARAMS)
     use_cpu(config.train.threads)
-    prepared, reports, results = open_prepared(PREPARED), read_reports(METRICS), {}
-    protocol = EvaluationProtocol.of(config.evaluate, Extractor.load(EXTRACTOR), seed=config.seed)
+    prepared, protocol = open_prepared(PREPARED), protocol_of(config)
+    reports, results = read_reports(METRICS), {}
     name, gates = f"medgan-{config.data.name}-{config.gan.name}", config.register_.model_dump()
     with opened_store(store_root(), config.data.name) as store:
         run_id, description = find_run(store, config.data.name, TRAIN)

@@ -1,4 +1,4 @@
-"""Fetching raw data: from a server on this machine, without any, and finding what is there already."""
+"""Fetching raw data and weights: from a server on this machine, without any, and finding what is there already."""
 
 import functools
 import hashlib
@@ -13,11 +13,15 @@ import pytest
 from torchvision.datasets import CIFAR10
 from typer.testing import CliRunner
 
+import medgan.scores.weights
 import medgan.workspace.downloads
+import medgan.workspace.weights
 from medgan.cli.main import app
 from medgan.errors import MedganError
+from medgan.scores.weights import WEIGHTS, Weights
 from medgan.sources.medmnist import information
 from medgan.workspace.fetch import raw_data
+from medgan.workspace.weights import fetch_weights
 
 NOWHERE = "http://127.0.0.1:9"  # a port that nobody listens on
 FILE = "pneumoniamnist_64.npz"
@@ -206,3 +210,56 @@ def test_without_network_the_archive_to_put_there_is_named_and_nothing_is_left(
     with pytest.raises(MedganError, match=says):
         raw_data(clone, "cifar10")
     assert names(clone / "data" / "raw") == []
+
+
+# Weights
+
+
+@pytest.fixture
+def inception(monkeypatch: pytest.MonkeyPatch) -> Callable[[str, bytes], str]:
+    """Say at which address the weights lie, and of what content they are; returns the name of the file."""
+
+    def publish(address: str, content: bytes) -> str:
+        name = WEIGHTS["inception"].file
+        known = Weights("fid_inception", f"{address}/{name}", hashlib.sha256(content).hexdigest(), "Apache-2.0")
+        monkeypatch.setattr(medgan.workspace.weights, "WEIGHTS", {"inception": known})
+        monkeypatch.setattr(medgan.scores.weights, "WEIGHTS", {"inception": known})
+        return name
+
+    return publish
+
+
+def test_weights_are_fetched_once_and_checked_afterwards(
+    clone: Path, served: tuple[Path, str], inception: Callable[[str, bytes], str]
+) -> None:
+    folder, address = served
+    name = inception(address, b"weights")
+    (folder / name).write_bytes(b"weights")
+    assert f"data/weights/{name}: fetched, sha256 " in fetch_weights(clone, "inception")
+    (folder / name).unlink()
+    assert f"data/weights/{name}: found, sha256 " in fetch_weights(clone, "inception")
+    assert names(clone / "data" / "weights") == [name]
+    (clone / "data" / "weights" / name).write_bytes(b"other weights")
+    with pytest.raises(MedganError, match=rf"{name} has the sha256 \w+..., which is none of inception"):
+        fetch_weights(clone, "inception")
+
+
+@pytest.mark.parametrize("kind", ["offline", "not found", "other content"])
+def test_weights_that_cannot_be_fetched_are_named_and_leave_nothing(
+    clone: Path, served: tuple[Path, str], inception: Callable[[str, bytes], str], kind: str
+) -> None:
+    folder, address = served
+    name = inception(NOWHERE if kind == "offline" else address, b"weights")
+    if kind == "other content":
+        (folder / name).write_bytes(b"half of it")
+    wanted = clone / "data" / "weights"
+    with pytest.raises(MedganError, match=rf"{name} cannot be fetched \(.+\); .* put {name} into {wanted} yourself"):
+        fetch_weights(clone, "inception")
+    assert names(wanted) == []
+
+
+def test_weights_of_an_unknown_name_are_a_sentence(clone: Path) -> None:
+    with pytest.raises(
+        MedganError, match=r"unknown extractor 'incption' \(did you mean 'inception'\?\); choices: dinov2"
+    ):
+        fetch_weights(clone, "incption")

@@ -58,6 +58,8 @@ ONLY_IN: dict[str, set[str]] = {
     "onnxruntime": {"medgan.runtime"},
     "torch_fidelity": {"medgan.scores"},
     "piq": {"medgan.scores"},
+    "joblib": {"medgan.scores"},
+    "timm": {"medgan.scores"},
     "pydicom": {"medgan.imaging"},
     "nibabel": {"medgan.imaging"},
     "typer": {"medgan.cli"},

@@ -25,7 +25,7 @@ from medgan.config.schema import Config
 from medgan.errors import MedganError
 from medgan.runtime.generator import OnnxGenerator
 from medgan.tracking import models, opening, runs, tracking_uri
-from medgan.tracking.models import champion, count_up_to, crown, downloaded, log_model, register_version
+from medgan.tracking.models import champion, crown, downloaded, log_model, register_version, up_to
 from medgan.tracking.opening import store_at
 from medgan.tracking.recording import Recorder, search_mirror
 from medgan.tracking.runs import FAILURE, Store
@@ -249,9 +249,9 @@ def test_one_version_a_fingerprint_with_its_signature(store: Store, run_id: str,
     assert second.version != versions[0].version
     for version, data in ((versions[0], "a"), (second, "a")):
         store.client.set_model_version_tag("tiny", version.version, "data_md5", data)
-    assert [count_up_to(store, version, tag="data_md5") for version in (versions[0], second)] == [1, 2]
+    assert [len(up_to(store, version, tag="data_md5")) for version in (versions[0], second)] == [1, 2]
     store.client.set_model_version_tag("tiny", second.version, "data_md5", "b")
-    assert count_up_to(store, second, tag="data_md5") == 1
+    assert [version.version for version in up_to(store, second, tag="data_md5")] == [second.version]
     reigning = champion(store, "tiny")
     assert reigning is not None and reigning.version == versions[0].version
     crown(store, "tiny", second.version)

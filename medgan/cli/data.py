@@ -1,4 +1,4 @@
-"""Commands on raw data sets: data fetch."""
+"""What is fetched: raw data sets, and the weights of published extractors."""
 
 from pathlib import Path
 from typing import Annotated
@@ -16,3 +16,12 @@ def fetch(
     from medgan.workspace.fetch import raw_data
 
     typer.echo(raw_data(Path.cwd(), name))
+
+
+def weights(
+    name: Annotated[str, typer.Argument(help="inception, dinov2-small or dinov2-base.")],
+) -> None:
+    """Fetch the weights of a published extractor into data/weights, or check the file that is there."""
+    from medgan.workspace.weights import fetch_weights
+
+    typer.echo(fetch_weights(Path.cwd(), name))

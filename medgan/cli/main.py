@@ -13,6 +13,7 @@ from medgan.errors import MedganError, os_error_sentence
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 for command in (*draw.COMMANDS, *clone.COMMANDS):
     app.command()(command)
+app.command()(data.weights)
 data_sets = typer.Typer(no_args_is_help=True, help="Raw data sets.")
 data_sets.command()(data.fetch)
 app.add_typer(data_sets, name="data")

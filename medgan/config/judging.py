@@ -1,6 +1,9 @@
 """Sections features, evaluate and register: what generators are judged by."""
 
-from pydantic import Field
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
 
 from medgan.config.checking import Section
 
@@ -8,11 +11,22 @@ from medgan.config.checking import Section
 LEAST_IMAGES = 30
 
 
+def _as_many(value: Any) -> Any:
+    """One file needs no brackets, and none no word."""
+    if value is None or value == "":
+        return ()
+    return (value,) if isinstance(value, str) else value
+
+
 class FeaturesConfig(Section):
-    """Training of the extractor behind fid_domain: steps of the given batch size."""
+    """Training of the extractor behind fid_domain: steps of the given batch size.
+
+    weights: files of published extractors that judge beside it; none, one or several.
+    """
 
     steps: int = Field(ge=1)
     batch: int = Field(ge=2)
+    weights: Annotated[tuple[Path, ...], BeforeValidator(_as_many)] = ()
 
 
 class EvaluateConfig(Section):

@@ -14,6 +14,7 @@ from medgan.evaluation.copying.audit import audit, queries
 from medgan.evaluation.copying.picture import closest_pairs
 from medgan.evaluation.generators import Generator, TorchGenerator, drawn_images
 from medgan.evaluation.lesions import judge_lesions
+from medgan.evaluation.opinions import opinions
 from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import Agreement, Report, SynthesisReport, TranslationFloor, TranslationReport
 from medgan.evaluation.watching import Progress, Show, silent, unseen
@@ -135,6 +136,16 @@ def _synthesis(
             seed=protocol.seed,
             progress=progress,
             show=show,
+        ),
+        opinions=opinions(
+            protocol.others,
+            generated,
+            trained_on,
+            real,
+            split=protocol.split,
+            resamples=protocol.bootstrap,
+            seed=protocol.seed,
+            progress=progress,
         ),
     )
 

@@ -22,7 +22,7 @@ class EvaluationProtocol:
     masks, told_apart_steps: of the network that tells drawn images from real ones; 0 leaves either out. copying:
     whether to look for copies. seed: of the choice of images, of z, and of all that is resampled or trained. by_class:
     each class is compared with its like, where the generator is told the class; False to compare such a generator
-    with others that are not told.
+    with others that are not told. others: embedders whose scores stand beside, all classes together.
     """
 
     embedder: Embedder | None
@@ -35,6 +35,7 @@ class EvaluationProtocol:
     by_class: bool = True
     told_apart_steps: int = 0
     copying: bool = True
+    others: tuple[Embedder, ...] = ()
 
     @classmethod
     def of(cls, config: EvaluateConfig, extractor: Extractor, *, seed: int) -> "EvaluationProtocol":
@@ -51,7 +52,7 @@ class EvaluationProtocol:
 
     def seen_from(self, way: Way) -> "EvaluationProtocol":
         """Return the protocol of a way of drawing: the networks know images, and nothing of what the way back draws."""
-        return replace(self, embedder=None, classifier=None) if way.backwards else self
+        return replace(self, embedder=None, classifier=None, others=()) if way.backwards else self
 
     def held_out(self, data: Prepared) -> NDArray[np.int64]:
         """Indices of the n images to judge on. Raises MedganError where the split has fewer."""

@@ -1,7 +1,7 @@
 """A generator becomes a version in the registry, and champion where it wins."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,9 @@ from medgan.gans.base import Way
 from medgan.tracking import models
 from medgan.tracking.models import Version
 from medgan.tracking.runs import Store
+
+# The tag that says by whom and on what a version was judged; figures of others do not compare.
+_JUDGED_BY = "judged_by"
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,15 @@ class Candidate:
 
     @property
     def tags(self) -> dict[str, str]:
-        headline, report = self.report.headline, self.report
-        floor = f"{report.floor.fid:.4f}" if isinstance(report, SynthesisReport) else "none"
-        return {headline.key: f"{headline.value:.4f}", "floor": floor}
+        report, quality = self.report, self.report.quality
+        tags = {report.headline.key: f"{report.headline.value:.4f}", "floor": "none"}
+        judges = [f"{quality.extractor} {quality.digest}"]
+        if isinstance(report, SynthesisReport):
+            tags["floor"] = f"{report.floor.fid:.4f}"
+            for name, opinion in report.opinions.items():
+                tags[name] = f"{opinion.quality.fid:.4f}"
+                judges.append(f"{name} {opinion.quality.digest}")
+        return {**tags, _JUDGED_BY: f"{', '.join(judges)}; {quality.n:,} {quality.split} images"}
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,7 @@ def register(
     uri = models.log_model(store, run_id, candidate.onnx, name=f"generator{candidate.suffix}", fingerprint=identity)
     tags = {**candidate.tags, "data_md5": data.md5}
     version = models.register_version(store, name, uri, run_id, fingerprint=identity, tags=tags)
-    looks = models.count_up_to(store, version, tag="data_md5")
+    looks = len(models.up_to(store, version, tag="data_md5"))
     store.client.set_model_version_tag(name, version.version, "test_split_seen", str(looks))
     reigning = models.champion(store, name)
     if reigning is not None and reigning.version == version.version:
@@ -96,6 +105,7 @@ def register(
         verdict = _against(reigning, candidate, data, protocol, gates)
         if verdict.crowned:
             models.crown(store, name, version.version)
+    verdict = Verdict(verdict.crowned, (*verdict.reasons, *_disagreements(store, version, candidate)))
     store.client.set_model_version_tag(name, version.version, "verdict", "; ".join(verdict.reasons))
     size = candidate.onnx.stat().st_size
     store.log_tree(run_id, f"export{candidate.suffix}", {"parity": candidate.parity, "bytes": size})
@@ -108,6 +118,20 @@ def register(
         reasons=verdict.reasons,
         fingerprint=candidate.fingerprint,
     )
+
+
+def _disagreements(store: Store, version: Version, candidate: Candidate) -> Iterator[str]:
+    """Say which extractors rank this version and an earlier one, judged alike, the other way round than `fid` does."""
+    if not isinstance(candidate.report, SynthesisReport):
+        return
+    *earlier, own = models.up_to(store, version, tag=_JUDGED_BY)
+    for name in candidate.report.opinions:
+        between = {
+            other.version: [float(own.tags[key]) - float(other.tags[key]) for key in ("fid", name)] for other in earlier
+        }
+        turned = [str(number) for number, (ours, theirs) in between.items() if ours * theirs < 0]
+        if turned:
+            yield f"{name} ranks it and version {' and '.join(turned)} otherwise than fid; look at the pictures"
 
 
 def _against(

@@ -55,12 +55,21 @@ class Lesions:
 
 
 @dataclass(frozen=True)
+class Opinion:
+    """What a published extractor says of the same images, all classes together. floor: of real training images."""
+
+    quality: Fidelity
+    floor: Fidelity
+
+
+@dataclass(frozen=True)
 class SynthesisReport:
     """The report of a generator that draws from noise.
 
     floor: the same figures of real training images. copying: None where it was not looked for. agreement, inception
     (its inception score), lesion: None where neither classes nor masks were asked for. pairs: None for images that are
-    neither grey nor RGB. two_sample: whether drawn images can be told from real ones.
+    neither grey nor RGB. two_sample: whether drawn images can be told from real ones. opinions: by the name of the
+    published extractor, where there are any.
     """
 
     quality: Fidelity
@@ -71,6 +80,7 @@ class SynthesisReport:
     lesion: Lesions | None = None
     pairs: PairFigures | None = None
     two_sample: TwoSamples | None = None
+    opinions: Mapping[str, Opinion] = field(default_factory=dict)
     kind: str = "synthesis"
 
     @property
@@ -150,6 +160,10 @@ def _synthesis(tree: Mapping[str, Any]) -> SynthesisReport:
         lesion=Lesions(**{name: LesionFigures(**figures) for name, figures in lesion.items()}) if lesion else None,
         pairs=PairFigures(**{name: StandardScores(**scores) for name, scores in pairs.items()}) if pairs else None,
         two_sample=two_samples(tree["two_sample"]) if "two_sample" in tree else None,
+        opinions={
+            name: Opinion(Fidelity.of_tree(opinion["quality"]), Fidelity.of_tree(opinion["floor"]))
+            for name, opinion in tree["opinions"].items()
+        },
     )
 
 

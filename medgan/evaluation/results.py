@@ -57,6 +57,7 @@ def evaluation_fingerprint(gan: Gan, weights: Path, prepared: Prepared, protocol
             "weights": file_digest(weights),
             "data": prepared.md5,
             "extractor": protocol.embedder.digest if protocol.embedder else None,
+            "others": [judge.digest for judge in protocol.others],
             "numbers": [
                 protocol.n,
                 protocol.bootstrap,

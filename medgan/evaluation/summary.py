@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from medgan.evaluation.copying.figures import CopyAudit
-from medgan.evaluation.report import Report, SynthesisReport, TranslationReport
+from medgan.evaluation.report import Opinion, Report, SynthesisReport, TranslationReport
 from medgan.evaluation.two_sample import Measured, TwoSamples
 
 
@@ -37,10 +37,18 @@ def _synthesis(report: SynthesisReport) -> Iterator[tuple[str, str]]:
     if report.lesion is not None:
         generated, real = (_known(figures.iou) for figures in (report.lesion.generated, report.lesion.real))
         yield "lesion IoU", f"{generated:.3f}  (real: {real:.3f})"
+    for name, opinion in report.opinions.items():
+        yield f"FID ({name})", _opinion(opinion)
     if report.two_sample is not None:
         yield from _two_samples(report.two_sample)
     if report.copying is not None:
         yield from _copying(report.copying)
+
+
+def _opinion(opinion: Opinion) -> str:
+    quality, floor = opinion.quality, opinion.floor
+    figures = f"{quality.fid:.3f} [{quality.fid_low:.3f}, {quality.fid_high:.3f}], floor {floor.fid:.3f}, "
+    return f"{figures}KID {quality.kid:.5f}, floor {floor.kid:.5f}  (all classes together)"
 
 
 def _two_samples(tests: TwoSamples) -> Iterator[tuple[str, str]]:

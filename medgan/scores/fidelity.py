@@ -196,17 +196,17 @@ def _kid_by_class(
 def _kid(embedder: Embedder, generated: Features, truth: Features, *, seed: int) -> float:
     """Of all images at once up to a thousand, and the mean over subsets of a thousand beyond.
 
-    By a Gaussian kernel: on these features torch-fidelity's cubic one sees halves of two images joined, or faint noise,
-    far less surely.
+    By a Gaussian kernel where the embedder has one: on features of fid_domain torch-fidelity's cubic one sees halves of
+    two images joined, or faint noise, far less surely.
     """
     from torch_fidelity.metric_kid import kid_features_to_metric  # noqa: PLC0415 (as above)
 
-    size = min(_KID_SUBSET, len(generated))
+    size, width = min(_KID_SUBSET, len(generated)), embedder.kernel_width
+    kernel = {"kid_kernel": "poly"} if width is None else {"kid_kernel": "rbf", "kid_kernel_rbf_sigma": width}
     figures = kid_features_to_metric(
         torch.from_numpy(generated).double(),
         torch.from_numpy(truth).double(),
-        kid_kernel="rbf",
-        kid_kernel_rbf_sigma=embedder.kernel_width,
+        **kernel,
         kid_subsets=1 if size == len(generated) else _KID_SUBSETS,
         kid_subset_size=size,
         rng_seed=derive_seed(seed, "kid") % 2**32,

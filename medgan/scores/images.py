@@ -1,5 +1,6 @@
 """Sets of images to judge, and what judges are: networks that embed images, and networks that tell their class."""
 
+from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
@@ -35,7 +36,8 @@ class Classification(Protocol):
 class Embedder(Protocol):
     """A frozen network that turns images into features.
 
-    digest: of its weights; others are another protocol. kernel_width: of the Gaussian kernel behind KID.
+    digest: of its weights; others are another protocol. kernel_width: of the Gaussian kernel behind KID, None for the
+    usual cubic one.
     """
 
     @property
@@ -43,7 +45,7 @@ class Embedder(Protocol):
     @property
     def digest(self) -> str: ...
     @property
-    def kernel_width(self) -> float: ...
+    def kernel_width(self) -> float | None: ...
     def observe(self, images: Images, /) -> Embedding: ...
 
 
@@ -80,9 +82,9 @@ class ImageSet:
     def __len__(self) -> int:
         return len(self.images)
 
-    def features(self, embedder: Embedder) -> NDArray[np.float32]:
-        """(N, D)."""
-        return np.concatenate([part.features for part in self._parts(embedder)])
+    def features(self, embedder: Embedder, *, done: Callable[[int], None] | None = None) -> NDArray[np.float32]:
+        """(N, D). done: takes how many images were looked at, where it takes long."""
+        return np.concatenate([part.features for part in self._parts(embedder, done)])
 
     def classes(self, classifier: Classifier) -> NDArray[np.int64]:
         """Class indices (N,), as the classifier sees them."""
@@ -92,8 +94,12 @@ class ImageSet:
         """(N, classes), of a classifier that knows classes."""
         return np.concatenate([part.logits for part in self._parts(classifier)])
 
-    def _parts(self, network: Embedder | Classifier) -> list[Any]:
+    def _parts(self, network: Embedder | Classifier, done: Callable[[int], None] | None = None) -> list[Any]:
         if network.digest not in self._observed:
-            starts = range(0, max(1, len(self)), _CHUNK)
-            self._observed[network.digest] = [network.observe(self.images[i : i + _CHUNK]) for i in starts]
+            parts = []
+            for start in range(0, max(1, len(self)), _CHUNK):
+                parts.append(network.observe(self.images[start : start + _CHUNK]))
+                if done is not None:
+                    done(min(start + _CHUNK, len(self)))
+            self._observed[network.digest] = parts
         return self._observed[network.digest]

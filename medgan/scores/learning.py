@@ -61,7 +61,7 @@ def extractor_fingerprint(prepared: Prepared, config: FeaturesConfig, seed: int,
     return fingerprint(
         {
             "data": prepared.md5,
-            "features": config.model_dump(mode="json"),
+            "features": config.model_dump(mode="json", exclude={"weights"}),
             "seed": seed,
             "threads": threads,
             "code": code_digest([__name__]),

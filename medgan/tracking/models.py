@@ -112,11 +112,12 @@ def _versions(store: Store, name: str, fingerprint: str) -> list[ModelVersion]:
     return sorted((v for v in every if v.tags.get(FINGERPRINT) == fingerprint), key=lambda v: int(v.version))
 
 
-def count_up_to(store: Store, version: ModelVersion, *, tag: str) -> int:
-    """Count the versions of its name, itself and earlier ones, that have this tag as it has it."""
+def up_to(store: Store, version: ModelVersion, *, tag: str) -> list[ModelVersion]:
+    """List the versions of its name that have this tag as it has it: earlier ones, then itself."""
     every = store.client.search_model_versions(f"name = '{version.name}'")
     own = store.client.get_model_version(version.name, version.version)
-    return sum(int(v.version) <= int(own.version) and v.tags.get(tag) == own.tags.get(tag) for v in every)
+    earlier = [v for v in every if int(v.version) < int(own.version) and v.tags.get(tag) == own.tags.get(tag)]
+    return [*sorted(earlier, key=lambda v: int(v.version)), own]
 
 
 def champion(store: Store, name: str) -> ModelVersion | None:

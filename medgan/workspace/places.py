@@ -36,6 +36,11 @@ def results() -> Path:
     return store_root() / ".results"
 
 
+def features_seen() -> Path:
+    """The folder of what extractors have seen in images, by content."""
+    return store_root() / ".features"
+
+
 def studies() -> str:
     """The address of Optuna's database."""
     return sqlite_url(store_root() / "optuna.db")

@@ -4,6 +4,7 @@ from medgan.config.schema import load_config
 from medgan.data.spec import ImageSpec
 from medgan.gans import check_gan
 from medgan.scores.validation import check_score
+from medgan.scores.weights import known
 from medgan.search.space import check_space
 from medgan.sources.files import check_raw
 from medgan.sources.prepare import first_sample
@@ -16,6 +17,8 @@ def preflight() -> None:
     """Raise MedganError for parameters, models, raw data or an MLflow store that cannot work."""
     config = load_config(PARAMS)
     initial = initial_networks(config.train.init_from)
+    for path in config.features.weights:
+        known(store_root() / path)
     check_raw(config.data.raw, PREPARED)
     data, sample = config.data, first_sample(config.data)
     masks, sources = (0 if plane is None else plane.shape[2] for plane in (sample.mask, sample.source))
