@@ -131,7 +131,7 @@ def test_colour_sixteen_bits_and_no_labels_are_audited(prepared: Prepared, held_
     told: list[int] = []
     copies = stored(deep, deep.indices("train")[:60])
     found = audit(copies, held_out[:50], deep, seed=0, done=told.append)
-    assert found.verdict == FOUND and found.by_class == ()
+    assert found.verdict == FOUND and found.by_class == {}
     assert told == sorted(told) and told[-1] == queries(deep, 60, 50)
 
 

@@ -117,7 +117,10 @@ def test_the_results_belong_together(place: Path) -> None:
     assert registered["fingerprint"] == generator.metadata["fingerprint"] == description["fingerprint"]
     assert registered["crowned"] and registered["champion"] == registered["version"]
     assert generator.label_names == tuple(description["label_names"])
-    assert json.loads(generator.metadata["scores"])["fid"] == metrics["quality"]["fid"]
+    scores = json.loads(generator.metadata["scores"])
+    assert (scores["fid"], scores["floor"]) == (metrics["quality"]["fid"], metrics["floor"]["fid"])
+    assert scores["passing"] == metrics["two_sample"]["generated"]["told_apart"]["overall"]["passing"]
+    assert scores["copies"] == metrics["copying"]["verdict"]
     assert json.loads(generator.metadata["intensity"]) == {"low": 0, "high": 255, "unit": ""}
     contract = {"value_range", "scores", "data_md5", "commit", "recipe", "modality", "licence", "notice"}
     assert contract <= generator.metadata.keys()

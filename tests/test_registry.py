@@ -47,7 +47,7 @@ def copies(share: float, verdict: str = NONE_FOUND) -> CopyAudit:
         alarms=0.0,
         power={"exact": Power(1.0, 1.0)},
         membership=Membership(0.5, 0.4, 0.6),
-        by_class=(),
+        by_class={},
         closest=(),
         held_out=(),
     )

@@ -61,17 +61,17 @@ def test_noise_is_told_and_by_class_where_there_are_enough(phantoms: Prepared) -
     assert accuracy.value > 0.95 and accuracy.low > 0.9 and passing.value < 0.1 and loss.value < 0.2
     assert accuracy.low <= accuracy.value <= accuracy.high <= 1 and passing.low <= passing.value <= passing.high
     assert 560 <= figures.overall.n <= 600 and figures.steps <= 120 and told[-1] == 120
-    assert [part.name for part in figures.classes] == list(NAMES)
-    assert sum(part.answers.n for part in figures.classes) == figures.overall.n
-    assert all(part.answers.accuracy and part.answers.accuracy.value > 0.9 for part in figures.classes)
+    assert list(figures.classes) == list(NAMES)
+    assert sum(answers.n for answers in figures.classes.values()) == figures.overall.n
+    assert all(answers.accuracy and answers.accuracy.value > 0.9 for answers in figures.classes.values())
 
 
 def test_a_class_of_few_images_says_only_how_many(phantoms: Prepared) -> None:
     source, real = two_sets(phantoms, 90)
     figures = tell_apart(changed(source, noisy(0)), real, names=(*NAMES, "rare"), steps=3, seed=0).figures
-    assert figures.overall.accuracy is not None and figures.classes[3].answers == Answers(0)
-    assert {part.answers.accuracy for part in figures.classes} == {None}
-    assert sum(part.answers.n for part in figures.classes) == figures.overall.n
+    assert figures.overall.accuracy is not None and figures.classes["rare"] == Answers(0)
+    assert {answers.accuracy for answers in figures.classes.values()} == {None}
+    assert sum(answers.n for answers in figures.classes.values()) == figures.overall.n
 
 
 def test_the_most_convincing_images_are_those_that_differ_least(phantoms: Prepared) -> None:

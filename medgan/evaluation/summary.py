@@ -2,15 +2,38 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import asdict
+from typing import Any
 
 from medgan.evaluation.copying.figures import CopyAudit
 from medgan.evaluation.report import Opinion, Report, SynthesisReport, TranslationReport
 from medgan.evaluation.two_sample import Measured, TwoSamples
 
+_SHIPPED = (
+    *("fid", "fid_low", "fid_high", "kid", "precision", "recall", "density", "coverage"),
+    *("mae", "mae_low", "mae_high", "standard", "extractor", "digest", "n", "split"),
+)
+
 
 def summary(report: Report, way: str = "") -> Iterator[tuple[str, str]]:
     """List what was measured, each with figures to measure it against. way: the name of the way of drawing."""
     return _synthesis(report) if isinstance(report, SynthesisReport) else _translation(report, way)
+
+
+def shipped_scores(report: Report) -> dict[str, Any]:
+    """Choose what an exported file says of its quality: scores, how they were taken, and the verdicts of the judges."""
+    quality = asdict(report.quality)
+    scores = {key: quality[key] for key in _SHIPPED if key in quality}
+    if isinstance(report, SynthesisReport):
+        scores["floor"] = report.floor.fid
+        told_apart = report.two_sample and report.two_sample.generated.told_apart
+        if told_apart:
+            answers = told_apart.overall
+            scores |= {key: asdict(answers)[key] for key in ("accuracy", "passing")}
+        if report.copying is not None:
+            scores["copies"] = report.copying.verdict
+        scores |= {name: opinion.quality.fid for name, opinion in report.opinions.items()}
+    return scores
 
 
 def _synthesis(report: SynthesisReport) -> Iterator[tuple[str, str]]:

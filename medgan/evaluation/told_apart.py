@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from medgan.evaluation.intervals import Units, mean_of, measured, passing_of
 from medgan.evaluation.parting import parted
-from medgan.evaluation.two_sample import Answers, OfClass, ToldApart
+from medgan.evaluation.two_sample import Answers, ToldApart
 from medgan.scores.discerning import Material, Rows, Sides, learn_to_discern, log_losses
 from medgan.scores.images import ImageSet
 
@@ -67,19 +67,18 @@ def _by_class(
     *,
     names: Sequence[str],
     seed: int,
-) -> tuple[OfClass, ...]:
+) -> dict[str, Answers]:
     drawn, real = (images.labels for images in sets)
     if drawn is None or real is None:
-        return ()
-    classes = []
+        return {}
+    classes = {}
     for code, name in enumerate(names):
         ours, theirs = (np.flatnonzero(drawn[answering.drawn] == code), np.flatnonzero(real[answering.real] == code))
         if min(len(ours), len(theirs)) < _FEWEST:
-            answers = Answers(len(ours) + len(theirs))
+            classes[name] = Answers(len(ours) + len(theirs))
         else:
-            answers = _answers(logits[0][ours], logits[1][theirs], units.at(ours, theirs), seed=seed)
-        classes.append(OfClass(name, answers))
-    return tuple(classes)
+            classes[name] = _answers(logits[0][ours], logits[1][theirs], units.at(ours, theirs), seed=seed)
+    return classes
 
 
 def _answers(drawn: NDArray[np.float64], real: NDArray[np.float64], units: Units, *, seed: int) -> Answers:

@@ -30,19 +30,11 @@ class Answers:
 
 
 @dataclass(frozen=True)
-class OfClass:
-    """Answers for the images of a class."""
-
-    name: str
-    answers: Answers
-
-
-@dataclass(frozen=True)
 class ToldApart:
-    """Answers for all images and by class. steps: of the training whose network answered."""
+    """Answers for all images, and by the name of their class. steps: of the training whose network answered."""
 
     overall: Answers
-    classes: tuple[OfClass, ...]
+    classes: Mapping[str, Answers]
     steps: int
 
 
@@ -99,7 +91,7 @@ def _two_sample(tree: Mapping[str, Any]) -> TwoSample:
         told_apart=told
         and ToldApart(
             overall=_answers(told["overall"]),
-            classes=tuple(OfClass(part["name"], _answers(part["answers"])) for part in told["classes"]),
+            classes={name: _answers(answers) for name, answers in told["classes"].items()},
             steps=told["steps"],
         ),
     )

@@ -7,22 +7,18 @@ from typing import Any
 from medgan.gans.base import Way
 from medgan.training.result import Description
 
-_SCORES = ("fid", "recall", "precision", "mae", "standard", "kid", "extractor", "digest", "n", "split")
-
 
 def metadata(
-    way: Way, description: Description, quality: Mapping[str, Any], *, name: str, modality: str, licence: str
+    way: Way, description: Description, scores: Mapping[str, Any], *, name: str, modality: str, licence: str
 ) -> dict[str, str]:
-    """quality: the scores of its report by name, of which those that apps need are kept. name, modality, licence: of
-    the data.
-    """
+    """scores: those of its report that apps need, as JSON has them. name, modality, licence: of the data."""
     direction = way.direction(description.direction)
     return {
         "name": name,
         "label_names": json.dumps(description.label_names if way.gan.spec.classes else []),
         "value_range": "[-1, 1]",
         "intensity": json.dumps(description.intensity, sort_keys=True),
-        "scores": json.dumps({key: quality[key] for key in _SCORES if key in quality}, sort_keys=True),
+        "scores": json.dumps(scores, sort_keys=True),
         "fingerprint": description.fingerprint,
         "data_md5": description.data_md5,
         "commit": description.commit,

@@ -87,7 +87,7 @@ def audit(
             for name, copies in planted.items()
         },
         membership=_members(drawn, held_out, data, counts, seed),
-        by_class=tuple(_by_class(thresholds, ours, data.label_names)),
+        by_class=dict(_by_class(thresholds, ours, data.label_names)),
         closest=closest,
         held_out=beside,
     )
@@ -146,10 +146,10 @@ def _members(drawn: Images, held_out: NDArray[np.int64], data: Prepared, counts:
     return membership(ours, theirs, labels[sides[0]], labels[sides[1]])
 
 
-def _by_class(thresholds: Thresholds, ours: _Scored, names: tuple[str, ...]) -> Iterator[ClassShare]:
+def _by_class(thresholds: Thresholds, ours: _Scored, names: tuple[str, ...]) -> Iterator[tuple[str, ClassShare]]:
     for code, name in enumerate(names):
         own = ours[np.flatnonzero(ours.classes == code)]
-        yield ClassShare(name, len(own), share(thresholds.counted(own.score, own.classes)))
+        yield name, ClassShare(len(own), share(thresholds.counted(own.score, own.classes)))
 
 
 def _closest(

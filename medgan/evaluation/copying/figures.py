@@ -22,7 +22,6 @@ class Share:
 class ClassShare:
     """Of the n drawn images whose nearest training image is of this class."""
 
-    label: str
     n: int
     found: Share
 
@@ -82,7 +81,7 @@ class CopyAudit:
     alarms: float
     power: Mapping[str, Power]
     membership: Membership
-    by_class: tuple[ClassShare, ...]
+    by_class: Mapping[str, ClassShare]
     closest: tuple[Pair, ...]
     held_out: tuple[Pair, ...]
 
@@ -107,7 +106,7 @@ def audit_of(tree: Mapping[str, Any]) -> CopyAudit:
         alarms=tree["alarms"],
         power={way: Power(**power) for way, power in tree["power"].items()},
         membership=Membership(**tree["membership"]),
-        by_class=tuple(ClassShare(**{**part, "found": Share(**part["found"])}) for part in tree["by_class"]),
+        by_class={name: ClassShare(part["n"], Share(**part["found"])) for name, part in tree["by_class"].items()},
         closest=_pairs(tree["closest"]),
         held_out=_pairs(tree["held_out"]),
     )
