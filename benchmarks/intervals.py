@@ -1,9 +1,10 @@
 """How often the 95 % interval of a FID covers the mean of many fresh draws -> results/intervals.md.
 
-python -m benchmarks.intervals [DRAWS]      # some 40 minutes for 200
+python -m benchmarks.intervals [DRAWS]      # some 40 minutes for 200; `medgan data fetch medical-mnist` first
 
 Fresh phantoms of the default recipe, four slices a patient, are judged against fresh phantoms, and so is what a briefly
-trained generator draws of fresh z. The mean over all draws stands for the truth at that n.
+trained generator draws of fresh z. Of Medical MNIST, held-out images are judged against others, as they are and with
+noise, in as many disjoint draws as there are. The mean over all draws stands for the truth at that n.
 """
 
 import argparse
@@ -23,12 +24,13 @@ from medgan.imaging.arrays import quantised
 from medgan.scores.fidelity import measure
 from medgan.scores.figures import Fidelity
 from medgan.scores.images import ImageSet
-from medgan.seeds import derive_seed
+from medgan.seeds import derive_seed, numpy_generator
 from medgan.sources.phantom.source import Phantom
 from medgan.training.loop import Trained
 
 SIZES = (500, 1000, 2000)
 _STEPS = 1000
+_NOISE = 16  # grey levels
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Coverage:
 
     what: str
     n: int
+    draws: int
     mean: float
     covered: float
     half_width: float
@@ -63,17 +66,19 @@ def main() -> None:
                     score = scored(images, real, judged["phantoms"], n, subject)
                     fids.setdefault((what, n), []).append((score.fid, score.fid_high - score.fid))
             done(number + 1)
+    fids |= disjoint()
     rows = [coverage(what, n, values) for (what, n), values in fids.items()]
     lines = [
         "# 95 % intervals of the FID",
         "",
-        f"`python -m benchmarks.intervals {draws}`: {draws} fresh draws of both sides, {subject.extractor.name} "
-        f"{subject.extractor.digest}. The generator has learnt for {_STEPS:,} steps.",
+        f"`python -m benchmarks.intervals {draws}`: {draws} fresh draws of both sides of phantoms, "
+        f"{subject.extractor.name} {subject.extractor.digest}. The generator has learnt for {_STEPS:,} steps. Draws of Medical "
+        "MNIST are disjoint.",
         "",
-        "| images judged | n | mean FID | intervals that cover it | mean half width | 1.96 deviations of the draws |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| images judged | n | draws | mean FID | intervals that cover it | mean half width | 1.96 deviations |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
         *(
-            f"| {row.what} | {row.n:,} | {row.mean:.4f} | {row.covered:.1%} | {row.half_width:.4f} "
+            f"| {row.what} | {row.n:,} | {row.draws} | {row.mean:.4f} | {row.covered:.1%} | {row.half_width:.4f} "
             f"| {1.96 * row.deviation:.4f} |"
             for row in rows
         ),
@@ -92,6 +97,38 @@ def phantoms(config: Config, subject: Subject, *, number: int) -> ImageSet:
         labels=np.array([subject.prepared.label_names.index(str(sample.label)) for sample in samples]),
         patients=np.array([sample.patient for sample in samples]),
     )
+
+
+def disjoint() -> dict[tuple[str, int], list[tuple[float, float]]]:
+    """FID and half width of each draw of Medical MNIST, by what is judged and n; none where it is not there."""
+    config = configuration("medical-mnist")
+    if not config.data.raw.exists():
+        print(f"{config.data.raw} is not there: left out", flush=True)
+        return {}
+    fids: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    subject = open_subject(config)
+    data = subject.prepared
+    assert data.labels is not None
+    order = numpy_generator(0, "disjoint").permutation(np.flatnonzero(np.isin(data.splits, ("validation", "test"))))
+    by_class = [order[data.labels[order] == code] for code in range(len(data.label_names))]
+    for n in SIZES:
+        each = n // len(by_class)
+        count = min(map(len, by_class)) // (2 * each)
+        with progress(f"Medical MNIST, n = {n:,}", count) as done:
+            for number in range(count):
+                start = 2 * each * number
+                one, other = (
+                    ImageSet.stored(data, np.concatenate([rows[first : first + each] for rows in by_class]))
+                    for first in (start, start + each)
+                )
+                noise = numpy_generator(0, "noise", number).normal(size=one.images[:].shape).astype(np.float32)
+                noisy = quantised(one.images[:] + _NOISE / 127.5 * noise, data.levels)
+                judged = {"Medical MNIST": one, f"the same, noise {_NOISE}": ImageSet(noisy, labels=one.labels)}
+                for what, images in judged.items():
+                    score = scored(images, other, one, len(one), subject)
+                    fids.setdefault((what, n), []).append((score.fid, score.fid_high - score.fid))
+                done(number + 1)
+    return fids
 
 
 def drawn(trained: Trained, real: ImageSet, *, seed: int) -> ImageSet:
@@ -122,7 +159,7 @@ def coverage(what: str, n: int, values: Sequence[tuple[float, float]]) -> Covera
     """values: of each draw, FID and half width of its interval."""
     fids, widths = np.array(values).T
     covered = np.abs(fids - fids.mean()) <= widths
-    return Coverage(what, n, fids.mean(), covered.mean(), widths.mean(), fids.std(ddof=1))
+    return Coverage(what, n, len(fids), fids.mean(), covered.mean(), widths.mean(), fids.std(ddof=1))
 
 
 if __name__ == "__main__":
