@@ -1,6 +1,6 @@
 """Told apart where nothing is to tell, two halves of real images, and where little is -> results/halves.md.
 
-    python -m benchmarks.halves [ROUNDS]    # some TIME for 20; `medgan data fetch medical-mnist` first
+    python -m benchmarks.halves [ROUNDS]    # some 30 minutes for 20; `medgan data fetch medical-mnist` first
 
 Each round chooses two sets of real images at random, patients never in both. One of them takes the place of drawn
 images: as it is in every round, and in the first one damaged too. Without raw files Medical MNIST is left out.
@@ -88,7 +88,7 @@ def told(name: str, data: Prepared, config: Config, count: int) -> list[Told]:
     return rows
 
 
-def halves(data: Prepared, *, seed: int, side: int = SIDE) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def halves(data: Prepared, *, side: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices of two sets of so many images at random, of whatever split; patients in one of them at most."""
     patients = np.unique(data.patients, return_inverse=True)[1]
     place = numpy_generator(seed, "halves").permutation(patients.max() + 1)[patients]
@@ -110,13 +110,14 @@ def _told(data: Prepared, number: int, images: str, steps: int, done: Callable[[
 
 def _answered(data: Prepared, number: int, images: str, steps: int, done: Callable[[int], None]) -> Told:
     before = time.process_time()
-    ours, theirs = (ImageSet.stored(data, half) for half in halves(data, seed=number))
+    first, second = halves(data, side=SIDE, seed=number)
+    ours, theirs = (ImageSet.stored(data, half) for half in (first, second))
     if images in DAMAGES:
-        ours = _damaged(data, halves(data, seed=number)[0], *DAMAGES[images])
+        ours = _damaged(data, first, *DAMAGES[images])
     seed = derive_seed(number, "told apart")
     figures = tell_apart(ours, theirs, names=data.label_names, steps=steps, seed=seed, progress=done).figures
     overall = figures.overall
-    assert overall.accuracy and overall.passing and overall.log_loss
+    assert overall.accuracy and overall.passing and overall.log_loss, "thousands of images are enough for figures"
     return Told(
         images=images,
         round=number,
