@@ -1,10 +1,10 @@
 """Whom the audit of copies catches: copies hidden in each way, alone and among honest images -> results/copyists.md.
 
-    python -m benchmarks.copyists           # some 20 minutes; real data of which data/raw/ holds nothing are left out
+    python -m benchmarks.copyists           # some 15 minutes; real data of which data/raw/ holds nothing are left out
 
 Real images that no training saw are halved at random, patients never in both: one half sets the thresholds, the other
 one is the set under audit, as it is, or with copies of training images in the place of a tenth or of all of them.
-Then two generators of phantoms, one of which has learnt 100 images by heart, are audited as any other one is. Rows and
+Then two generators of phantoms, one of which has seen 100 images very often, are audited as any other one is. Rows and
 trainings are kept: one that was stopped goes on.
 """
 

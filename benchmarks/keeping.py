@@ -22,7 +22,7 @@ def prepared(config: Config) -> Prepared | None:
     if (folder / "spec.json").exists():
         return open_prepared(folder)
     shutil.rmtree(folder, ignore_errors=True)
-    print(f"preparing {config.data.name}", flush=True)
+    print(f"preparing {config.data.raw}", flush=True)
     return prepare(config.data, folder, seed=config.seed)
 
 

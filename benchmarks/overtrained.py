@@ -1,4 +1,4 @@
-"""Generators under the audit of copies: one that learnt few images by heart, one that learnt from many as long."""
+"""Generators under the audit of copies: one that learnt from few images for long, and one from many as long."""
 
 import shutil
 from collections.abc import Mapping, Sequence
