@@ -1,9 +1,11 @@
 """Whom the audit of copies catches: copies hidden in each way, alone and among honest images -> results/copyists.md.
 
-    python -m benchmarks.copyists           # some 10 minutes; real data of which data/raw/ holds nothing are left out
+    python -m benchmarks.copyists           # some 15 minutes; real data of which data/raw/ holds nothing are left out
 
 Real images that no training saw are halved at random, patients never in both: one half sets the thresholds, the other
 one is the set under audit, as it is, or with copies of training images in the place of a tenth or of all of them.
+Then two generators of phantoms, one of which has seen 100 images very often, are audited as any other one is. Rows and
+trainings are kept: one that was stopped goes on.
 """
 
 import argparse
@@ -16,20 +18,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.judging import ROOT, WORK, configuration
+from benchmarks.judging import ROOT, configuration
+from benchmarks.keeping import kept, prepared
+from benchmarks.overtrained import GENERATORS, Overtrained, overtrained
+from benchmarks.overtrained import table as table_of_generators
 from benchmarks.tables import save
 from medgan.console import progress
-from medgan.data.store import Prepared, open_prepared
+from medgan.data.store import Prepared
 from medgan.data.stored import StoredImages
 from medgan.device import use_cpu
 from medgan.evaluation.copying.audit import audit, queries
 from medgan.evaluation.copying.counting import Thresholds, alarm
 from medgan.evaluation.copying.matching import Library
 from medgan.evaluation.copying.planted import WAYS
-from medgan.fingerprint import fingerprint
+from medgan.fingerprint import code_digest
 from medgan.imaging.arrays import quantised
 from medgan.seeds import numpy_generator
-from medgan.sources.prepare import prepare
 
 PLANTED = 1000
 RESAMPLINGS = 50
@@ -108,21 +112,25 @@ def main() -> None:
     for name, (recipe, changes, most) in SETS.items():
         data = _prepared(recipe, changes)
         if data is not None:
-            rows.append(caught(name, data, _held_out(data, most)))
+            rows.append(_kept(name, data, most))
             print("\n".join(_table(rows[-1])), flush=True)
-    save("copyists", [asdict(row) for row in rows], list(_lines(rows)))
+    generators = [overtrained(name) for name in GENERATORS]
+    figures = {"sets": [asdict(row) for row in rows], "generators": [asdict(row) for row in generators]}
+    save("copyists", figures, _lines(rows, generators))
 
 
 def _prepared(recipe: str, changes: dict[str, Any]) -> Prepared | None:
-    """None where the raw files are not there."""
     if "data.raw" in changes:
         changes = {**changes, "data.raw": str(ROOT / changes["data.raw"])}
-    config = configuration(recipe, changes=changes)
-    if not config.data.raw.exists():
-        print(f"{config.data.raw} is not there: left out", flush=True)
-        return None
-    folder = WORK / f"copyists-{fingerprint({**config.data.model_dump(mode='json'), 'seed': config.seed})}"
-    return open_prepared(folder) if (folder / "spec.json").exists() else prepare(config.data, folder, seed=config.seed)
+    return prepared(configuration(recipe, changes=changes))
+
+
+def _kept(name: str, data: Prepared, most: int | None) -> Caught:
+    parts = {"data": data.md5, "most": most, "sets": [PLANTED, RESAMPLINGS, MIXED]}
+    parts["code"] = code_digest(["medgan.evaluation.copying.audit"])
+    return Caught(
+        **{**kept("copyists", parts, lambda: asdict(caught(name, data, _held_out(data, most)))), "name": name}
+    )
 
 
 def _held_out(data: Prepared, most: int | None) -> NDArray[np.int64]:
@@ -190,13 +198,14 @@ def _timed(data: Prepared, held_out: NDArray[np.int64]) -> tuple[int, float]:
     return count, time.process_time() - before
 
 
-def _lines(rows: list[Caught]) -> list[str]:
+def _lines(rows: list[Caught], generators: list[Overtrained]) -> list[str]:
     return [
         "# Copyists",
         "",
         f"`python -m benchmarks.copyists`: {RESAMPLINGS} resamplings of each set, one seed. Caught alone, caught where "
         f"they are a tenth of a set, and the share of copies that is found at 1 % false alarms.",
         *(line for row in rows for line in _table(row)),
+        *table_of_generators(generators),
     ]
 
 

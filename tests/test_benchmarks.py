@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import judging, recipes, tables, textbook
+from benchmarks import halves, judging, recipes, tables, textbook
 from benchmarks.judging import Subject, configuration, judge, open_subject, row_identity, train
 from benchmarks.tables import cpu_seconds, write_table
 from benchmarks.translation import PUBLISHED, RECOMMENDED
@@ -85,6 +85,24 @@ def test_the_textbook_learns_from_the_training_images_alone(
     assert any(not torch.equal(a, b) for a, b in zip(before, training.generator.parameters(), strict=True))
     z = np.zeros((5, training.latent_dim), np.float32)
     assert training.draw({"z": z}).shape == (5, 1, 16, 16)
+
+
+def test_halves_share_no_patient_and_rounds_are_kept(
+    config: Config, subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = subject.prepared
+    one, other = halves.halves(data, seed=1, side=100)
+    assert len(set(one)) == len(set(other)) == 100
+    assert not set(data.patients[one]) & set(data.patients[other])
+    assert set(one) != set(halves.halves(data, seed=2, side=100)[0])
+    monkeypatch.setattr(halves, "SIDE", 100)
+    brief = config.override({"evaluate.told_apart_steps": 10})
+    rows = halves.told("phantoms", data, brief, 2)
+    assert [(row.round, row.images) for row in rows] == [(0, "real"), (1, "real"), *((0, d) for d in halves.DAMAGES)]
+    assert len({row.log_loss for row in rows}) == len(rows)
+    assert halves.told("phantoms", data, brief, 2) == rows
+    assert all(0 <= row.low <= row.accuracy <= row.high <= 1 and row.n <= 100 for row in rows)
+    assert "Two halves in 2 rounds" in "".join(halves.table("phantoms", rows))
 
 
 def test_translation_compares_recipes_of_the_same_subjects() -> None:
