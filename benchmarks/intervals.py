@@ -72,8 +72,8 @@ def main() -> None:
         "# 95 % intervals of the FID",
         "",
         f"`python -m benchmarks.intervals {draws}`: {draws} fresh draws of both sides of phantoms, "
-        f"{subject.extractor.name} {subject.extractor.digest}. The generator has learnt for {_STEPS:,} steps. Draws of Medical "
-        "MNIST are disjoint.",
+        f"{subject.extractor.name} {subject.extractor.digest}. The generator has learnt for {_STEPS:,} steps. Draws of "
+        "Medical MNIST are disjoint.",
         "",
         "| images judged | n | draws | mean FID | intervals that cover it | mean half width | 1.96 deviations |",
         "| --- | --- | --- | --- | --- | --- | --- |",
