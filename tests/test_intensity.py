@@ -1,5 +1,6 @@
 """What raw values mean: a source says it, and 12-bit data fill the range of the networks."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -79,3 +80,29 @@ def test_shares_go_from_the_lowest_to_the_highest_in_whole_numbers_below_zero_to
     hounsfield = Intensity(-1000, 400, "HU")
     assert hounsfield.share(np.array([-1000, -300, 400], np.int16)).tolist() == [0, 0.5, 1]
     assert Intensity(**asdict(hounsfield)) == hounsfield
+
+
+def test_values_below_zero_are_stored_and_come_back() -> None:
+    hounsfield = Intensity.windowed(-1024, 3071, "HU")
+    values = np.array([-3024, -1024, -0.4, 40, 3071, 9000])
+    stored = hounsfield.stored(values)
+    assert stored.dtype == np.uint16 and stored.tolist() == [0, 0, 1024, 1064, 4095, 4095]
+    assert hounsfield.bounds == (0, 4095) and hounsfield.levels == 4096
+    images = (2 * hounsfield.share(stored) - 1).astype(np.float32)
+    np.testing.assert_allclose(hounsfield.values(images), [-1024, -1024, 0, 40, 3071, 3071], atol=1e-3)
+    assert Intensity.of_json(json.dumps(asdict(hounsfield))) == hounsfield
+
+
+@pytest.mark.parametrize(("low", "high", "step"), [(0, 1, 0.0), (-1e6, 3e6, 1.0), (0.25, 0.75, 0.001)])
+def test_a_window_has_as_many_steps_as_sixteen_bits_hold(low: float, high: float, step: float) -> None:
+    window = Intensity.windowed(low, high, step=step)
+    values = np.linspace(low, high, 1000)
+    assert window.levels <= 65536
+    back = window.values((2 * window.share(window.stored(values)) - 1).astype(np.float32))
+    np.testing.assert_allclose(back, values, atol=max(step, (high - low) / 65535))
+
+
+@pytest.mark.parametrize("steps", [{"slope": 0.0}, {"slope": -1.0}, {"intercept": float("nan")}])
+def test_a_slope_that_is_none_is_a_sentence(steps: Any) -> None:
+    with pytest.raises(MedganError, match="give a slope above 0"):
+        Intensity(0, 1, **steps)

@@ -25,17 +25,23 @@ def generate(  # noqa: PLR0917 (options, by name on the command line)
     label: Annotated[str | None, typer.Option(help="A class by name; without it the classes come in turn.")] = None,
     mask: Mask = None,
     truncation: Truncation = None,
-    out: Annotated[Path, typer.Option(help="Folder for the PNG files, made where it is missing.")] = Path("drawn"),
+    out: Annotated[Path, typer.Option(help="Folder for the files, made where it is missing.")] = Path("drawn"),
+    suffix: Annotated[
+        str, typer.Option("--format", help="png, npy or nii.gz, each in the depth and unit of the data.")
+    ] = "png",
 ) -> None:
-    """Draw images: a PNG each, and grid.png with all of them."""
+    """Draw images: a file each, and grid.png with all of them."""
     import math
 
     from medgan.imaging.arrays import to_uint8
+    from medgan.imaging.drawn import WRITERS
     from medgan.imaging.grids import grid, save_image
     from medgan.imaging.masks import read_mask
     from medgan.runtime import OnnxGenerator
 
-    generator = OnnxGenerator(model)
+    if f".{suffix}" not in WRITERS:
+        raise MedganError(f"--format {suffix} is unknown; choices: {', '.join(name[1:] for name in WRITERS)}")
+    generator, write = OnnxGenerator(model), WRITERS[f".{suffix}"]
     codes, masks = generator.codes(count, label), read_mask(mask) if mask else None
     generator.check_masks(count, masks)
     with _writing(out):  # before minutes of drawing
@@ -43,13 +49,16 @@ def generate(  # noqa: PLR0917 (options, by name on the command line)
         if not nearest.is_dir():
             raise MedganError(f"--out {out}: {nearest} is a file; name a folder")
         out.mkdir(parents=True, exist_ok=True)
-    images = to_uint8(generator.draw(count, seed=seed, labels=codes, masks=masks, truncation=truncation))
+    images, intensity = (
+        generator.draw(count, seed=seed, labels=codes, masks=masks, truncation=truncation),
+        generator.intensity,
+    )
     columns = max(1, len(generator.label_names)) if codes is not None and label is None else math.ceil(math.sqrt(count))
     with _writing(out):
         for index, image in enumerate(images):
-            suffix = "" if codes is None else "-" + generator.label_names[codes[index]].replace("/", "-")
-            save_image(out / f"{seed}-{index:05d}{suffix}.png", image)
-        save_image(out / "grid.png", grid(images, columns=columns))
+            name = "" if codes is None else "-" + generator.label_names[codes[index]].replace("/", "-")
+            write(out / f"{seed}-{index:05d}{name}.{suffix}", image, intensity)
+        save_image(out / "grid.png", grid(to_uint8(images), columns=columns))
     if masks is not None:
         typer.echo(f"{mask}: lesion in {int(masks.sum())} of {masks.size} pixels")
     typer.echo(f"{count} images in {out}, all of them in {out / 'grid.png'} (synthetic; not for diagnosis)")

@@ -89,6 +89,6 @@ def conditions(prepared: Prepared, indices: NDArray[np.int64]) -> dict[str, Tens
 
 
 def _normalised(prepared: Prepared, array: NDArray[Any], indices: NDArray[np.int64]) -> Tensor:
-    low, high = prepared.intensity.low, prepared.intensity.high
+    low, high = prepared.intensity.bounds
     rows = torch.from_numpy(np.ascontiguousarray(array[indices]).astype(np.float32))
     return rows.sub_(low).mul_(2 / (high - low)).sub_(1).permute(0, 3, 1, 2)

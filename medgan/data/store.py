@@ -38,8 +38,8 @@ class Prepared:
 
     @property
     def levels(self) -> int:
-        """How many intensities raw values can have: 256 of 8 bits, 65,536 of 16."""
-        return round(self.intensity.high - self.intensity.low) + 1
+        """How many intensities stored values can have: 256 of 8 bits, 65,536 of 16."""
+        return self.intensity.levels
 
     def opposite(self) -> "Prepared":
         """Images as sources and sources as images. Raises MedganError where there are none."""

@@ -26,7 +26,7 @@ def is_kind(path: Path, suffixes: tuple[str, ...]) -> bool:
 
 def read_array(path: Path, channels: int) -> NDArray[Any]:
     """A picture (H, W, C) of 8 or 16 bits, .npy as it is, NIfTI (N, H, W). Raises MedganError for another file."""
-    nibabel = _nibabel(path) if is_kind(path, NIFTI) else None
+    nibabel = nibabel_for(path) if is_kind(path, NIFTI) else None
     try:
         if nibabel:
             volume = np.asanyarray(nibabel.load(path).dataobj)
@@ -46,7 +46,7 @@ def plane_of(path: Path) -> str:
     """Name the plane of a NIfTI file's slices by the nearest axis of the body; empty where nothing says so."""
     if not is_kind(path, NIFTI):
         return ""
-    nibabel = _nibabel(path)
+    nibabel = nibabel_for(path)
     volume = nibabel.load(path)
     if not (volume.header["qform_code"] or volume.header["sform_code"]) or not np.isfinite(volume.affine).all():
         return ""
@@ -67,7 +67,7 @@ def write_array(path: Path, array: NDArray[Any], origin: Path) -> None:
 
 def _write(path: Path, array: NDArray[Any], origin: Path) -> None:
     if is_kind(path, NIFTI):
-        nibabel = _nibabel(path)
+        nibabel = nibabel_for(path)
         original = nibabel.load(origin)
         header = original.header.copy()
         header.set_data_dtype(array.dtype)
@@ -100,7 +100,7 @@ def _read_picture(path: Path, channels: int) -> NDArray[Any]:
     return pixels.astype(np.uint16 if mode.startswith("I") else np.uint8).reshape(*pixels.shape[:2], channels)
 
 
-def _nibabel(path: Path) -> Any:
+def nibabel_for(path: Path) -> Any:
     try:
         import nibabel  # noqa: PLC0415 (an optional extra)
     except ModuleNotFoundError:

@@ -12,6 +12,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from medgan.errors import MedganError
+from medgan.imaging.intensity import EIGHT_BITS, Intensity
 
 CONTRACT = "medgan/1"
 # A class name for all images, a name or an index for each, or None: the classes in turn.
@@ -48,6 +49,12 @@ class OnnxGenerator:
         self.conditional: bool = "label" in self.inputs
         self.label_names: tuple[str, ...] = tuple(json.loads(self.metadata["label_names"]))
         self.image_shape: tuple[int, int, int] = tuple(self._session.get_outputs()[0].shape[1:])
+
+    @property
+    def intensity(self) -> Intensity:
+        """What -1 and 1 mean in the unit of the data, and how these are stored; 8 bits where the file does not say."""
+        text = self.metadata.get("intensity")
+        return Intensity.of_json(text) if text else EIGHT_BITS
 
     def run(self, **inputs: NDArray[Any]) -> NDArray[np.float32]:
         """The model as it is: z (N, latent_dim), mask (N, M, H, W) and source (N, C, H, W) float32, label (N,) int64.

@@ -37,7 +37,8 @@ def fit(sample: Sample, spec: ImageSpec, intensity: Intensity) -> Sample | Rejec
 def exceeds(sample: Sample, intensity: Intensity) -> bool:
     """Say whether a pixel of image or source lies outside the intensity."""
     arrays = (array for array in (sample.image, sample.source) if array is not None)
-    return any(array.min() < intensity.low or array.max() > intensity.high for array in arrays)
+    low, high = intensity.bounds
+    return any(array.min() < low or array.max() > high for array in arrays)
 
 
 def _fitted(array: NDArray[Any], spec: ImageSpec, intensity: Intensity, *, colour: bool) -> NDArray[Any]:
@@ -48,7 +49,8 @@ def _fitted(array: NDArray[Any], spec: ImageSpec, intensity: Intensity, *, colou
     elif colour and (array.shape[2], spec.channels) == (1, 3):
         array = array.repeat(3, axis=2)
     resized = _resized(array, spec.size, Image.Resampling.LANCZOS)
-    lowest, highest = max(0, np.ceil(intensity.low)), min(np.iinfo(array.dtype).max, np.floor(intensity.high))
+    low, high = intensity.bounds
+    lowest, highest = max(0, np.ceil(low)), min(np.iinfo(array.dtype).max, np.floor(high))
     if resized.min() < lowest or resized.max() > highest:
         resized = resized.clip(int(lowest), int(highest))
     return resized

@@ -215,9 +215,9 @@ def _md5(directory: Path, arrays: _Arrays, rows: Sequence[Sequence[str]], intens
     for name in arrays.files:
         digest.update(np.load(directory / f"{name}.npy", mmap_mode="r").data)
     digest.update(json.dumps(rows).encode())
-    if (intensity.low, intensity.high) != (0, np.iinfo(arrays.files["images"].dtype).max):
+    if intensity.bounds != (0, np.iinfo(arrays.files["images"].dtype).max):
         # Equal pixels that mean other intensities train another generator.
-        digest.update(json.dumps([intensity.low, intensity.high]).encode())
+        digest.update(json.dumps(intensity.bounds).encode())
     return digest.hexdigest()
 
 
