@@ -33,7 +33,7 @@ def read(raw: Path, source: Folder | None = None, spec: ImageSpec = GREY) -> tup
 
 def fitted(source: Source, raw: Path, spec: ImageSpec) -> tuple[list[Sample], list[Rejected]]:
     """All that a source gives, fitted to the spec."""
-    given = source.samples(raw, spec)
+    given = (made for item in source.samples(raw, spec) for made in (item() if callable(item) else (item,)))
     items = [fit(item, spec, source.intensity) if isinstance(item, Sample) else item for item in given]
     return [i for i in items if isinstance(i, Sample)], [i for i in items if isinstance(i, Rejected)]
 

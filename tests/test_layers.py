@@ -58,7 +58,7 @@ ONLY_IN: dict[str, set[str]] = {
     "onnxruntime": {"medgan.runtime"},
     "torch_fidelity": {"medgan.scores"},
     "piq": {"medgan.scores"},
-    "joblib": {"medgan.scores"},
+    "joblib": {"medgan.scores", "medgan.sources"},
     "timm": {"medgan.scores"},
     "pydicom": {"medgan.imaging"},
     "nibabel": {"medgan.imaging"},

@@ -17,7 +17,9 @@ from medgan.data.spec import SPARE, SPLITS, ImageSpec, Rejected, Sample
 from medgan.data.store import Prepared, counts, open_prepared
 from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS, SIXTEEN_BITS, Intensity
+from medgan.sources.near_copies import perceptual_hashes, thumbnails
 from medgan.sources.prepare import prepare
+from medgan.sources.reading import Fitted
 from medgan.sources.writing import write_prepared
 
 
@@ -33,6 +35,14 @@ def samples(count: int = 24, **fields: Any) -> list[Sample]:
     return [sample(index, **fields) for index in range(count)]
 
 
+def as_fitted(item: Sample | Rejected) -> Fitted | Rejected:
+    """Say of a sample, as it is, what is said of one that was fitted."""
+    if isinstance(item, Rejected):
+        return item
+    planes = thumbnails(item.image, item.source, Intensity(0, np.iinfo(item.image.dtype).max), colour=item.colour)
+    return Fitted(item, perceptual_hashes(planes), clipped=False, lost=0.0)
+
+
 def write(
     folder: Path,
     items: Sequence[Sample | Rejected],
@@ -44,7 +54,7 @@ def write(
 ) -> Prepared:
     return write_prepared(
         folder,
-        items,
+        map(as_fitted, items),
         intensity=intensity,
         size=16,
         channels=channels,
@@ -93,7 +103,8 @@ def test_no_more_than_a_few_images_are_held_at_a_time(tmp_path: Path) -> None:
 
     tracemalloc.start()
     try:
-        write_prepared(tmp_path, made(), intensity=SIXTEEN_BITS, size=128, channels=1, labelled=True, seed=0, **shares)
+        items = map(as_fitted, made())
+        write_prepared(tmp_path, items, intensity=SIXTEEN_BITS, size=128, channels=1, labelled=True, seed=0, **shares)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

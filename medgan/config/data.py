@@ -7,10 +7,14 @@ from pydantic import Field
 
 from medgan.config.checking import Options, Section
 
+Fit = Literal["crop", "letterbox", "pad"]
+
 
 class DataConfig(Section):
     """Which images, and how they are split. Options are those of the source; an export tells modality and licence.
 
+    fit: of images that are no squares: crop (the longer side loses its ends), letterbox (the shorter side gains black
+    ones) or pad (the same, and nothing is enlarged).
     train_per_class: images of each class that generators may learn from, null for all. The rest of the training split
     is spare: real images for the judges (extractor, floor), never for a generator.
     """
@@ -21,9 +25,10 @@ class DataConfig(Section):
     size: Literal[16, 32, 64, 128, 256]
     channels: Literal[1, 3]
     labels: bool
-    validation: float = Field(gt=0, lt=0.5)
-    test: float = Field(gt=0, lt=0.5)
-    train_per_class: Annotated[int, Field(ge=1)] | None
-    modality: str
-    licence: str
+    fit: Fit = "crop"
+    validation: float = Field(default=0.17, gt=0, lt=0.5)
+    test: float = Field(default=0.17, gt=0, lt=0.5)
+    train_per_class: Annotated[int, Field(ge=1)] | None = None
+    modality: str = "unknown"
+    licence: str = "unknown"
     options: Options = Field(default_factory=dict)

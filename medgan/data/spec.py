@@ -1,5 +1,6 @@
 """What an image and a sample on its way in are."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,3 +67,8 @@ class Rejected:
 
     origin: str
     reason: str
+
+
+# What a source yields: samples, what it rejects, or a picklable call that reads a file and gives both, in any process.
+Read = Callable[[], Iterable[Sample | Rejected]]
+Item = Sample | Rejected | Read

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.data.spec import ImageSpec, Item
 from medgan.imaging.intensity import Intensity
 from medgan.sources.cifar10 import Cifar10
 from medgan.sources.folder import Folder
@@ -22,9 +22,10 @@ class Source(Protocol):
         """What the raw values of its images and sources mean."""
         ...
 
-    def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
+    def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Item]:
         """Every image under `raw` as it is stored; what cannot be read is a Rejected. sources/fit.py fits it to `spec`.
 
+        A call (`Read`) instead of samples lets several processes read.
         spec: for a source that makes images of any size, or has some of several sizes. Raises MedganError where `raw`
         itself is missing or empty.
         """

@@ -7,28 +7,31 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from medgan.config.data import Fit
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.imaging.intensity import Intensity
 
 _LUMINANCE = (0.299, 0.587, 0.114)  # of red, green and blue (ITU-R BT.601), as Pillow weighs 8 bits
 
 
-def fit(sample: Sample, spec: ImageSpec, intensity: Intensity) -> Sample | Rejected:
-    """Image, source and mask at `spec.size`: the shorter side fitted, the longer one cropped at the centre.
+def fit(sample: Sample, spec: ImageSpec, intensity: Intensity, how: Fit = "crop") -> Sample | Rejected:
+    """Image, source and mask at `spec.size`, never stretched.
 
+    how: crop, the shorter side fitted and the longer one cut at both ends; letterbox, the longer side fitted and the
+    shorter one filled with the lowest intensity (0 in masks); pad, the same, without enlarging what is smaller.
     Image and source are resampled by Lanczos' filter and keep their depth; what lies outside the intensity is clipped
     to it. The mask is resampled by the nearest pixel. Colours become grey, and grey colours, as `spec.channels` says;
     channels that are modalities are left alone. A sample that cannot be fitted is rejected.
     """
     try:
-        image = _fitted(sample.image, spec, intensity, colour=sample.colour)
+        image = _fitted(sample.image, spec, intensity, how, colour=sample.colour)
         if image.shape[2] != spec.channels:
             raise ValueError(f"its image has {image.shape[2]} channels and data.channels is {spec.channels}")
-        source = None if sample.source is None else _fitted(sample.source, spec, intensity, colour=sample.colour)
+        source = None if sample.source is None else _fitted(sample.source, spec, intensity, how, colour=sample.colour)
         if sample.mask is not None and sample.mask.shape[:2] != sample.image.shape[:2]:
             shapes = " and its image ".join("x".join(map(str, a.shape[:2])) for a in (sample.mask, sample.image))
             raise ValueError(f"its mask has {shapes} pixels (height x width); give both one size")
-        mask = None if sample.mask is None else _resized(sample.mask, spec.size, Image.Resampling.NEAREST)
+        mask = None if sample.mask is None else _resized(sample.mask, spec.size, Image.Resampling.NEAREST, how, 0)
     except ValueError as error:
         return Rejected(sample.origin, str(error))
     return replace(sample, image=image, source=source, mask=mask)
@@ -41,16 +44,23 @@ def exceeds(sample: Sample, intensity: Intensity) -> bool:
     return any(array.min() < low or array.max() > high for array in arrays)
 
 
-def _fitted(array: NDArray[Any], spec: ImageSpec, intensity: Intensity, *, colour: bool) -> NDArray[Any]:
+def lost(sample: Sample, size: int) -> float:
+    """Share of the image's longer side that cropping takes; 0 where it is less than a pixel of the result."""
+    height, width = sample.image.shape[:2]
+    share = 1 - min(height, width) / max(height, width)
+    return share if share * size >= 1 else 0.0
+
+
+def _fitted(array: NDArray[Any], spec: ImageSpec, intensity: Intensity, how: Fit, *, colour: bool) -> NDArray[Any]:
     if array.ndim != 3 or array.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"its pixels are {array.dtype} {array.shape}, not uint8 or uint16 (height, width, channels)")
     if colour and (array.shape[2], spec.channels) == (3, 1):
         array = _grey(array)
     elif colour and (array.shape[2], spec.channels) == (1, 3):
         array = array.repeat(3, axis=2)
-    resized = _resized(array, spec.size, Image.Resampling.LANCZOS)
     low, high = intensity.bounds
     lowest, highest = max(0, np.ceil(low)), min(np.iinfo(array.dtype).max, np.floor(high))
+    resized = _resized(array, spec.size, Image.Resampling.LANCZOS, how, int(lowest))
     if resized.min() < lowest or resized.max() > highest:
         resized = resized.clip(int(lowest), int(highest))
     return resized
@@ -64,18 +74,25 @@ def _grey(array: NDArray[Any]) -> NDArray[Any]:
     return grey[..., None]
 
 
-def _resized(array: NDArray[Any], size: int, filter_: Image.Resampling) -> NDArray[Any]:
+def _resized(array: NDArray[Any], size: int, filter_: Image.Resampling, how: Fit, background: int) -> NDArray[Any]:
     """(H, W, C) uint8 or uint16 to (size, size, C)."""
     height, width = array.shape[:2]
     if (height, width) == (size, size):
         return array
-    side = min(height, width)
-    left, top = (width - side) // 2, (height - side) // 2
-    box = (left, top, left + side, top + side)
+    side = min(height, width) if how == "crop" else max(height, width, size if how == "pad" else 0)
+    shown = tuple(max(1, round(min(length, side) * size / side)) for length in (width, height))
+    left, top = max(0, (width - side) // 2), max(0, (height - side) // 2)
+    box = (left, top, left + min(side, width), top + min(side, height))
     planes = []
     for plane in array.transpose(2, 0, 1):
         # Pillow resamples 16 bits as floats only, which hold them exactly.
         exact = np.ascontiguousarray(plane, np.uint8 if array.dtype == np.uint8 else np.float32)
-        resized = np.asarray(Image.fromarray(exact).resize((size, size), filter_, box=box))
+        resized = np.asarray(Image.fromarray(exact).resize(shown, filter_, box=box))
         planes.append(resized if array.dtype == np.uint8 else np.rint(resized).clip(0, 65535).astype(np.uint16))
-    return np.stack(planes, axis=2)
+    fitted = np.stack(planes, axis=2)
+    if shown == (size, size):
+        return fitted
+    whole = np.full((size, size, array.shape[2]), background, array.dtype)
+    column, row = ((size - length) // 2 for length in shown)
+    whole[row : row + shown[1], column : column + shown[0]] = fitted
+    return whole

@@ -1,13 +1,15 @@
 """Source `folder`: PNG, JPEG or TIFF, one sub-folder a class, or no sub-folders where there are no labels."""
 
+import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
 from pydantic.dataclasses import dataclass
 
 from medgan.config.checking import STRICT, nearest
-from medgan.data.spec import ImageSpec, Rejected, Sample
+from medgan.data.spec import ImageSpec, Item, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS, Intensity
 from medgan.sources.files import SUFFIXES, files_under, patient_of, patient_pattern, read_picture
@@ -26,7 +28,7 @@ class Folder:
     patient: str = ""
     classes: tuple[str, ...] = ()
 
-    def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
+    def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Item]:
         pattern = patient_pattern(self.patient)
         if not raw.is_dir():
             raise MedganError(f"{raw} is not a folder; put one sub-folder of images a class there")
@@ -41,17 +43,20 @@ class Folder:
                 f"{raw} holds no image; put {', '.join(sorted(SUFFIXES))} files there, one folder a class"
             )
         for path in files:
-            within = path.relative_to(raw)
-            try:
-                image, digest = read_picture(path)
-                patient = patient_of(path.name, pattern)
-            except ValueError as error:
-                yield Rejected(within.as_posix(), str(error))
-                continue
-            yield Sample(
-                image=image,
-                patient=patient or within.as_posix(),
-                origin=within.as_posix(),
-                digest=digest,
-                label=within.parts[0] if len(within.parts) > 1 else None,
-            )
+            yield partial(_read, raw, path.relative_to(raw), pattern)
+
+
+def _read(raw: Path, within: Path, pattern: re.Pattern[str] | None) -> Iterator[Sample | Rejected]:
+    try:
+        image, digest = read_picture(raw / within)
+        patient = patient_of(within.name, pattern)
+    except ValueError as error:
+        yield Rejected(within.as_posix(), str(error))
+        return
+    yield Sample(
+        image=image,
+        patient=patient or within.as_posix(),
+        origin=within.as_posix(),
+        digest=digest,
+        label=within.parts[0] if len(within.parts) > 1 else None,
+    )

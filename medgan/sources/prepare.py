@@ -1,6 +1,7 @@
 """From a configuration to prepared data: which source, and how its samples are fitted and stored."""
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.data.store import Prepared
 from medgan.fingerprint import ARITHMETIC, code_digest, fingerprint, tree_digest
 from medgan.sources import SOURCES, Source
-from medgan.sources.fit import exceeds, fit
+from medgan.sources.reading import Fitted, Fitting, fitted
 from medgan.sources.writing import nothing_usable, write_prepared
 
 _LOG = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ def prepare(config: DataConfig, directory: Path, *, seed: int) -> Prepared:
     source = _source(config)
     return write_prepared(
         directory,
-        _fitted(source, config),
+        _fitted(source, config, processes=len(os.sched_getaffinity(0))),
         intensity=source.intensity,
         size=config.size,
         channels=config.channels,
@@ -53,8 +54,8 @@ def first_sample(config: DataConfig) -> Sample:
     """Return the first sample that `prepare` would store, and read no other. Raises MedganError as `prepare` does."""
     rejected = []
     for item in _fitted(_source(config), config):
-        if isinstance(item, Sample):
-            return item
+        if isinstance(item, Fitted):
+            return item.sample
         rejected.append(item)
     raise nothing_usable(rejected)
 
@@ -63,14 +64,21 @@ def _source(config: DataConfig) -> Source:
     return build(SOURCES, config.source, config.options, "data.options")
 
 
-def _fitted(source: Source, config: DataConfig) -> Iterator[Sample | Rejected]:
-    spec, intensity, clipped = ImageSpec(config.size, config.channels), source.intensity, 0
-    for item in source.samples(config.raw, spec):
-        if isinstance(item, Rejected):
-            yield item
-            continue
-        clipped += exceeds(item, intensity)
-        yield fit(item, spec, intensity)
+def _fitted(source: Source, config: DataConfig, *, processes: int = 1) -> Iterator[Fitted | Rejected]:
+    fitting = Fitting(ImageSpec(config.size, config.channels), source.intensity, config.fit)
+    clipped, losses = 0, list[float]()
+    for item in fitted(source.samples(config.raw, fitting.spec), fitting, processes=processes):
+        if isinstance(item, Fitted):
+            clipped += item.clipped
+            losses += [item.lost] if item.lost else []
+        yield item
     if clipped:
-        bounds = f"{intensity.low:g} to {intensity.high:g} {intensity.unit}".strip()
-        _LOG.warning("%d images have values outside %s, which are clipped", clipped, bounds)
+        low, high, unit = fitting.intensity.low, fitting.intensity.high, fitting.intensity.unit
+        _LOG.warning(
+            f"{clipped:,} images have values outside {low:g} to {high:g} {unit}".rstrip() + ", which are clipped"
+        )
+    if losses:
+        _LOG.warning(
+            f"{len(losses):,} images are no squares and lose up to {100 * max(losses):.0f} % of their longer side; "
+            "data.fit: letterbox keeps all of them"
+        )

@@ -19,7 +19,8 @@ from medgan.data.store import Prepared, open_prepared
 from medgan.errors import MedganError
 from medgan.imaging.intensity import Intensity
 from medgan.sources.growing import GrowingArray
-from medgan.sources.near_copies import near_copies, perceptual_hashes, thumbnails
+from medgan.sources.near_copies import near_copies, thumbnails
+from medgan.sources.reading import Fitted
 from medgan.sources.split import limit_training, split_by_patient
 
 INDEX_COLUMNS = ("patient", "label", "split", "origin", "digest", "near_copy_of")
@@ -86,7 +87,7 @@ class _Arrays:
 
 def write_prepared(
     directory: Path,
-    items: Iterable[Sample | Rejected],
+    items: Iterable[Fitted | Rejected],
     *,
     intensity: Intensity,
     size: int,
@@ -104,7 +105,7 @@ def write_prepared(
     splits that cannot be filled; what is in the directory then cannot be opened.
     """
     with closing(_Arrays(directory, size, channels)) as arrays:
-        samples, rejected = _drain(items, arrays, intensity, labelled=labelled)
+        samples, rejected = _drain(items, arrays, labelled=labelled)
     copies = _near_copies(directory, samples, arrays, intensity)
     splits = _splits(samples, copies, validation=validation, test=test, seed=seed, train_per_class=train_per_class)
     rows = [(s.patient, s.label or "", split, s.origin, s.digest) for s, split in zip(samples, splits, strict=True)]
@@ -141,21 +142,23 @@ def nothing_usable(rejected: Sequence[Rejected]) -> MedganError:
 
 
 def _drain(
-    items: Iterable[Sample | Rejected], arrays: _Arrays, intensity: Intensity, *, labelled: bool
+    items: Iterable[Fitted | Rejected], arrays: _Arrays, *, labelled: bool
 ) -> tuple[list[_Described], list[Rejected]]:
     samples: list[_Described] = []
     rejected: list[Rejected] = []
     for item in items:
         if isinstance(item, Rejected):
             rejected.append(item)
-        elif labelled and item.label is None:
-            rejected.append(Rejected(item.origin, "not in a class folder, and data.labels is true"))
+            continue
+        sample = item.sample
+        if labelled and sample.label is None:
+            rejected.append(Rejected(sample.origin, "not in a class folder, and data.labels is true"))
         else:
-            arrays.append(item)
-            label = item.label if labelled else None
-            hashes = perceptual_hashes(thumbnails(item.image, item.source, intensity, colour=item.colour))
-            about = _Described(item.patient, label, item.origin, item.digest, item.test, item.colour, hashes)
-            samples.append(about)
+            arrays.append(sample)
+            label = sample.label if labelled else None
+            samples.append(
+                _Described(sample.patient, label, sample.origin, sample.digest, sample.test, sample.colour, item.hashes)
+            )
     if not samples:
         raise nothing_usable(rejected)
     return samples, rejected

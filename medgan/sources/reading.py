@@ -1,0 +1,93 @@
+"""Files of a source read, fitted and hashed by several processes, in the order of the source."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain, islice
+
+from joblib import Parallel, delayed
+
+from medgan.config.data import Fit
+from medgan.data.spec import ImageSpec, Item, Rejected, Sample
+from medgan.imaging.intensity import Intensity
+from medgan.sources.fit import exceeds, fit, lost
+from medgan.sources.near_copies import perceptual_hashes, thumbnails
+
+# Items given out before all of them are back: so many samples, fitted, are held at most.
+_BLOCK = 4096
+# Items that a process takes at a time, and the fewest for which it pays to start processes.
+_BATCH, _FEW = 32, 512
+
+
+@dataclass(frozen=True)
+class Fitting:
+    """What samples are made, for all of them alike."""
+
+    spec: ImageSpec
+    intensity: Intensity
+    how: Fit
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A sample as it is stored.
+
+    hashes: perceptual ones, of each plane of `thumbnails`. clipped: whether it had values outside the intensity. lost:
+    share of its longer side that was cut away.
+    """
+
+    sample: Sample
+    hashes: tuple[bytes, ...]
+    clipped: bool
+    lost: float
+
+
+def fitted(items: Iterable[Item], fitting: Fitting, *, processes: int) -> Iterator[Fitted | Rejected]:
+    """Fit every sample, in order. Only items that are calls are worked on by several processes."""
+    work, rest = partial(_worked, fitting=fitting), iter(items)
+    first = list(islice(rest, 1))
+    if processes > 1 and first and callable(first[0]):
+        first += islice(rest, _FEW - 1)
+    if len(first) < _FEW:
+        yield from (made for item in chain(first, rest) for made in work(item))
+        return
+    with Parallel(processes, batch_size=_BATCH, initializer=_serve, initargs=(os.getpid(),)) as parallel:
+        block = [*first, *islice(rest, _BLOCK - _FEW)]
+        while block:
+            for made in parallel(delayed(work)(item) for item in block):
+                yield from made
+            block = list(islice(rest, _BLOCK))
+
+
+def _serve(parent: int) -> None:
+    """Make a process one that lives as long as its parent: Ctrl-C is for that one, and its end is theirs."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _worked(item: Item, fitting: Fitting) -> list[Fitted | Rejected]:
+    return [_fitted(part, fitting) for part in (item() if callable(item) else (item,))]
+
+
+def _fitted(item: Sample | Rejected, fitting: Fitting) -> Fitted | Rejected:
+    if isinstance(item, Rejected):
+        return item
+    made = fit(item, fitting.spec, fitting.intensity, fitting.how)
+    if isinstance(made, Rejected):
+        return made
+    return Fitted(
+        sample=made,
+        hashes=perceptual_hashes(thumbnails(made.image, made.source, fitting.intensity, colour=made.colour)),
+        clipped=exceeds(item, fitting.intensity),
+        lost=lost(item, fitting.spec.size) if fitting.how == "crop" else 0.0,
+    )
