@@ -14,7 +14,7 @@ from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS, SIXTEEN_BITS, Intensity
 from medgan.sources import SOURCES
-from medgan.sources.fit import exceeds, fit
+from medgan.sources.fit import exceeds, fit, lost
 from medgan.sources.prepare import first_sample, prepare
 
 GREY, COLOUR = ImageSpec(16, 1), ImageSpec(16, 3)
@@ -180,3 +180,37 @@ def test_every_source_declares_its_intensity() -> None:
     assert {name: vars(source)["intensity"] for name, source in SOURCES.items()} == {
         name: SIXTEEN_BITS if name == "ixi" else EIGHT_BITS for name in SOURCES
     }
+
+
+@pytest.mark.parametrize("shape", [(40, 20), (20, 40), (8, 4), (64, 63)])
+def test_a_letterbox_keeps_every_side_and_the_shape(shape: tuple[int, int]) -> None:
+    """White on black: what is white is as wide and high as the image, in the middle, and nothing is stretched."""
+    white = np.full((*shape, 1), 200, np.uint8)
+    for item, spec in ((sample(white), GREY), (sample(white, mask=np.ones((*shape, 2), np.uint8)), GREY)):
+        made = fit(item, spec, EIGHT_BITS, "letterbox")
+        assert isinstance(made, Sample)
+        rows, columns = np.nonzero(made.image[..., 0] == 200)
+        height, width = rows.max() - rows.min() + 1, columns.max() - columns.min() + 1
+        assert (height, width) == tuple(round(side * 16 / max(shape)) for side in shape)
+        assert abs(2 * rows.mean() - 15) <= 1 and abs(2 * columns.mean() - 15) <= 1
+        if made.mask is not None:
+            assert np.array_equal(made.mask[..., 1] == 1, made.image[..., 0] > 0)
+
+
+def test_padding_enlarges_nothing() -> None:
+    small, large = noise(6, 10, 1), noise(40, 20, 1)
+    padded = fit(sample(small), GREY, EIGHT_BITS, "pad")
+    assert isinstance(padded, Sample) and np.array_equal(padded.image[5:11, 3:13], small)
+    assert padded.image.sum() == small.sum()
+    letterboxed = [fit(sample(large), GREY, EIGHT_BITS, how) for how in ("pad", "letterbox")]  # type: ignore[arg-type]
+    assert np.array_equal(*(made.image for made in letterboxed if isinstance(made, Sample)))
+
+
+def test_borders_are_as_dark_as_the_darkest_value() -> None:
+    made = fit(sample(noise(40, 20, 1, dtype=np.uint16) // 64 + 100), GREY, HOUNSFIELD, "letterbox")
+    assert isinstance(made, Sample) and (made.image[:, :4] == 24).all() and (made.image[:, 12:] == 24).all()
+
+
+@pytest.mark.parametrize(("shape", "share"), [((40, 30), 0.25), ((20, 200), 0.9), ((64, 63), 0.0), ((16, 16), 0.0)])
+def test_what_cropping_takes_is_told(shape: tuple[int, int], share: float) -> None:
+    assert lost(sample(noise(*shape, 1)), 16) == pytest.approx(share)
