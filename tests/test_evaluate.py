@@ -186,7 +186,7 @@ def test_a_generator_that_is_not_told_the_class_stands_against_one_that_is(
     opponent = rival(files[0], files[1], untold, prepared, protocol)
     assert isinstance(opponent.report, SynthesisReport) and opponent.margin is not None and opponent.margin > 0
     check_comparable(opponent.challenger.quality, opponent.report.quality)
-    assert opponent.report.quality.kid_by_class == {} != told.quality.kid_by_class
+    assert opponent.report.quality.classes == {} != told.quality.classes
     same = rival(files[0], files[0], told, prepared, protocol)
     assert same.challenger is told and same.report == told
 
@@ -241,7 +241,7 @@ def test_real_training_images_reach_the_floor(
     assert isinstance(report, SynthesisReport) and report.agreement is None and report.lesion is None
     assert report.quality.fid == pytest.approx(report.floor.fid, rel=1e-3)
     # Of the same training images, as many of each class, whether or not the generator is told the class.
-    assert report.floor == replace(synthesis.floor, kid_by_class={})
+    assert report.floor == replace(synthesis.floor, classes={})
     assert synthesis.floor == fidelity_floor(prepared, protocol)
     assert report.copying is not None and synthesis.copying is not None
     assert report.copying.verdict == FOUND and report.copying.found.share > 0.9

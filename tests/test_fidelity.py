@@ -1,6 +1,6 @@
 """Scores and copying: what they mean, and which of them may be compared."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -167,6 +167,24 @@ def test_kid_is_of_all_images_or_of_subsets_of_a_thousand(
     assert asked == [expected]
 
 
+def test_a_class_too_small_for_a_distance_is_looked_at_by_itself(extractor: Extractor, prepared: Prepared) -> None:
+    """A generator that never draws the rare class is not hidden by what it is judged together with."""
+    assert prepared.labels is not None
+    common, rare = (np.flatnonzero(prepared.labels == code)[:count] for code, count in ((0, 140), (1, 40)))
+    labels = np.repeat([0, 1], (140, 40))
+    real = ImageSet(seen(np.asarray(prepared.images[np.concatenate([common, rare])])), labels=labels)
+    drawn = ImageSet(seen(np.asarray(prepared.images[np.concatenate([common, common[:40]])])), labels=labels)
+    names = ("common", "rare", "none")
+    judged = measure(extractor, drawn, real, alike=real, names=names, split="test", resamples=2, seed=0)
+    assert judged.counts == {"all images": 180} and judged.groups["all images"].recall > 0.7
+    assert [part.n for part in judged.classes.values()] == [140, 40, 0]
+    of_rare, of_common = judged.classes["rare"], judged.classes["common"]
+    assert of_common.recall == of_common.coverage == 1
+    assert of_rare.recall is not None and of_rare.coverage is not None and of_rare.recall + of_rare.coverage < 0.9
+    assert judged.classes["none"].recall is None
+    assert Fidelity.of_tree(asdict(judged)) == judged
+
+
 def test_each_class_is_compared_with_its_like(extractor: Extractor, prepared: Prepared) -> None:
     """Images of the wrong class are as good as any where all are judged together."""
     assert prepared.labels is not None
@@ -177,7 +195,7 @@ def test_each_class_is_compared_with_its_like(extractor: Extractor, prepared: Pr
     judged = measure(extractor, swapped, real, alike=real, names=("a", "b"), split="test", resamples=2, seed=0)
     together = measure(extractor, swapped, real, alike=real, split="test", resamples=2, seed=0)
     assert together.fid == pytest.approx(0, abs=1e-3) and together.counts == {"all images": 280}
-    assert judged.fid > 1 and judged.counts == {"a": 140, "b": 140} and judged.kid_by_class.keys() == {"a", "b"}
+    assert judged.fid > 1 and judged.counts == {"a": 140, "b": 140} and judged.classes.keys() == {"a", "b"}
     assert judged.fid == pytest.approx(np.mean([group.fid for group in judged.groups.values()]))
     assert judged.groups[judged.worst].fid == max(group.fid for group in judged.groups.values())
     with pytest.raises(MedganError, match="140 images of a against 141 real ones"):

@@ -18,7 +18,7 @@ from medgan.evaluation.two_sample import (
     TwoSample,
     TwoSamples,
 )
-from medgan.scores.figures import Fidelity, GroupFidelity, Likeness, PublishedScores, StandardScores
+from medgan.scores.figures import ClassFidelity, Fidelity, GroupFidelity, Likeness, PublishedScores, StandardScores
 
 GATES = {"parity": 1e-4, "recall": 0.25, "coverage": 0.25, "passing": 0.05, "copies": 0.1}
 
@@ -30,7 +30,7 @@ def fidelity(fid: float = 10, margin: float = 1, recall: float = 0.4) -> Fidelit
         fid_low=fid - margin,
         fid_high=fid + margin,
         groups={"all images": group},
-        kid_by_class={},
+        classes={},
         extractor="fid_domain",
         digest="d1",
         n=100,
@@ -67,15 +67,32 @@ def metrics(
 def told_apart(passing: float | None, n: int = 100) -> TwoSample:
     known = None if passing is None else Measured(passing, passing - 0.01, passing + 0.01)
     nearest = Neighbours(*[Measured(0.5, 0.4, 0.6)] * 3)
-    return TwoSample(NearestNeighbours(nearest, nearest), ToldApart(Answers(n, passing=known), (), 1000))
+    return TwoSample(NearestNeighbours(nearest, nearest), ToldApart(Answers(n, passing=known), {}, 1000))
 
 
 def grouped(**recalls: float) -> SynthesisReport:
-    """A report of classes, each with this recall of the 0.8 that real ones have."""
+    """A report of classes, each with this recall of the 0.8 that real ones have, all judged together for FID."""
     whole = metrics()
-    parts = {name: replace(whole.quality.groups["all images"], recall=recall) for name, recall in recalls.items()}
-    floors = dict.fromkeys(recalls, whole.floor.groups["all images"])
-    return replace(whole, quality=replace(whole.quality, groups=parts), floor=replace(whole.floor, groups=floors))
+    parts = {name: ClassFidelity(200, kid=0.1, recall=recall, coverage=0.6) for name, recall in recalls.items()}
+    floors = dict.fromkeys(recalls, ClassFidelity(200, kid=0.0, recall=0.8, coverage=0.6))
+    return replace(whole, quality=replace(whole.quality, classes=parts), floor=replace(whole.floor, classes=floors))
+
+
+def rare(n: int) -> SynthesisReport:
+    """A report in which one class has n images."""
+    whole = grouped(a=0.7, b=0.7)
+    few = ClassFidelity(n, kid=0.1, recall=0.7, coverage=0.6) if n else ClassFidelity(0)
+    return replace(whole, quality=replace(whole.quality, classes={**whole.quality.classes, "b": few}))
+
+
+def passing_by_class(**shares: float | None) -> SynthesisReport:
+    """A report of classes, of each of which so many images pass for real; of all of them many do."""
+    tests = told_apart(0.7)
+    assert tests.told_apart is not None
+    parts = {name: told_apart(share).told_apart for name, share in shares.items()}
+    classes = {name: part.overall for name, part in parts.items() if part is not None}
+    drawn = replace(tests, told_apart=replace(tests.told_apart, classes=classes))
+    return replace(metrics(), two_sample=TwoSamples(drawn, told_apart(0.95)))
 
 
 def figures(fid: float, margin: float) -> SynthesisReport:
@@ -112,12 +129,20 @@ def test_the_limits_themselves_pass() -> None:
             0.0,
             ["20 images are too few", "raise evaluate.n"],
         ),
+        (rare(99), 0.0, ["too few images to mean anything: 99 (b), of 100"]),
+        (rare(0), 0.0, ["too few images to mean anything: 0 (b), of 100"]),
+        (passing_by_class(a=0.9, b=0.049), 0.0, ["4.9 % of its images of b pass for real", "register.passing"]),
         (few(99), 0.0, ["too few images to mean anything: 99 (all images), of 100", "raise evaluate.n"]),
     ],
 )
 def test_each_gate_refuses_on_its_own(found: SynthesisReport, parity: float, words: list[str]) -> None:
     (sentence,) = failed_gates(found, parity, GATES)
     assert all(word in sentence for word in words)
+
+
+@pytest.mark.parametrize("shares", [{"a": 0.9, "b": 0.05}, {"a": 0.9, "b": None}, {"a": 0.04}])
+def test_a_class_without_a_figure_and_one_that_is_all_there_is_fail_nothing(shares: dict[str, float | None]) -> None:
+    assert failed_gates(passing_by_class(**shares), 0.0, GATES) == []
 
 
 def test_every_failed_gate_is_named() -> None:

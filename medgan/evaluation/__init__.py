@@ -1,1 +1,1 @@
-"""Judging images: features, distances and copying. Never imported by training."""
+"""Judging a generator: reports, two-sample tests, copies, gates and champions, on the scores of `medgan.scores`."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from medgan.evaluation.copying.figures import FOUND, CopyAudit
 from medgan.evaluation.report import Report, SynthesisReport
 from medgan.evaluation.two_sample import TwoSamples
-from medgan.scores.figures import check_comparable
+from medgan.scores.figures import ClassFidelity, Fidelity, GroupFidelity, check_comparable
 
 # By which torch's score and onnxruntime's of the same weights may differ; their margin is 0.
 _ROUNDING = 1e-5
@@ -26,8 +26,8 @@ class Verdict:
 def failed_gates(report: Report, parity: float, gates: Mapping[str, float]) -> list[str]:
     """One sentence for each gate that is not passed.
 
-    gates: parity, recall and coverage (shares of the floor's, in each class that is judged apart), passing, copies; 0
-    asks nothing of recall, coverage and passing.
+    gates: parity, recall and coverage (shares of the floor's) and passing, each in the worst class, and copies; 0 asks
+    nothing of recall, coverage and passing.
     Translation has none of these but parity; it must be nearer to its targets than answers that look at nothing.
     """
     failed = []
@@ -49,7 +49,7 @@ def failed_gates(report: Report, parity: float, gates: Mapping[str, float]) -> l
 
 
 def _too_few(report: SynthesisReport) -> list[str]:
-    few = [f"{group.n} ({name})" for name, group in report.quality.groups.items() if group.n < _FEWEST]
+    few = [f"{part.n} ({name})" for name, part in _parts(report.quality).items() if part.n < _FEWEST]
     if few:
         return [
             f"too few images to mean anything: {', '.join(few)}, of {_FEWEST} at least; raise evaluate.n or add images"
@@ -59,15 +59,15 @@ def _too_few(report: SynthesisReport) -> list[str]:
 
 def _shares(report: SynthesisReport, gates: Mapping[str, float]) -> list[str]:
     """Look at the worst class by each figure: others must not hide it."""
-    failed = []
+    failed, floor = [], _parts(report.floor)
     for key in ("recall", "coverage"):
         shares = {
-            name: getattr(group, key) / max(getattr(report.floor.groups[name], key), 1e-9)
-            for name, group in report.quality.groups.items()
+            name: getattr(part, key) / max(getattr(floor[name], key), 1e-9)
+            for name, part in _parts(report.quality).items()
+            if getattr(part, key) is not None and getattr(floor[name], key) is not None
         }
-        # A NaN is never the least; it counts as the worst.
-        name = min(shares, key=lambda name: shares[name] if shares[name] == shares[name] else -1.0)
-        if not shares[name] >= gates[key]:
+        name = _worst(shares)
+        if name is not None and not shares[name] >= gates[key]:
             where = f" of {name}" if len(shares) > 1 else ""
             failed.append(
                 f"{key}{where} is {shares[name]:.2f} of real-against-real, below register.{key} = {gates[key]:g}"
@@ -75,15 +75,29 @@ def _shares(report: SynthesisReport, gates: Mapping[str, float]) -> list[str]:
     return failed
 
 
+def _parts(quality: Fidelity) -> Mapping[str, ClassFidelity | GroupFidelity]:
+    """The classes; where there are none, all images."""
+    return quality.classes or quality.groups
+
+
+def _worst(figures: Mapping[str, float]) -> str | None:
+    """Name of the least. A NaN is never the least for Python; it counts as the worst."""
+    return min(figures, key=lambda name: figures[name] if figures[name] == figures[name] else -1.0, default=None)
+
+
 def _passing(tests: TwoSamples | None, least: float) -> list[str]:
     told_apart = tests and tests.generated.told_apart
     if not told_apart:
         return ["nobody asked whether its images can be told from real ones; evaluate again"]
-    passing = told_apart.overall.passing
-    if passing is None:
+    parts = told_apart.classes if len(told_apart.classes) > 1 else {}
+    figures = {f" of {name}": part.passing.value for name, part in parts.items() if part.passing}
+    if told_apart.overall.passing:
+        figures[""] = told_apart.overall.passing.value
+    where = _worst(figures)
+    if where is None:
         return [f"{told_apart.overall.n} images are too few to tell whether they pass for real; raise evaluate.n"]
-    if not passing.value >= least:
-        return [f"{100 * passing.value:.1f} % of its images pass for real, below register.passing = {least:g}"]
+    if not figures[where] >= least:
+        return [f"{100 * figures[where]:.1f} % of its images{where} pass for real, below register.passing = {least:g}"]
     return []
 
 

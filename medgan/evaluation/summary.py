@@ -8,6 +8,7 @@ from typing import Any
 from medgan.evaluation.copying.figures import CopyAudit
 from medgan.evaluation.report import Opinion, Report, SynthesisReport, TranslationReport
 from medgan.evaluation.two_sample import Measured, TwoSamples
+from medgan.scores.figures import Fidelity
 
 _SHIPPED = (
     *("fid", "fid_low", "fid_high", "kid", "precision", "recall", "density", "coverage"),
@@ -41,6 +42,8 @@ def _synthesis(report: SynthesisReport) -> Iterator[tuple[str, str]]:
     interval = f"[{quality.fid_low:.3f}, {quality.fid_high:.3f}]"
     protocol = f"({quality.split}, n = {quality.n:,})"
     yield f"FID ({quality.extractor})", f"{quality.fid:.3f} {interval}, floor {floor.fid:.3f}  {protocol}"
+    if pooled := _judged_together(quality):
+        yield "judged together", pooled
     if len(quality.groups) > 1:
         worst, same = quality.groups[quality.worst], floor.groups[quality.worst]
         yield "worst class", f"{quality.worst}, FID {worst.fid:.3f}, floor {same.fid:.3f}  (n = {worst.n:,})"
@@ -68,6 +71,16 @@ def _synthesis(report: SynthesisReport) -> Iterator[tuple[str, str]]:
         yield from _copying(report.copying)
 
 
+def _judged_together(quality: Fidelity) -> str:
+    """Say which classes have too few images for a FID of their own, and their KID."""
+    small = {name: part for name, part in quality.classes.items() if name not in quality.groups}
+    listed = (
+        f"{name} {'unknown' if part.kid is None else f'{part.kid:.5f}'} (n = {part.n:,})"
+        for name, part in small.items()
+    )
+    return f"{', '.join(listed)}: too few images for a FID of their own; this is their KID" if small else ""
+
+
 def _opinion(opinion: Opinion) -> str:
     quality, floor = opinion.quality, opinion.floor
     figures = f"{quality.fid:.3f} [{quality.fid_low:.3f}, {quality.fid_high:.3f}], floor {floor.fid:.3f}, "
@@ -82,6 +95,8 @@ def _two_samples(tests: TwoSamples) -> Iterator[tuple[str, str]]:
             "told apart",
             f"{_interval(ours.accuracy)}  (ideal: .5; real: {_interval(theirs.accuracy)}; n = {ours.n:,})",
         )
+        if ours.log_loss and theirs.log_loss:
+            yield "log-loss of that", f"{ours.log_loss.value:.4f}  (ideal: 0.6931; real: {theirs.log_loss.value:.4f})"
         yield "passing for real", f"{_interval(ours.passing)}  (ideal: .95; real: {_interval(theirs.passing)})"
     neighbours = (tests.generated.nearest, tests.real.nearest)
     of_features, of_pixels = (

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from medgan.errors import MedganError
-from medgan.scores.figures import Fidelity, GroupFidelity
+from medgan.scores.figures import ClassFidelity, Fidelity, GroupFidelity
 from medgan.scores.frechet import distance, mean_distance, statistics
 from medgan.scores.groups import Rows, groups
 from medgan.scores.images import Classifier, Embedder, ImageSet
@@ -59,7 +59,7 @@ def measure(
         fid_low=means["fid"] - margin,
         fid_high=means["fid"] + margin,
         groups=figures,
-        kid_by_class=_kid_by_class(embedder, images, real, names, seed=seed),
+        classes=_by_class(embedder, images, real, names, seed=seed),
         extractor=embedder.name,
         digest=embedder.digest,
         n=len(images),
@@ -165,32 +165,47 @@ def _sides(embedder: Embedder, images: ImageSet, real: ImageSet, names: Sequence
 
 
 def _group(embedder: Embedder, generated: Features, truth: Features, *, seed: int) -> GroupFidelity:
-    from torch_fidelity.metric_prc import prc_features_to_metric  # noqa: PLC0415 (brings torchvision, in seconds)
-
-    prc = prc_features_to_metric(
-        torch.from_numpy(generated), torch.from_numpy(truth), prc_neighborhood=_PRC_NEIGHBOURS, verbose=False
-    )
+    precision, recall = _precision_and_recall(generated, truth)
     density, coverage = density_and_coverage(generated, truth)
     return GroupFidelity(
         n=len(truth),
         fid=distance(statistics(generated), statistics(truth)),
         kid=_kid(embedder, generated, truth, seed=seed),
-        precision=float(prc["precision"]),
-        recall=float(prc["recall"]),
+        precision=precision,
+        recall=recall,
         density=density,
         coverage=coverage,
     )
 
 
-def _kid_by_class(
+def _by_class(
     embedder: Embedder, images: ImageSet, real: ImageSet, names: Sequence[str], *, seed: int
-) -> dict[str, float]:
-    """KID of each class that has two images of either side."""
+) -> dict[str, ClassFidelity]:
+    """Every class by itself; figures where either side has images enough for neighbours."""
     if images.labels is None or real.labels is None or not names:
         return {}
     generated, truth = images.features(embedder), real.features(embedder)
-    sides = {name: (generated[images.labels == c], truth[real.labels == c]) for c, name in enumerate(names)}
-    return {name: _kid(embedder, *pair, seed=seed) for name, pair in sides.items() if min(map(len, pair)) > 1}
+    found = {}
+    for code, name in enumerate(names):
+        ours, theirs = generated[images.labels == code], truth[real.labels == code]
+        found[name] = ClassFidelity(len(theirs))
+        if min(len(ours), len(theirs)) > _DC_NEIGHBOURS:
+            found[name] = ClassFidelity(
+                n=len(theirs),
+                kid=_kid(embedder, ours, theirs, seed=seed),
+                recall=_precision_and_recall(ours, theirs)[1],
+                coverage=density_and_coverage(ours, theirs)[1],
+            )
+    return found
+
+
+def _precision_and_recall(generated: Features, truth: Features) -> tuple[float, float]:
+    from torch_fidelity.metric_prc import prc_features_to_metric  # noqa: PLC0415 (brings torchvision, in seconds)
+
+    figures = prc_features_to_metric(
+        torch.from_numpy(generated), torch.from_numpy(truth), prc_neighborhood=_PRC_NEIGHBOURS, verbose=False
+    )
+    return float(figures["precision"]), float(figures["recall"])
 
 
 def _kid(embedder: Embedder, generated: Features, truth: Features, *, seed: int) -> float:

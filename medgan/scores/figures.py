@@ -56,11 +56,21 @@ class GroupFidelity:
 
 
 @dataclass(frozen=True)
+class ClassFidelity:
+    """The same of the n images of a class, however few; None where they are too few for neighbours."""
+
+    n: int
+    kid: float | None = None
+    recall: float | None = None
+    coverage: float | None = None
+
+
+@dataclass(frozen=True)
 class Fidelity:
     """How near a set of images is to a set of real ones: means over groups, and the protocol.
 
     groups: by name, one a class; classes with too few images for a FID are judged together, and so are all images
-    where there are no classes. kid_by_class: of every class, those with few images too.
+    where there are no classes. classes: every class by itself, those with few images too.
     fid_low, fid_high: fid -+ 1.96 standard deviations over images, or patients, of each group (see `jackknife`); not
     over trainings.
     """
@@ -74,7 +84,7 @@ class Fidelity:
     density: float
     coverage: float
     groups: Mapping[str, GroupFidelity]
-    kid_by_class: Mapping[str, float]
+    classes: Mapping[str, ClassFidelity]
     extractor: str
     digest: str
     n: int
@@ -93,7 +103,8 @@ class Fidelity:
     def of_tree(cls, tree: Mapping[str, Any]) -> "Fidelity":
         """Return what `dataclasses.asdict` was given. Raises TypeError and KeyError for another tree."""
         groups = {name: GroupFidelity(**group) for name, group in tree["groups"].items()}
-        return cls(**{**tree, "groups": groups})
+        classes = {name: ClassFidelity(**part) for name, part in tree["classes"].items()}
+        return cls(**{**tree, "groups": groups, "classes": classes})
 
 
 @dataclass(frozen=True)

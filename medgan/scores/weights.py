@@ -53,8 +53,7 @@ def known(path: Path) -> str:
             f"features.weights: {path} does not exist; `medgan weights NAME` fetches {', '.join(WEIGHTS)}, "
             "or leave features.weights empty"
         )
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = file_sha256(path)
     for name, weights in WEIGHTS.items():
         if weights.sha256 == found:
             return name
@@ -63,3 +62,8 @@ def known(path: Path) -> str:
         f"features.weights: {path} has the sha256 {found[:12]}..., which is none of {expected}; "
         "fetch it anew with `medgan weights NAME`"
     )
+
+
+def file_sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -2,6 +2,7 @@
 
 from medgan.config.schema import load_config
 from medgan.data.spec import ImageSpec
+from medgan.errors import MedganError
 from medgan.gans import check_gan
 from medgan.scores.validation import check_score
 from medgan.scores.weights import known
@@ -24,6 +25,10 @@ def preflight() -> None:
     masks, sources = (0 if plane is None else plane.shape[2] for plane in (sample.mask, sample.source))
     spec = ImageSpec(data.size, data.channels, 2 if data.labels else 0, source_channels=sources, mask_channels=masks)
     gan = check_gan(config.gan, spec)
+    if sources and config.features.weights:
+        raise MedganError(
+            "features.weights: translation is judged by pairs, without published extractors; leave it empty"
+        )
     if initial is not None:
         start_from(gan, initial)
     check_score(config.gan, config.train.score, spec)

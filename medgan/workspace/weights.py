@@ -5,7 +5,7 @@ from pathlib import Path
 
 from medgan.config.checking import nearest
 from medgan.errors import MedganError
-from medgan.scores.weights import WEIGHTS, known
+from medgan.scores.weights import WEIGHTS, file_sha256
 from medgan.workspace.recipes import clone_root
 
 
@@ -21,8 +21,8 @@ def fetch_weights(here: Path, name: str) -> str:
     present = path.exists()
     if not present:
         _fetch(weights.url, path, weights.sha256)
-    if known(path) != name:
-        raise MedganError(f"{path} is the file of {known(path)}, not of {name}; remove it and run this again")
+    if file_sha256(path) != weights.sha256:
+        raise MedganError(f"{path} has another sha256 than {weights.sha256}; remove it and run this again")
     return (
         f"{path.relative_to(root)}: {'found' if present else 'fetched'}, sha256 {weights.sha256[:12]}..., licence "
         f"{weights.licence}; for {weights.extractor} beside fid_domain: params.yaml, features: "
