@@ -248,6 +248,13 @@ def test_the_shipped_input_passes(clone: Path, monkeypatch: pytest.MonkeyPatch) 
         ("data.raw", "data/absent.yaml", r"data/absent.yaml does not exist"),
         ("data.channels", 3, r"data.channels is 3 but data.options.modalities has 1"),
         ("data.labels", False, r"gan.conditional is true and the data has no labels"),
+        (
+            "features.weights",
+            "data/absent.pth",
+            r"features.weights: .*data/absent.pth does not exist; `medgan weights NAME`",
+        ),
+        ("features.weights", "data/phantom.yaml", r"phantom.yaml has the sha256 .*, which is none of inception"),
+        ("data.fit", "stretch", r"'data.fit' = 'stretch': input should be 'crop', 'letterbox' or 'pad'"),
         ("data.train_per_class", 0, r"'data.train_per_class' = 0"),
         ("train.init_from", "data/absent", r"train.init_from: data/absent is not a file; .*, or data/from-scratch"),
         ("train.init_from", "data", r"train.init_from: data is not a file"),
