@@ -29,6 +29,7 @@ HEADLINES: Mapping[str, Callable[[Fidelity, TwoSample], float]] = {
     "nearest neighbour on pixels": lambda _, samples: samples.nearest.pixels.accuracy.value,
     "told apart": lambda _, samples: _answers(samples)[0],
     "log-loss of told apart": lambda _, samples: -_answers(samples)[1],
+    "passing": lambda _, samples: -_answers(samples)[2],
 }
 
 
@@ -60,11 +61,11 @@ def _order(floor: Fidelity, rows: Sequence[Judged]) -> list[str]:
     return lines
 
 
-def _answers(samples: TwoSample) -> tuple[float, float]:
-    """Accuracy and log-loss."""
+def _answers(samples: TwoSample) -> tuple[float, float, float]:
+    """Accuracy, log-loss and passing."""
     answers = samples.told_apart and samples.told_apart.overall
-    assert answers and answers.accuracy and answers.log_loss, "thousands of images are enough for figures"
-    return answers.accuracy.value, answers.log_loss.value
+    assert answers and answers.accuracy and answers.log_loss and answers.passing, "there are thousands of images"
+    return answers.accuracy.value, answers.log_loss.value, answers.passing.value
 
 
 if __name__ == "__main__":

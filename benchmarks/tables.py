@@ -70,8 +70,8 @@ def write_table(
         f"training images in the place of drawn ones.",
         "",
         "| system | parameters | steps | CPU seconds | images/s | FID | KID | precision | recall | density | coverage "
-        f"| nearest neighbour | copied | agreement |{' told apart | log-loss |' if subject.told_apart_steps else ''}",
-        "| --- " * (16 if subject.told_apart_steps else 14) + "|",
+        f"| nearest neighbour | copied | agreement |{' told apart | log-loss | passing |' if subject.told_apart_steps else ''}",
+        "| --- " * (17 if subject.told_apart_steps else 14) + "|",
         f"| real |  |  |  |  | {_likeness(floor)} | {_neighbours(two_sample.real)} |  |  |{_told(two_sample.real)}",
     ]
     for row in rows:
@@ -104,4 +104,5 @@ def _told(samples: TwoSample) -> str:
     answers = samples.told_apart and samples.told_apart.overall
     if not (answers and answers.accuracy and answers.log_loss):
         return ""
-    return f" {answers.accuracy.value:.3f} | {answers.log_loss.value:.4f} |"
+    passing = answers.passing.value if answers.passing else float("nan")
+    return f" {answers.accuracy.value:.3f} | {answers.log_loss.value:.4f} | {passing:.3f} |"
