@@ -70,7 +70,8 @@ def write_table(
         f"training images in the place of drawn ones.",
         "",
         "| system | parameters | steps | CPU seconds | images/s | FID | KID | precision | recall | density | coverage "
-        f"| nearest neighbour | copied | agreement |{' told apart | log-loss | passing |' if subject.told_apart_steps else ''}",
+        "| nearest neighbour | copied | agreement |"
+        + (" told apart | log-loss | passing |" if subject.told_apart_steps else ""),
         "| --- " * (17 if subject.told_apart_steps else 14) + "|",
         f"| real |  |  |  |  | {_likeness(floor)} | {_neighbours(two_sample.real)} |  |  |{_told(two_sample.real)}",
     ]
