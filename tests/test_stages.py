@@ -332,7 +332,7 @@ def test_pairs_are_scored_by_no_stage_where_there_are_none(clone: Path, monkeypa
 def test_a_class_of_one_image_stops_prepare(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(clone)
     use_folder(clone, {"healthy": 12, "rare": 1})
-    with pytest.raises(MedganError, match=r"class 'rare' has 1 patient"):
+    with pytest.raises(MedganError, match=r"class 'rare' has 1 group"):
         prepare.main()
 
 
