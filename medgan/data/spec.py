@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 SPLITS = ("train", "validation", "test")
+# Images of a class behind a gate on the way to champion: of fewer, a share says too little.
+FEWEST_OF_A_CLASS = 100
 SPARE = "spare"  # training images beyond `data.train_per_class`
 
 
@@ -62,7 +64,8 @@ class Sample:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A raw file that cannot be used, with a reason that a person can act on."""
+    """A raw file that cannot be used, with a reason that a person can act on. label: its class, where that is known."""
 
     origin: str
     reason: str
+    label: str | None = None

@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.data.spec import SPARE, SPLITS, Direction, ImageSpec
+from medgan.data.spec import SPARE, Direction, ImageSpec
 from medgan.errors import MedganError
 from medgan.imaging.intensity import Intensity
 
@@ -139,15 +139,6 @@ def open_prepared(directory: Path) -> Prepared:
         direction=Direction(**direction) if (direction := description["direction"]) else None,
         md5=description["md5"],
     )
-
-
-def counts(prepared: Prepared) -> Iterator[tuple[str, str, int]]:
-    """Count images for people to read: (class, split, images)."""
-    names: Sequence[str] = prepared.label_names or ("(no labels)",)
-    for code, name in enumerate(names):
-        of_class = prepared.labels == code if prepared.labels is not None else np.ones(len(prepared.splits), bool)
-        for split in (*SPLITS, SPARE) if SPARE in prepared.splits else SPLITS:
-            yield name, split, int(np.sum(of_class & (prepared.splits == split)))
 
 
 def _open_array(directory: Path, name: str, dtype: str, rows: int) -> NDArray[Any]:

@@ -46,7 +46,7 @@ class Folder:
                 image, digest = read_picture(path)
                 patient = patient_of(path.name, pattern)
             except ValueError as error:
-                yield Rejected(within.as_posix(), str(error))
+                yield Rejected(within.as_posix(), str(error), within.parts[0] if len(within.parts) > 1 else None)
                 continue
             yield Sample(
                 image=image,

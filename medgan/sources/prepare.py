@@ -11,7 +11,8 @@ from medgan.data.store import Prepared
 from medgan.fingerprint import ARITHMETIC, code_digest, fingerprint, tree_digest
 from medgan.sources import SOURCES, Source
 from medgan.sources.fit import exceeds, fit
-from medgan.sources.writing import nothing_usable, write_prepared
+from medgan.sources.rejections import nothing_usable
+from medgan.sources.writing import write_prepared
 
 _LOG = logging.getLogger(__name__)
 _LIBRARIES = {**ARITHMETIC, "PIL": "pillow", "imagehash": "imagehash"}  # that decide pixels and splits
@@ -30,6 +31,7 @@ def prepare(config: DataConfig, directory: Path, *, seed: int) -> Prepared:
         validation=config.validation,
         test=config.test,
         seed=seed,
+        max_rejected=config.max_rejected,
         train_per_class=config.train_per_class,
         direction=getattr(source, "direction", None),
     )
