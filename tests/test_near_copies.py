@@ -160,7 +160,7 @@ def test_copies_of_one_image_under_five_patients_never_cross_a_split(tmp_path: P
         (split,) = {row["split"] for row in copies}
         found.add(split)
     assert found == {"train", "validation", "test"}
-    assert any("of 5 (in 1 groups, the largest of 5) near-copies" in line for line in account(tmp_path / "0"))
+    assert any(" 5 (in 1 groups, the largest of 5) near-copies" in line for line in account(tmp_path / "0"))
 
 
 def test_a_near_copy_in_two_splits_is_named() -> None:

@@ -357,7 +357,7 @@ def test_prepare_writes_what_the_other_stages_read(
     shown = [line.split() for line in said.splitlines()]
     assert ["healthy", "132", "(132)", "34", "(34)", "34", "(34)", "200", "(200)"] in shown
     assert ["all", "198", "(198)", "51", "(51)", "51", "(51)", "300", "(300)"] in shown
-    assert "in two splits: none of 300 patients, of 0 identical images, of 0 near-copies" in said
+    assert "none is in two splits, of 300 patients, 0 identical images, 0 near-copies" in said
     assert "1 of 301 files (0.33 %) cannot be used" in said and "1  notes.txt: suffix .txt is not an image's" in said
     few = "note: evaluate.n = 30 judges 18 of healthy, 12 of ill, and a class that is judged apart needs 100 images"
     assert few in said and "register.recall and register.coverage and register.passing to 0" in said

@@ -49,7 +49,7 @@ def _leaks(rows: Sequence[Row]) -> str:
     identical = [number for number in Counter(keys["image"]).values() if number > 1]
     alike = list(Counter(key for key in keys["near-copy"] if key is not None).values())
     return (
-        f"in two splits: none of {len(set(keys['patient'])):,} patients, of {_grouped(identical)} identical images, of "
+        f"none is in two splits, of {len(set(keys['patient'])):,} patients, {_grouped(identical)} identical images, "
         f"{_grouped(alike)} near-copies (near_copy_of in index.csv)"
     )
 

@@ -33,15 +33,17 @@ def nothing_usable(rejected: Sequence[Rejected]) -> RejectedError:
 def check_rejected(rejected: Sequence[Rejected], used: int, classes: Collection[str], *, most: float) -> None:
     """Raise RejectedError where their share of all files is above `most`, or where a class is lost to them.
 
+    Files of a lost class do not count for the share: no share would help.
     used: how many images are. classes: of these images; empty where the data have none, and none can be lost.
     """
     lost = sorted({item.label for item in rejected if item.label} - set(classes)) if classes else []
     told = [_lost(label, [item for item in rejected if item.label == label]) for label in lost]
-    if len(rejected) > most * (used + len(rejected)):
-        enough = math.ceil(1000 * len(rejected) / (used + len(rejected))) / 1000
+    others = [item for item in rejected if item.label not in lost]
+    if len(others) > most * (used + len(others)):
+        enough = math.ceil(1000 * len(others) / (used + len(others))) / 1000
         told.append(
-            f"{_share(rejected, used)} cannot be used, above data.max_rejected = {most:g}: {_kinds(rejected)}; mend "
-            f"them, or set data.max_rejected: {enough:g}"
+            f"{_share(others, used)} cannot be used, above data.max_rejected = {most:g}: {_kinds(others)}; mend them, "
+            f"or set data.max_rejected: {enough:g}"
         )
     if told:
         raise RejectedError("; ".join(told), rejected)
