@@ -72,6 +72,14 @@ def test_a_misspelt_key_is_named_with_the_nearest_and_all_choices(path: str, rig
     assert right is None or f"did you mean '{right}'?" in message
 
 
+def test_balance_without_labels_is_a_sentence() -> None:
+    changed = tree()
+    changed["data"] |= {"balance": True}
+    parse_config(changed)
+    changed["data"] |= {"labels": False}
+    assert "data: balance is true, which draws every class equally often, and labels is false" in complaint(changed)
+
+
 def test_a_missing_key_is_named() -> None:
     changed = tree()
     del changed["gan"]["lr"]

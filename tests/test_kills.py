@@ -36,7 +36,8 @@ from medgan.data.store import open_prepared
 from medgan.training.judge import Judge
 from medgan.training.loop import Listener, fit
 
-config, prepared = parse_config(json.loads(Path("config.json").read_text())), open_prepared(Path(sys.argv[1]))
+config = parse_config(json.loads(Path("config.json").read_text()))
+prepared = open_prepared(Path(sys.argv[1])).balanced(config.data.balance)
 given = conditions(prepared, np.arange(16))
 judge = Judge(16, given, lambda images: float(images.mean()), given)
 

@@ -127,6 +127,81 @@ def test_a_batch_may_be_changed_without_changing_the_data(prepared: Prepared) ->
     assert torch.equal(gather(prepared, np.array([0])).image, before)
 
 
+# data.balance
+
+
+def unequal(*counts: int) -> Prepared:
+    """Images 1 x 1 whose value is their index, so many of each class, in a random order."""
+    labels = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    return replace(numbered(sum(counts)), labels=labels, label_names=tuple("abcdefgh"[: len(counts)]))
+
+
+def shown(data: Prepared, step: int, batch: int, *, seed: int = 0, **share: int) -> list[int]:
+    """The images of a balanced batch."""
+    image = Batches(data, "train", batch=batch, seed=seed, classes=data.labels, **share).at(step).image
+    return [round((float(value) + 1) * 127.5) for value in image.flatten()]
+
+
+@pytest.mark.parametrize("batch", [1, 2, 8, 9, 30])
+@pytest.mark.parametrize("counts", [(90, 9), (50, 3, 1), (7,)])
+def test_a_balanced_batch_has_as_many_images_of_each_class(batch: int, counts: tuple[int, ...]) -> None:
+    data = unequal(*counts)
+    assert data.labels is not None
+    total = np.zeros(len(counts), np.int64)
+    for step in range(60):
+        of_class = np.bincount(data.labels[shown(data, step, batch)], minlength=len(counts))
+        assert of_class.sum() == batch and of_class.max() - of_class.min() <= 1
+        total += of_class
+    assert total.max() - total.min() <= 1
+
+
+def test_every_image_of_a_class_comes_before_one_comes_again() -> None:
+    data = unequal(20, 3)
+    assert data.labels is not None
+    stream = [image for step in range(30) for image in shown(data, step, 8)]
+    for code, count in ((0, 20), (1, 3)):
+        of_class = [image for image in stream if data.labels[image] == code]
+        seen = np.bincount(of_class, minlength=23)[data.labels == code]
+        assert len(of_class) == 120 and set(seen) == {120 // count}
+
+
+def test_a_balanced_batch_depends_on_seed_and_step_alone() -> None:
+    data = unequal(40, 5, 9)
+    batches = Batches(data, "train", batch=7, seed=3, classes=data.labels)
+    forward = [batches.at(step).image.flatten().tolist() for step in range(20)]
+    assert [batches.at(step).image.flatten().tolist() for step in reversed(range(20))] == forward[::-1]
+    for step in (0, 11):
+        fresh = Batches(data, "train", batch=7, seed=3, classes=data.labels).at(step)
+        assert fresh.image.flatten().tolist() == forward[step]
+    assert shown(data, 4, 7, seed=3) != shown(data, 4, 7, seed=4)
+
+
+def test_processes_share_the_rows_of_a_balanced_batch_and_each_has_several_classes() -> None:
+    data = unequal(40, 10)
+    assert data.labels is not None
+    mixed = 0
+    for step in range(20):
+        whole, parts = shown(data, step, 8), [shown(data, step, 8, rank=rank, size=2) for rank in (0, 1)]
+        assert [image for pair in zip(*parts, strict=True) for image in pair] == whole
+        mixed += len(set(data.labels[parts[0]])) == 2
+    assert mixed > 15  # classes that took turns in this order would give each process one of them
+
+
+def test_only_the_split_is_drawn_in_equal_shares() -> None:
+    data = unequal(30, 30)
+    assert data.labels is not None
+    splits = np.where((data.labels == 1) & (np.arange(60) % 2 == 0), "test", "train")
+    data = replace(data, splits=splits)
+    assert {str(splits[image]) for step in range(40) for image in shown(data, step, 8)} == {"train"}
+
+
+def test_balance_without_classes_is_a_sentence() -> None:
+    assert numbered(4).balanced(True).balance and not numbered(4).balanced(False).balance
+    with pytest.raises(MedganError, match=r"data.balance is true and these images have no classes; set data.balance"):
+        replace(numbered(4), labels=None).balanced(True)
+    assert not replace(numbered(4), labels=None).balanced(False).balance
+
+
 def unpaired(patients: list[str], *, train: int | None = None) -> Prepared:
     """Images and sources 1 x 1 whose value is their index."""
     data = numbered(len(patients), train=train)

@@ -512,6 +512,31 @@ def test_labelled_data_train_an_unconditional_generator(config: Config, prepared
     assert generate(trained.gan, trained.generators, 3, {}, seed=0).shape == (3, 1, 16, 16)
 
 
+def test_balance_shows_the_networks_other_images_and_resumes(
+    config: Config, prepared: Prepared, tmp_path: Path
+) -> None:
+    """With labels that the networks are not told, too."""
+    whole = weights(train(config, prepared, tmp_path / "as they are"))
+    assert weights(train(config, prepared.balanced(False), tmp_path / "not wanted")) == whole
+    for name, told in (("told", True), ("untold", False)):
+        values = {"gan__conditional": told}
+        resumes_bit_identically(config, prepared.balanced(True), tmp_path / name, 4, **values)
+        balanced = weights(train(config, prepared.balanced(True), tmp_path / name / "balanced", **values))
+        assert balanced != weights(train(config, prepared, tmp_path / name / "as they are", **values))
+
+
+def test_balance_is_another_training_only_where_it_is_wanted(
+    config: Config, prepared: Prepared, tmp_path: Path
+) -> None:
+    asked = task(config, prepared, tmp_path)
+    assert asked.folder == task(config, prepared.balanced(False), tmp_path).folder
+    assert "balance" not in asked.sections
+    balanced = task(config, prepared.balanced(True), tmp_path)
+    assert balanced.folder != asked.folder and balanced.sections["balance"] is True
+    trained = train(config, prepared, tmp_path / "checkpoints")
+    assert [describe(one, trained, Origin("", "")).balance for one in (asked, balanced)] == [False, True]
+
+
 def test_bf16_trains_and_draws_float32(config: Config, prepared: Prepared, tmp_path: Path) -> None:
     trained = train(config, prepared, tmp_path, train__precision="bf16")
     assert {p.dtype for p in trained.generators.parameters()} == {torch.float32}

@@ -120,8 +120,9 @@ def logged(folder: Path) -> list[dict[str, float]]:
 
 
 @pytest.mark.slow
-def test_two_processes_end_where_one_ends(config: Config, prepared: Prepared, tmp_path: Path) -> None:
-    whole = config.override(VALUES)
+@pytest.mark.parametrize("balance", [False, True])
+def test_two_processes_end_where_one_ends(config: Config, prepared: Prepared, tmp_path: Path, balance: bool) -> None:
+    whole = config.override({**VALUES, "data.balance": balance})
     trained(tmp_path, "one", prepared, whole, 1)
     trained(tmp_path, "two", prepared, whole, 2)
     assert difference(tmp_path / "one", tmp_path / "two") <= 1e-10

@@ -65,13 +65,13 @@ def test_shares_that_round_up_leave_training_images(share: float) -> None:
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_a_class_too_small_for_three_splits_is_named(count: int) -> None:
-    with pytest.raises(MedganError, match=rf"class 'rare' has {count} patient.*add images or remove the class"):
+    with pytest.raises(MedganError, match=rf"class 'rare' has {count} group.*add images .*leave the class out .*merge"):
         divided(table({"common": 30, "rare": count}))
 
 
 def test_a_class_of_copies_of_one_image_counts_as_one() -> None:
     rows = table({"common": 30}) + [(f"copy-{i}", "rare", "the same bytes") for i in range(9)]
-    with pytest.raises(MedganError, match="class 'rare' has 1 patient"):
+    with pytest.raises(MedganError, match="class 'rare' has 1 group"):
         divided(rows)
 
 
@@ -79,7 +79,7 @@ def test_unlabelled_data_is_one_stratum() -> None:
     patients = [f"p{i}" for i in range(10)]
     splits = split_by_patient(patients, [None] * 10, {}, validation=0.2, test=0.2, seed=0)
     assert Counter(splits) == {"train": 6, "validation": 2, "test": 2}
-    with pytest.raises(MedganError, match="the data set has 2 patient"):
+    with pytest.raises(MedganError, match="the data set has 2 group"):
         split_by_patient(patients[:2], [None] * 2, {}, validation=0.2, test=0.2, seed=0)
 
 

@@ -231,6 +231,12 @@ def use_folder(clone: Path, classes: dict[str, int]) -> None:
         edit(clone, f"data.{path}", value)
 
 
+def ask_for(clone: Path, n: int) -> None:
+    """So many images behind each score."""
+    for path in ("search.n", "train.n", "evaluate.n"):
+        edit(clone, path, n)
+
+
 def test_the_shipped_input_passes(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(clone)
     preflight()
@@ -323,7 +329,8 @@ def test_a_folder_without_images_stops_the_pipeline_at_once(
 def test_pairs_are_scored_by_no_stage_where_there_are_none(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """`dvc exp run` calls stages, and no preflight."""
     monkeypatch.chdir(clone)
-    use_folder(clone, {"healthy": 12, "ill": 6})
+    use_folder(clone, {"healthy": 200, "ill": 100})
+    ask_for(clone, 30)
     prepare.main()
     for folder in (places.FEATURES, places.SEARCH):
         folder.mkdir(parents=True)
@@ -339,7 +346,7 @@ def test_pairs_are_scored_by_no_stage_where_there_are_none(clone: Path, monkeypa
 def test_a_class_of_one_image_stops_prepare(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(clone)
     use_folder(clone, {"healthy": 12, "rare": 1})
-    with pytest.raises(MedganError, match=r"class 'rare' has 1 patient"):
+    with pytest.raises(MedganError, match=r"class 'rare' has 1 group"):
         prepare.main()
 
 
@@ -347,24 +354,103 @@ def test_prepare_writes_what_the_other_stages_read(
     clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(clone)
-    use_folder(clone, {"healthy": 12, "ill": 6})
+    use_folder(clone, {"healthy": 200, "ill": 100})
+    ask_for(clone, 30)
     (clone / "data" / "raw" / "notes.txt").write_text("mine")
     prepare.main()
     files = {path.name for path in (clone / "data" / "prepared").iterdir()}
     assert files == {"images.npy", "index.csv", "rejected.csv", "spec.json", "preview.png"}
-    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["healthy", "train", "8"] in shown
-    assert sum(int(number) for *_, number in shown) == 18
+    said = capsys.readouterr().out
+    shown = [line.split() for line in said.splitlines()]
+    assert ["healthy", "132", "(132)", "34", "(34)", "34", "(34)", "200", "(200)"] in shown
+    assert ["all", "198", "(198)", "51", "(51)", "51", "(51)", "300", "(300)"] in shown
+    assert "none is in two splits, of 300 patients, 0 identical images, 0 near-copies" in said
+    assert "1 of 301 files (0.33 %) cannot be used" in said and "1  notes.txt: suffix .txt is not an image's" in said
+    few = "note: evaluate.n = 30 judges 18 of healthy, 12 of ill, and a class that is judged apart needs 100 images"
+    assert few in said and "register.recall and register.coverage and register.passing to 0" in said
+    prepare.main()
+    again = capsys.readouterr().out
+    assert "found what it made" in again or again == said
+    assert [line for line in again.splitlines() if "found" not in line] == said.splitlines()
 
 
 def test_prepare_tells_how_many_images_it_leaves_spare(
     clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(clone)
-    use_folder(clone, {"healthy": 12, "ill": 6})
-    edit(clone, "data.train_per_class", 3)
+    use_folder(clone, {"healthy": 200, "ill": 100})
+    ask_for(clone, 30)
+    edit(clone, "data.train_per_class", 20)
     prepare.main()
-    shown = [line.split() for line in capsys.readouterr().out.splitlines()]
-    assert ["healthy", "train", "3"] in shown and ["healthy", "spare", "5"] in shown
-    assert ["ill", "train", "3"] in shown and ["ill", "spare", "1"] in shown
-    assert sum(int(number) for *_, number in shown) == 18
+    header, healthy, ill, *_ = (line.split() for line in capsys.readouterr().out.splitlines())
+    assert header[2:] == ["train", "validation", "test", "spare", "all"]
+    assert healthy[1::2] == ["20", "34", "34", "112", "200"] and ill[1::2] == ["20", "17", "17", "46", "100"]
+
+
+def test_prepare_says_at_once_all_that_does_not_fit(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(clone)
+    use_folder(clone, {"rare": 30})
+    with pytest.raises(MedganError) as caught:
+        prepare.main()
+    assert str(caught.value).split("; ") == [
+        "search.n is 1,000 and there are 5 validation images, of 30 at least: add images",
+        "train.n is 2,000 and there are 5 validation images, of 30 at least: add images",
+        "evaluate.n is 2,000 and there are 5 test images, of 30 at least: add images",
+        "gan.batch is 32 and there are 20 training images: set gan.batch: 20",
+    ]
+    assert open_prepared(places.PREPARED).images.shape[0] == 30  # there to be looked at
+
+
+def test_with_the_values_that_prepare_names_it_succeeds(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(clone)
+    use_folder(clone, {"healthy": 80, "ill": 40})
+    for wanted in (["data.validation", "data.test"], ["search.n", "train.n", "evaluate.n"]):
+        with pytest.raises(MedganError) as caught:
+            prepare.main()
+        named = dict(re.findall(r"set ([a-z.]+): ([\d.]+)", str(caught.value)))
+        assert sorted(named) == sorted(wanted)
+        for path, value in named.items():
+            edit(clone, path, float(value) if "." in value else int(value))
+    prepare.main()
+    assert "judges" in capsys.readouterr().out
+
+
+def test_files_that_cannot_be_used_stop_prepare_above_a_share(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(clone)
+    use_folder(clone, {"healthy": 200, "ill": 100})
+    ask_for(clone, 30)
+    for index in range(9):
+        (clone / "data" / "raw" / "ill" / f"torn-{index}.png").write_bytes(b"torn")
+    (clone / "data" / "raw" / "ill" / "notes.txt").write_text("mine")
+    with pytest.raises(MedganError) as caught:
+        prepare.main()
+    said = str(caught.value)
+    assert "10 of 310 files (3.2 %) cannot be used, above data.max_rejected = 0.01: 9 such as ill/torn-0.png (" in said
+    assert "1 such as ill/notes.txt (suffix .txt is not an image's); mend them, or set data.max_rejected: 0.033" in said
+    assert "data/rejected.csv lists each file with its reason" in said
+    listed = (clone / "data" / "rejected.csv").read_text().splitlines()
+    assert len(listed) == 11 and not (clone / "data" / "prepared").exists()
+    edit(clone, "data.max_rejected", 0.033)
+    prepare.main()
+    assert not (clone / "data" / "rejected.csv").exists()
+    assert (clone / "data" / "prepared" / "rejected.csv").read_text().splitlines() == listed
+    edit(clone, "data.max_rejected", 0.01)
+    with pytest.raises(MedganError, match=r"above data\.max_rejected"):  # nothing kept hides it
+        prepare.main()
+
+
+def test_a_class_of_which_nothing_can_be_used_stops_prepare(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(clone)
+    use_folder(clone, {"healthy": 200, "ill": 100})
+    for path in (clone / "data" / "raw" / "healthy").iterdir():
+        path.rename(path.with_name(f"p{path.name}"))
+    edit(clone, "data.options", {"patient": r"^(p\d+)"})
+    edit(clone, "data.max_rejected", 1.0)
+    with pytest.raises(MedganError) as caught:
+        prepare.main()
+    assert "no file of class 'ill' can be used: 100 such as ill/0.png (data.options.patient" in str(caught.value)
+    assert len((clone / "data" / "rejected.csv").read_text().splitlines()) == 101

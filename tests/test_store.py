@@ -14,7 +14,7 @@ import pytest
 from medgan.config.schema import Config
 from medgan.data.loader import Batches, gather
 from medgan.data.spec import SPARE, SPLITS, ImageSpec, Rejected, Sample
-from medgan.data.store import Prepared, counts, open_prepared
+from medgan.data.store import Prepared, open_prepared
 from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS, SIXTEEN_BITS, Intensity
 from medgan.sources.near_copies import perceptual_hashes, thumbnails
@@ -62,8 +62,18 @@ def write(
         validation=0.2,
         test=0.2,
         seed=0,
+        max_rejected=1.0,
         train_per_class=train_per_class,
     )
+
+
+def counts(prepared: Prepared) -> Iterator[tuple[str, str, int]]:
+    """(class, split, images), classes and splits in order."""
+    names = prepared.label_names or ("",)
+    for code, name in enumerate(names):
+        of_class = prepared.labels == code if prepared.labels is not None else np.ones(len(prepared.splits), bool)
+        for split in (*SPLITS, SPARE) if SPARE in prepared.splits else SPLITS:
+            yield name, split, int(np.sum(of_class & (prepared.splits == split)))
 
 
 @pytest.mark.parametrize(("dtype", "channels"), [(np.uint8, 1), (np.uint8, 3), (np.uint16, 1)])
@@ -103,8 +113,17 @@ def test_no_more_than_a_few_images_are_held_at_a_time(tmp_path: Path) -> None:
 
     tracemalloc.start()
     try:
-        items = map(as_fitted, made())
-        write_prepared(tmp_path, items, intensity=SIXTEEN_BITS, size=128, channels=1, labelled=True, seed=0, **shares)
+        write_prepared(
+            tmp_path,
+            map(as_fitted, made()),
+            intensity=SIXTEEN_BITS,
+            size=128,
+            channels=1,
+            labelled=True,
+            seed=0,
+            max_rejected=0,
+            **shares,
+        )
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -1,9 +1,9 @@
 """Section data: which images, and how they are split."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from medgan.config.checking import Options, Section
 
@@ -17,6 +17,8 @@ class DataConfig(Section):
     ones) or pad (the same, and nothing is enlarged).
     train_per_class: images of each class that generators may learn from, null for all. The rest of the training split
     is spare: real images for the judges (extractor, floor), never for a generator.
+    balance: training draws every class equally often, however many images it has.
+    max_rejected: share of all raw files; where more of them cannot be used, nothing is prepared.
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]*$")
@@ -29,6 +31,14 @@ class DataConfig(Section):
     validation: float = Field(default=0.17, gt=0, lt=0.5)
     test: float = Field(default=0.17, gt=0, lt=0.5)
     train_per_class: Annotated[int, Field(ge=1)] | None = None
+    balance: bool = False
+    max_rejected: float = Field(default=0.01, ge=0, le=1)
     modality: str = "unknown"
     licence: str = "unknown"
     options: Options = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _balance_has_classes(self) -> Self:
+        if self.balance and not self.labels:
+            raise ValueError("balance is true, which draws every class equally often, and labels is false")
+        return self

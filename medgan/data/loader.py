@@ -17,8 +17,9 @@ from medgan.seeds import numpy_generator
 class Batches:
     """Endless shuffled epochs over one split; `at(step)` depends on (seed, step) alone.
 
-    paired: False gives each image the source of another patient. rank, size: of the process among those that share
-    the batch; each takes every size-th row of it.
+    paired: False gives each image the source of another patient. classes: codes (N,) of all images; each batch then has
+    as many images of each class, or one more, and each class has epochs of its own. rank, size: of the process among
+    those that share the batch; each takes every size-th row of it.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class Batches:
         batch: int,
         seed: int,
         paired: bool = True,
+        classes: NDArray[np.int64] | None = None,
         rank: int = 0,
         size: int = 1,
     ) -> None:
@@ -37,17 +39,18 @@ class Batches:
         self._indices = prepared.indices(split)
         if len(self._indices) == 0:
             raise MedganError(f"the {split} split is empty; raise its share under data in params.yaml")
-        self._epoch = -1
-        self._order: NDArray[np.int64] = self._indices
+        codes = np.zeros(len(self._indices), np.int64) if classes is None else classes[self._indices]
+        streams = [("order" if classes is None else f"order of class {code}", code) for code in np.unique(codes)]
+        self._epochs = [_Epochs(self._indices[codes == code], seed, stream) for stream, code in streams]
 
     def at(self, step: int) -> Batch:
         """The batch of a step, counted from 0. An epoch's tail and the next one's head share a batch."""
-        position = step * self._batch
-        chosen: list[int] = []
-        while len(chosen) < self._batch:
-            epoch, offset = divmod(position + len(chosen), len(self._indices))
-            chosen.extend(self._shuffled(epoch)[offset : offset + self._batch - len(chosen)].tolist())
-        images = np.array(chosen)
+        turns, kinds = np.arange(step * self._batch, (step + 1) * self._batch), len(self._epochs)
+        images = np.empty(self._batch, np.int64)
+        for kind, epochs in enumerate(self._epochs):  # the classes take turns
+            images[turns % kinds == kind] = epochs.at(turns[turns % kinds == kind] // kinds)
+        if kinds > 1:  # else some process could have rows of one class alone
+            images = numpy_generator(self._seed, "rows", step).permutation(images)
         if self._paired:
             return gather(self._prepared, images[self._rows])
         strangers, sources = self._strangers(images, step)[self._rows], self._prepared.sources
@@ -64,9 +67,23 @@ class Batches:
             chosen[same] = rng.choice(self._indices, size=int(same.sum()))
         return chosen
 
+
+class _Epochs:
+    """Endless shuffled epochs over these indices."""
+
+    def __init__(self, indices: NDArray[np.int64], seed: int, stream: str) -> None:
+        self._indices, self._seed, self._stream = indices, seed, stream
+        self._epoch, self._order = -1, indices
+
+    def at(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The images at these positions, which ascend, counted from the beginning of the first epoch."""
+        epochs, offsets = np.divmod(positions, len(self._indices))
+        parts = [self._shuffled(int(epoch))[offsets[epochs == epoch]] for epoch in np.unique(epochs)]
+        return np.concatenate(parts) if parts else positions
+
     def _shuffled(self, epoch: int) -> NDArray[np.int64]:
         if epoch != self._epoch:
-            self._order = numpy_generator(self._seed, "order", epoch).permutation(self._indices)
+            self._order = numpy_generator(self._seed, self._stream, epoch).permutation(self._indices)
             self._epoch = epoch
         return self._order
 

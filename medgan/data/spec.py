@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 SPLITS = ("train", "validation", "test")
+# Images of a class behind a gate on the way to champion: of fewer, a share says too little.
+FEWEST_OF_A_CLASS = 100
 SPARE = "spare"  # training images beyond `data.train_per_class`
 
 
@@ -63,10 +65,11 @@ class Sample:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A raw file that cannot be used, with a reason that a person can act on."""
+    """A raw file that cannot be used, with a reason that a person can act on. label: its class, where that is known."""
 
     origin: str
     reason: str
+    label: str | None = None
 
 
 # What a source yields: samples, what it rejects, or a picklable call that reads a file and gives both, in any process.

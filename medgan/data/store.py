@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.data.spec import SPARE, SPLITS, Direction, ImageSpec
+from medgan.data.spec import SPARE, Direction, ImageSpec
 from medgan.errors import MedganError
 from medgan.imaging.intensity import Intensity
 
@@ -22,6 +22,7 @@ class Prepared:
     images (N, H, W, C) uint8 or uint16; labels (N,) int64 into `label_names`, or None; splits (N,) of names;
     intensity: of images and sources; direction: what the sources are translated into, None without sources;
     md5: of every prepared byte, the index, and an intensity that is not the whole range of the pixels' type.
+    balance: whether training draws every class equally often, however many images it has (`data.balance`).
     """
 
     spec: ImageSpec
@@ -35,6 +36,7 @@ class Prepared:
     intensity: Intensity
     direction: Direction | None
     md5: str
+    balance: bool = False
 
     @property
     def levels(self) -> int:
@@ -48,6 +50,15 @@ class Prepared:
         spec = replace(self.spec, channels=self.spec.source_channels, source_channels=self.spec.channels)
         direction = self.direction and self.direction.opposite
         return replace(self, spec=spec, images=self.sources, sources=self.images, direction=direction)
+
+    def balanced(self, wanted: bool) -> "Prepared":
+        """The same images, of which training draws every class equally often if wanted.
+
+        Raises MedganError where there are no classes.
+        """
+        if wanted and self.labels is None:
+            raise MedganError("data.balance is true and these images have no classes; set data.balance: false")
+        return replace(self, balance=wanted)
 
     def only(self, spec: ImageSpec) -> "Prepared":
         """Leave out the labels, masks and sources at which networks of this spec do not look."""
@@ -128,15 +139,6 @@ def open_prepared(directory: Path) -> Prepared:
         direction=Direction(**direction) if (direction := description["direction"]) else None,
         md5=description["md5"],
     )
-
-
-def counts(prepared: Prepared) -> Iterator[tuple[str, str, int]]:
-    """Count images for people to read: (class, split, images)."""
-    names: Sequence[str] = prepared.label_names or ("(no labels)",)
-    for code, name in enumerate(names):
-        of_class = prepared.labels == code if prepared.labels is not None else np.ones(len(prepared.splits), bool)
-        for split in (*SPLITS, SPARE) if SPARE in prepared.splits else SPLITS:
-            yield name, split, int(np.sum(of_class & (prepared.splits == split)))
 
 
 def _open_array(directory: Path, name: str, dtype: str, rows: int) -> NDArray[Any]:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from medgan.data.spec import FEWEST_OF_A_CLASS
 from medgan.evaluation.copying.figures import FOUND, CopyAudit
 from medgan.evaluation.report import Report, SynthesisReport
 from medgan.evaluation.two_sample import TwoSamples
@@ -11,8 +12,6 @@ from medgan.scores.figures import ClassFidelity, Fidelity, GroupFidelity, check_
 
 # By which torch's score and onnxruntime's of the same weights may differ; their margin is 0.
 _ROUNDING = 1e-5
-# Images of a class behind a gate: of fewer, a share says too little.
-_FEWEST = 100
 
 
 @dataclass(frozen=True)
@@ -49,10 +48,11 @@ def failed_gates(report: Report, parity: float, gates: Mapping[str, float]) -> l
 
 
 def _too_few(report: SynthesisReport) -> list[str]:
-    few = [f"{part.n} ({name})" for name, part in _parts(report.quality).items() if part.n < _FEWEST]
+    few = [f"{part.n} ({name})" for name, part in _parts(report.quality).items() if part.n < FEWEST_OF_A_CLASS]
     if few:
         return [
-            f"too few images to mean anything: {', '.join(few)}, of {_FEWEST} at least; raise evaluate.n or add images"
+            f"too few images to mean anything: {', '.join(few)}, of {FEWEST_OF_A_CLASS} at least; raise evaluate.n or "
+            "add images"
         ]
     return []
 

@@ -33,7 +33,7 @@ def fit(sample: Sample, spec: ImageSpec, intensity: Intensity, how: Fit = "crop"
             raise ValueError(f"its mask has {shapes} pixels (height x width); give both one size")
         mask = None if sample.mask is None else _resized(sample.mask, spec.size, Image.Resampling.NEAREST, how, 0)
     except ValueError as error:
-        return Rejected(sample.origin, str(error))
+        return Rejected(sample.origin, str(error), sample.label)
     return replace(sample, image=image, source=source, mask=mask)
 
 

@@ -47,16 +47,13 @@ class Folder:
 
 
 def _read(raw: Path, within: Path, pattern: re.Pattern[str] | None) -> Iterator[Sample | Rejected]:
+    label = within.parts[0] if len(within.parts) > 1 else None
     try:
         image, digest = read_picture(raw / within)
         patient = patient_of(within.name, pattern)
     except ValueError as error:
-        yield Rejected(within.as_posix(), str(error))
+        yield Rejected(within.as_posix(), str(error), label)
         return
     yield Sample(
-        image=image,
-        patient=patient or within.as_posix(),
-        origin=within.as_posix(),
-        digest=digest,
-        label=within.parts[0] if len(within.parts) > 1 else None,
+        image=image, patient=patient or within.as_posix(), origin=within.as_posix(), digest=digest, label=label
     )

@@ -12,7 +12,8 @@ from medgan.data.store import Prepared
 from medgan.fingerprint import ARITHMETIC, code_digest, fingerprint, tree_digest
 from medgan.sources import SOURCES, Source
 from medgan.sources.reading import Fitted, Fitting, fitted
-from medgan.sources.writing import nothing_usable, write_prepared
+from medgan.sources.rejections import nothing_usable
+from medgan.sources.writing import write_prepared
 
 _LOG = logging.getLogger(__name__)
 _LIBRARIES = {**ARITHMETIC, "PIL": "pillow", "imagehash": "imagehash"}  # that decide pixels and splits
@@ -31,6 +32,7 @@ def prepare(config: DataConfig, directory: Path, *, seed: int) -> Prepared:
         validation=config.validation,
         test=config.test,
         seed=seed,
+        max_rejected=config.max_rejected,
         train_per_class=config.train_per_class,
         direction=getattr(source, "direction", None),
     )
@@ -42,7 +44,7 @@ def prepare_fingerprint(config: DataConfig, seed: int) -> str:
     code = code_digest(["medgan.sources.prepare", type(source).__module__], libraries=_LIBRARIES)
     return fingerprint(
         {
-            "data": config.model_dump(mode="json", exclude={"name", "raw", "modality", "licence"}),
+            "data": config.model_dump(mode="json", exclude={"name", "raw", "modality", "licence", "balance"}),
             "seed": seed,
             "raw": tree_digest(config.raw) if config.raw.exists() else "",
             "code": code,

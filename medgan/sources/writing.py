@@ -1,8 +1,6 @@
 """Samples of a source, written as prepared data (see data/store.py) while they come."""
 
-import csv
 import hashlib
-import io
 import json
 import logging
 from collections.abc import Iterable, Sequence
@@ -21,6 +19,7 @@ from medgan.imaging.intensity import Intensity
 from medgan.sources.growing import GrowingArray
 from medgan.sources.near_copies import near_copies, thumbnails
 from medgan.sources.reading import Fitted
+from medgan.sources.rejections import check_rejected, nothing_usable, write_csv, write_rejected
 from medgan.sources.split import limit_training, split_by_patient
 
 INDEX_COLUMNS = ("patient", "label", "split", "origin", "digest", "near_copy_of")
@@ -96,16 +95,19 @@ def write_prepared(
     validation: float,
     test: float,
     seed: int,
+    max_rejected: float,
     train_per_class: int | None = None,
     direction: Direction | None = None,
 ) -> Prepared:
     """Drain a source into `directory` (created, which must not hold older files), and open the result.
 
-    No more than one sample is held at a time. Raises MedganError for an empty source, samples of another shape, or
-    splits that cannot be filled; what is in the directory then cannot be opened.
+    No more than one sample is held at a time. Raises RejectedError for an empty source, for more than the share
+    `max_rejected` that cannot be used, and for a class of which nothing can; MedganError for samples of another shape,
+    or splits that cannot be filled. What is in the directory then cannot be opened.
     """
     with closing(_Arrays(directory, size, channels)) as arrays:
         samples, rejected = _drain(items, arrays, labelled=labelled)
+    check_rejected(rejected, len(samples), {s.label for s in samples if s.label}, most=max_rejected)
     copies = _near_copies(directory, samples, arrays, intensity)
     splits = _splits(samples, copies, validation=validation, test=test, seed=seed, train_per_class=train_per_class)
     rows = [(s.patient, s.label or "", split, s.origin, s.digest) for s, split in zip(samples, splits, strict=True)]
@@ -120,8 +122,8 @@ def write_prepared(
         mask_channels=arrays.channels("masks"),
     )
     noted = [(*row, original or "") for row, original in zip(rows, copies, strict=True)]
-    _write_csv(directory / "index.csv", INDEX_COLUMNS, noted)
-    _write_csv(directory / "rejected.csv", ("file", "reason"), [(r.origin, r.reason) for r in rejected])
+    write_csv(directory / "index.csv", INDEX_COLUMNS, noted)
+    write_rejected(directory / "rejected.csv", rejected)
     description = {
         "spec": asdict(spec),
         "arrays": {name: file.dtype.name for name, file in arrays.files.items()},
@@ -133,12 +135,6 @@ def write_prepared(
     # Last: a directory without it has not been prepared.
     (directory / "spec.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
     return open_prepared(directory)
-
-
-def nothing_usable(rejected: Sequence[Rejected]) -> MedganError:
-    """The error of a source of which every file was rejected, or that has none."""
-    reasons = f"; first reason: {rejected[0].origin}: {rejected[0].reason}" if rejected else ""
-    return MedganError(f"the source gave no usable image ({len(rejected)} rejected{reasons})")
 
 
 def _drain(
@@ -203,12 +199,6 @@ def _near_copies(
     for group in groups:
         for index in group:
             copies[index] = min(samples[member].origin for member in group)
-    if groups:
-        images, largest = sum(map(len, groups)), max(map(len, groups))
-        _LOG.info(
-            f"{images:,} of {len(samples):,} images are near-copies, in {len(groups):,} groups (the largest has "
-            f"{largest:,}), each kept in one split; see near_copy_of in index.csv"
-        )
     return copies
 
 
@@ -226,12 +216,3 @@ def _md5(directory: Path, arrays: _Arrays, rows: Sequence[Sequence[str]], intens
 
 def _form(array: NDArray[Any] | None) -> str:
     return "missing" if array is None else f"{array.dtype} {array.shape}"
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        for row in (header, *rows):
-            # Quoted as for Windows: else a carriage return in a name would be the end of a row to whoever reads it.
-            line = io.StringIO(newline="")
-            csv.writer(line).writerow(row)
-            file.write(line.getvalue().removesuffix("\r\n") + "\n")

@@ -83,6 +83,7 @@ def find_run(store: Store, name: str, trained: Path) -> tuple[str, Description]:
     known = store.find_run(description.fingerprint)
     if known is None or _COMPLETE not in known.data.tags:
         sections = {"gan": description.gan, "train": description.train, "seed": description.seed}
+        sections |= {"balance": True} if description.balance else {}
         origin = Origin(description.commit, description.recipe)
         run_id = open_run(store, name, description.fingerprint, sections, data_md5=description.data_md5, origin=origin)
         finish(store, run_id, read_rows(trained), trained / "samples")

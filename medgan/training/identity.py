@@ -30,6 +30,7 @@ def training_fingerprint(gan: GanConfig, train: TrainConfig, seed: int, prepared
             "init": file_digest(train.init_from),
             "data": prepared.md5,
             "extractor": extractor,
+            **({"balance": True} if prepared.balance else {}),
         }
     )
 

@@ -90,7 +90,8 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
     config, steps, process = state.config, state.config.steps, this_process()
     batch, paired = state.gan_config.batch, state.gan.paired
     seen, share = prepared.only(state.gan.spec), {"rank": process.rank, "size": process.size}
-    batches = Batches(seen, "train", batch=batch, seed=state.seed, paired=paired, **share)
+    classes = prepared.labels if prepared.balance else None
+    batches = Batches(seen, "train", batch=batch, seed=state.seed, paired=paired, classes=classes, **share)
     evaluations = {math.ceil(steps * k / config.evaluations) for k in range(1, config.evaluations + 1)}
     log_every, unread = _log_every(state), _Unread(state, {}, logged=False)
     if state.step == 0 and process.first:

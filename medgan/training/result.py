@@ -27,7 +27,7 @@ WEIGHTS_NAME = "generator.safetensors"
 @dataclass(frozen=True)
 class Description:
     """fingerprint: of params, data and code. weights: raw or ema. step, score: where validation was best.
-    commit, recipe: see `Origin`.
+    commit, recipe: see `Origin`. balance: whether it saw every class equally often.
     """
 
     fingerprint: str
@@ -44,6 +44,7 @@ class Description:
     weights: str
     step: int
     score: float
+    balance: bool = False
 
 
 def first_origin(task: Task, origin: Origin) -> Origin:

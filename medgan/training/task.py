@@ -41,7 +41,8 @@ class Task:
     @property
     def sections(self) -> dict[str, Any]:
         """The effective configuration, as it is recorded."""
-        return {"gan": self.gan.model_dump(mode="json"), "train": self.train.model_dump(mode="json"), "seed": self.seed}
+        sections = {"gan": self.gan.model_dump(mode="json"), "train": self.train.model_dump(mode="json")}
+        return {**sections, "seed": self.seed, **({"balance": True} if self.prepared.balance else {})}
 
     def fit(self, listener: Listener | None = None) -> Trained:
         """Train, or go on from the last checkpoint. Raises as `loop.fit` does."""

@@ -1,11 +1,103 @@
 """Whether the prepared data have as many images as later stages ask for."""
 
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from medgan.config.judging import LEAST_IMAGES
 from medgan.config.schema import Config
+from medgan.data.spec import FEWEST_OF_A_CLASS
 from medgan.data.store import Prepared
+from medgan.errors import MedganError
+from medgan.seeds import derive_seed
+
+_LARGEST_SHARE = 0.4  # of the images, that both validation and test may be
 
 
 def check_counts(config: Config, prepared: Prepared) -> None:
-    """Raise MedganError where a later stage asks for more images than a split of the prepared data has."""
-    validation = [config.train.n, *([config.search.n] if config.search.trials else [])]
-    for split, n in (("validation", max(validation)), ("test", config.evaluate.n), ("train", config.evaluate.n)):
-        prepared.take(split, n, config.seed)
+    """Raise MedganError, with a sentence for each parameter, where later stages ask for more images than there are."""
+    obstacles = [*_validation(config, prepared), *_judging(config, prepared), *_training(config, prepared)]
+    if obstacles:
+        raise MedganError("; ".join(obstacles))
+
+
+def doubts(config: Config, prepared: Prepared) -> Iterator[str]:
+    """Yield what works, but will end in no champion: sentences.
+
+    Raises MedganError where there are fewer images than evaluate.n.
+    """
+    gates = [key for key in ("recall", "coverage", "passing") if getattr(config.register_, key)]
+    told = getattr(config.gan, "conditional", None)
+    if told is None or not gates:  # translation has no such gates
+        return
+    judged = _judged(config, prepared, config.evaluate.n)
+    labels = prepared.labels if told and prepared.spec.classes > 1 else None
+    names = prepared.label_names if labels is not None else ("all images",)
+    of_class = np.bincount(labels[judged], minlength=len(names)) if labels is not None else np.array([len(judged)])
+    if few := [f"{count} of {name}" for name, count in zip(names, of_class, strict=True) if count < FEWEST_OF_A_CLASS]:
+        asked = " and ".join(f"register.{key}" for key in gates)
+        yield (
+            f"evaluate.n = {config.evaluate.n} judges {', '.join(few)}, and a class that is judged apart needs "
+            f"{FEWEST_OF_A_CLASS} images for a champion; raise evaluate.n or data.test, add images, or set {asked} to 0"
+        )
+
+
+def _validation(config: Config, prepared: Prepared) -> Iterator[str]:
+    available = len(prepared.indices("validation"))
+    asked = {"search.n": config.search.n if config.search.trials else 0, "train.n": config.train.n}
+    least = LEAST_IMAGES if config.train.score == "fid" else 2
+    for name, n in asked.items():
+        if n > available:
+            remedy = _remedy(name, available, least, len(prepared.images))
+            yield f"{name} is {n:,} and there are {available:,} validation images{remedy}"
+
+
+def _judging(config: Config, prepared: Prepared) -> Iterator[str]:
+    """Test images, and as many training images of the same classes for the floor."""
+    available, n = len(prepared.indices("test")), config.evaluate.n
+    if n > (fits := _most_judged(config, prepared)):
+        there = f"{available:,} test images"
+        if fits < available:
+            there += f" and training images of their classes for {fits:,}"
+        remedy = _remedy("evaluate.n", fits, LEAST_IMAGES, len(prepared.images))
+        yield f"evaluate.n is {n:,} and there are {there}{remedy}"
+
+
+def _training(config: Config, prepared: Prepared) -> Iterator[str]:
+    available, batch = len(prepared.indices("train")), config.gan.batch
+    if batch > available:
+        yield f"gan.batch is {batch:,} and there are {available:,} training images: set gan.batch: {available}"
+
+
+def _most_judged(config: Config, prepared: Prepared) -> int:
+    """The largest evaluate.n for which there are test images, and training images of the same classes."""
+    every, learnable = _judged(config, prepared, len(prepared.indices("test"))), prepared.learnable()
+    if prepared.labels is None:
+        return min(len(every), len(learnable))
+    there = np.bincount(prepared.labels[learnable], minlength=len(prepared.label_names))
+    low, high = 0, len(every)
+    while low < high:
+        middle = (low + high + 1) // 2
+        chosen = prepared.labels[_judged(config, prepared, middle)]
+        if (np.bincount(chosen, minlength=len(there)) <= there).all():
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+def _judged(config: Config, prepared: Prepared, n: int) -> NDArray[np.int64]:
+    """The images that `EvaluationProtocol` takes."""
+    return prepared.take("test", n, derive_seed(config.seed, "evaluate"))
+
+
+def _remedy(name: str, fits: int, least: int, total: int) -> str:
+    """What to set. Where not even the least number fits, the share of the split, if that can be enough."""
+    share = "data.test" if name == "evaluate.n" else "data.validation"
+    if fits >= least:
+        return f": set {name}: {fits}, or raise {share} (a published split stays as it is)"
+    wanted = math.ceil(100 * least / total) / 100
+    enough = f"set {share}: {wanted:g} (a published split stays as it is), or " if wanted <= _LARGEST_SHARE else ""
+    return f", of {least} at least: {enough}add images"

@@ -22,7 +22,8 @@ def best_values() -> dict[str, Any]:
 def training_task(config: Config) -> Task:
     """Make it of params.yaml and what the search has chosen. Raises MedganError where the data do not suit it."""
     gan, train, seed = config.override(best_values()).gan, config.train, config.seed
-    prepared, extractor = open_prepared(PREPARED), Extractor.load(EXTRACTOR)
+    prepared = open_prepared(PREPARED).balanced(config.data.balance)
+    extractor = Extractor.load(EXTRACTOR)
     check_score(gan, train.score, prepared.spec)
     check_counts(config, prepared)
     judge = validation_judge(gan, train, prepared, extractor, seed=seed)

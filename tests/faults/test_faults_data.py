@@ -16,10 +16,10 @@ _ODD = (
 
 
 def images(folder: Path, *names: bytes) -> Path:
-    """PNG files of two classes, twelve each, these names among them."""
+    """PNG files of two classes, sixty each, these names among them."""
     for code, label in enumerate((b"ill", b"well")):
         (folder / os.fsdecode(label)).mkdir(parents=True)
-        for index in range(12):
+        for index in range(60):
             name = names[index] if index < len(names) else b"%d" % index
             # Blots of their own: no two are near-copies.
             blots = Image.frombytes("L", (4, 4), random.Random(100 * code + index).randbytes(16))
@@ -29,6 +29,7 @@ def images(folder: Path, *names: bytes) -> Path:
 
 def read(clone: Clone, raw: str | Path) -> None:
     clone.params({"data.source": "folder", "data.raw": str(raw), "data.options": {}, "data.name": "mine"})
+    clone.params({"search.n": 30, "train.n": 30, "evaluate.n": 30})  # a quarter of the images
 
 
 def test_a_raw_folder_outside_the_clone_may_hold_any_name_of_utf8(clone: Clone) -> None:
