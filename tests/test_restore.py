@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture
 def place(tmp_path: Path, config: Config) -> Path:
-    """A copy of the repository's files, set to a folder of two classes of twenty images."""
+    """A copy of the repository's files, set to a folder of two classes of eighty images, few as they are."""
     listed = subprocess.run(
         ["git", "-C", ROOT, "ls-files", "-co", "--exclude-standard"], check=True, capture_output=True, text=True
     ).stdout
@@ -34,12 +34,13 @@ def place(tmp_path: Path, config: Config) -> Path:
     noise = np.random.default_rng(0)
     for name in ("ill", "well"):
         (tmp_path / "raw" / name).mkdir(parents=True)
-        for number in range(20):
+        for number in range(80):
             pixels = noise.integers(0, 255, (16, 16), dtype=np.uint8)
             Image.fromarray(pixels).save(tmp_path / "raw" / name / f"{number:02}.png")
     tree = config.model_dump(mode="json", by_alias=True)
     tree["data"] |= {"source": "folder", "raw": "raw", "options": {}}
-    tree["train"]["init_from"] = "data/from-scratch"
+    tree["train"] |= {"init_from": "data/from-scratch", "n": 30}
+    tree["search"]["n"] = tree["evaluate"]["n"] = 30
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(tree))
     return tmp_path
 
