@@ -263,6 +263,23 @@ def test_one_version_a_fingerprint_with_its_signature(store: Store, run_id: str,
     assert path is not None and not path.exists()
 
 
+def test_a_store_that_fails_is_not_taken_for_one_without_a_champion(
+    store: Store, run_id: str, tiny_onnx: Path, root: Path
+) -> None:
+    uri = log_model(store, run_id, tiny_onnx, fingerprint="failing")
+    crown(store, "failing", register_version(store, "failing", uri, run_id, fingerprint="failing", tags={}).version)
+    with closing(sqlite3.connect(root / "mlflow.db")) as database:
+        database.execute("ALTER TABLE registered_model_aliases RENAME TO elsewhere")
+    try:
+        with pytest.raises(MedganError, match="the champion of failing cannot be looked up: .*mend that"):
+            champion(store, "failing")
+    finally:
+        with closing(sqlite3.connect(root / "mlflow.db")) as database:
+            database.execute("ALTER TABLE elsewhere RENAME TO registered_model_aliases")
+    found = champion(store, "failing")
+    assert found is not None and int(found.version) == 1
+
+
 def test_files_that_the_store_has_lost_are_put_back(
     store: Store, run_id: str, tiny_onnx: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -121,10 +121,18 @@ def up_to(store: Store, version: ModelVersion, *, tag: str) -> list[ModelVersion
 
 
 def champion(store: Store, name: str) -> ModelVersion | None:
+    """The champion of this name; None where nothing is registered under it, or nothing is crowned.
+
+    Raises MedganError for a store that does not answer: nobody may be crowned because of that.
+    """
     try:
-        return store.client.get_model_version_by_alias(name, CHAMPION)
-    except MlflowException:
-        return None
+        # Not by the alias itself: of one that is not there MLflow says only that a parameter is invalid.
+        number = store.client.get_registered_model(name).aliases.get(CHAMPION)
+        return None if number is None else store.client.get_model_version(name, number)
+    except STORE_ERRORS as error:
+        if isinstance(error, MlflowException) and error.error_code in _NOT_THERE:
+            return None
+        raise _unanswered(f"the champion of {name} cannot be looked up", error) from None
 
 
 def crown(store: Store, name: str, version: str) -> None:
@@ -143,12 +151,16 @@ def downloaded(version: ModelVersion) -> Iterator[Path | None]:
             mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
         except STORE_ERRORS as error:
             if not _says_lost(error):
-                message = redacted(" ".join(str(error).split()))[:300]
-                raise MedganError(f"{uri} cannot be fetched: {message}; mend that, and run again") from None
+                raise _unanswered(f"{uri} cannot be fetched", error) from None
         path = next(Path(folder).rglob("*.onnx"), None)
         if path is None:
             _LOG.warning("MLflow has lost the files of %s version %s", version.name, version.version)
         yield path
+
+
+def _unanswered(what: str, error: Exception) -> MedganError:
+    message = redacted(" ".join(str(error).split()))[:300]
+    return MedganError(f"{what}: {message}; mend that, and run again")
 
 
 def _says_lost(error: Exception) -> bool:
