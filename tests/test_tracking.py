@@ -271,7 +271,7 @@ def test_a_store_that_fails_is_not_taken_for_one_without_a_champion(
     with closing(sqlite3.connect(root / "mlflow.db")) as database:
         database.execute("ALTER TABLE registered_model_aliases RENAME TO elsewhere")
     try:
-        with pytest.raises(MedganError, match="the champion of failing cannot be looked up: .*mend that"):
+        with pytest.raises(MedganError, match=r"the champion of failing cannot be looked up: .*mend that"):
             champion(store, "failing")
     finally:
         with closing(sqlite3.connect(root / "mlflow.db")) as database:

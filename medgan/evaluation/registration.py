@@ -98,15 +98,15 @@ def register(
     version = models.register_version(store, name, uri, run_id, fingerprint=identity, tags=tags)
     looks = len(models.up_to(store, version, tag="data_md5"))
     store.client.set_model_version_tag(name, version.version, "test_split_seen", str(looks))
-    reigning = models.champion(store, name)
-    if reigning is not None and reigning.version == version.version:
-        verdict = Verdict(True, ("is the champion already",))
-    else:
-        verdict = _against(reigning, candidate, data, protocol, gates)
-        if verdict.crowned:
-            models.crown(store, name, version.version)
+    reigning, failed = models.champion(store, name), failed_gates(candidate.report, candidate.parity, gates)
+    crowned_before = reigning is not None and reigning.version == version.version
+    verdict = _still(failed) if crowned_before else _against(reigning, candidate, data, protocol, failed)
+    if verdict.crowned and not crowned_before:
+        models.crown(store, name, version.version)
     verdict = Verdict(verdict.crowned, (*verdict.reasons, *_disagreements(store, version, candidate)))
-    store.client.set_model_version_tag(name, version.version, "verdict", "; ".join(verdict.reasons))
+    # Why a champion was crowned is never overwritten: the tag beside it says what today's gates say.
+    tag = "verdict_now" if crowned_before else "verdict"
+    store.client.set_model_version_tag(name, version.version, tag, "; ".join(verdict.reasons))
     size = candidate.onnx.stat().st_size
     store.log_tree(run_id, f"export{candidate.suffix}", {"parity": candidate.parity, "bytes": size})
     champion = models.champion(store, name)
@@ -118,6 +118,13 @@ def register(
         reasons=verdict.reasons,
         fingerprint=candidate.fingerprint,
     )
+
+
+def _still(failed: list[str]) -> Verdict:
+    """Say of the champion, registered again, whether it passes today's gates. It stays: nothing better is there."""
+    if not failed:
+        return Verdict(True, ("is the champion already",))
+    return Verdict(True, ("is the champion already, and stays until one that passes wins, but fails today", *failed))
 
 
 def _disagreements(store: Store, version: Version, candidate: Candidate) -> Iterator[str]:
@@ -139,10 +146,13 @@ def _against(
     candidate: Candidate,
     data: Prepared,
     protocol: EvaluationProtocol,
-    gates: Mapping[str, float],
+    failed: list[str],
 ) -> Verdict:
-    """Compare a candidate with the champion. One whose file is lost cannot be compared with, and blocks nobody."""
-    report, failed = candidate.report, failed_gates(candidate.report, candidate.parity, gates)
+    """Compare a candidate with the champion. One whose file is lost cannot be compared with, and blocks nobody.
+
+    failed: the gates that the candidate fails.
+    """
+    report = candidate.report
     if reigning is None:
         return decide(failed, report, None)
     with models.downloaded(reigning) as onnx:

@@ -1,0 +1,60 @@
+"""A candidate becomes a version, and stands against the champion: what its tags and reasons say."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_registry import GATES, metrics
+
+from medgan.data.store import Prepared
+from medgan.evaluation.protocol import EvaluationProtocol
+from medgan.evaluation.registration import Candidate, Registered, register
+from medgan.evaluation.report import SynthesisReport
+from medgan.tracking.opening import store_at
+from medgan.tracking.runs import Store
+
+# MLflow's own use of SQLAlchemy, in every query for runs.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:The ..noload.. loader strategy:DeprecationWarning", "ignore::FutureWarning:mlflow", "ignore::UserWarning"
+)
+Registers = Callable[..., Registered]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MLFLOW_TRACKING_URI", "")
+        yield store_at(tmp_path_factory.mktemp("store"), "phantom")
+
+
+@pytest.fixture
+def registers(store: Store, prepared: Prepared, tiny_onnx: Path, request: pytest.FixtureRequest) -> Registers:
+    """Registers a report as that of a training, under a name of the test's own."""
+    run_id = store.run(request.node.name, "a run", params={}, tags={})
+    protocol = EvaluationProtocol(None, None, n=100, bootstrap=5, segmenter_steps=0, seed=0)
+
+    def registered(
+        report: SynthesisReport, *, training: str = "one", name: str = request.node.name, **changes: float
+    ) -> Registered:
+        candidate = Candidate(name, "", tiny_onnx, 0.0, report, f"{name}-{training}")
+        return register(store, run_id, candidate, prepared, protocol, gates={**GATES, **changes})
+
+    return registered
+
+
+def tags(store: Store, registered: Registered) -> Mapping[str, str]:
+    found: Mapping[str, str] = store.client.get_model_version(registered.name, str(registered.version)).tags
+    return found
+
+
+def test_a_champion_that_fails_the_gates_of_today_stays_and_says_so(store: Store, registers: Registers) -> None:
+    first = registers(metrics(passing=0.06))
+    assert first.crowned and first.reasons == ("first generator to pass the gates",)
+    again = registers(metrics(passing=0.06), passing=0.5)
+    assert again.crowned and again.version == first.version == again.champion
+    assert "but fails today" in again.reasons[0] and "6.0 % of its images pass for real" in again.reasons[1]
+    assert tags(store, first)["verdict"] == first.reasons[0]
+    assert tags(store, first)["verdict_now"] == "; ".join(again.reasons)
+    assert registers(metrics(passing=0.06)).reasons == ("is the champion already",)
+    assert tags(store, first)["verdict_now"] == "is the champion already"
