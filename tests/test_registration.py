@@ -58,3 +58,12 @@ def test_a_champion_that_fails_the_gates_of_today_stays_and_says_so(store: Store
     assert tags(store, first)["verdict_now"] == "; ".join(again.reasons)
     assert registers(metrics(passing=0.06)).reasons == ("is the champion already",)
     assert tags(store, first)["verdict_now"] == "is the champion already"
+
+
+def test_looks_at_the_test_images_are_counted_over_all_names(store: Store, registers: Registers) -> None:
+    first = registers(metrics(), name="looks-adversarial")
+    seen = int(tags(store, first)["test_split_seen"])
+    second = registers(metrics(), name="looks-multiscale")
+    assert second.version == 1 and int(tags(store, second)["test_split_seen"]) == seen + 1
+    # Registered again, it is no new look.
+    assert tags(store, registers(metrics(), name="looks-adversarial"))["test_split_seen"] == str(seen)

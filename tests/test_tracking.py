@@ -252,6 +252,14 @@ def test_one_version_a_fingerprint_with_its_signature(store: Store, run_id: str,
     assert [len(up_to(store, version, tag="data_md5")) for version in (versions[0], second)] == [1, 2]
     store.client.set_model_version_tag("tiny", second.version, "data_md5", "b")
     assert [version.version for version in up_to(store, second, tag="data_md5")] == [second.version]
+    elsewhere = register_version(
+        store, "huge", log_model(store, run_id, tiny_onnx, fingerprint="g3"), run_id, fingerprint="g3", tags={}
+    )
+    store.client.set_model_version_tag("huge", elsewhere.version, "data_md5", "b")
+    assert len(up_to(store, elsewhere, tag="data_md5")) == 1
+    found = up_to(store, elsewhere, tag="data_md5", every_name=True)
+    assert [(version.name, version.version) for version in found] == [("tiny", second.version), ("huge", 1)]
+    assert len(up_to(store, second, tag="data_md5", every_name=True)) == 1
     reigning = champion(store, "tiny")
     assert reigning is not None and reigning.version == versions[0].version
     crown(store, "tiny", second.version)

@@ -112,12 +112,22 @@ def _versions(store: Store, name: str, fingerprint: str) -> list[ModelVersion]:
     return sorted((v for v in every if v.tags.get(FINGERPRINT) == fingerprint), key=lambda v: int(v.version))
 
 
-def up_to(store: Store, version: ModelVersion, *, tag: str) -> list[ModelVersion]:
-    """List the versions of its name that have this tag as it has it: earlier ones, then itself."""
-    every = store.client.search_model_versions(f"name = '{version.name}'")
+def up_to(store: Store, version: ModelVersion, *, tag: str, every_name: bool = False) -> list[ModelVersion]:
+    """List the versions that have this tag as it has it: earlier ones, then itself.
+
+    every_name: of all registered models, by when they were made; otherwise of its own name alone.
+    """
     own = store.client.get_model_version(version.name, version.version)
-    earlier = [v for v in every if int(v.version) < int(own.version) and v.tags.get(tag) == own.tags.get(tag)]
-    return [*sorted(earlier, key=lambda v: int(v.version)), own]
+    value = own.tags[tag]
+    within = "" if every_name else f"name = '{own.name}' and "
+    alike = store.client.search_model_versions(f"{within}tags.`{tag}` = '{value}'")
+    earlier = sorted((v for v in alike if _made(v) < _made(own)), key=_made)
+    return [*earlier, own]
+
+
+def _made(version: ModelVersion) -> tuple[int, int, str]:
+    """When; two that were made in one millisecond follow their numbers."""
+    return version.creation_timestamp, int(version.version), version.name
 
 
 def champion(store: Store, name: str) -> ModelVersion | None:
