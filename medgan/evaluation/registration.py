@@ -1,6 +1,7 @@
 """A generator becomes a version in the registry, and champion where it wins."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from medgan.evaluation.champion import Verdict, decide, failed_gates
 from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import Report, SynthesisReport
 from medgan.evaluation.rescoring import rival
-from medgan.fingerprint import file_digest
+from medgan.fingerprint import file_digest, fingerprint
 from medgan.gans.base import Way
 from medgan.tracking import models
 from medgan.tracking.models import Version
@@ -19,6 +20,7 @@ from medgan.tracking.runs import Store
 
 # The tag that says by whom and on what a version was judged; figures of others do not compare.
 _JUDGED_BY = "judged_by"
+_INTERVAL = "_interval"
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,17 @@ class Candidate:
     @property
     def tags(self) -> dict[str, str]:
         report, quality = self.report, self.report.quality
-        tags = {report.headline.key: f"{report.headline.value:.4f}", "floor": "none"}
+        headline = report.headline
+        tags = {**_with_interval(headline.key, headline.value, headline.high), "floor": "none"}
         judges = [f"{quality.extractor} {quality.digest}"]
         if isinstance(report, SynthesisReport):
             tags["floor"] = f"{report.floor.fid:.4f}"
             for name, opinion in report.opinions.items():
-                tags[name] = f"{opinion.quality.fid:.4f}"
+                tags |= _with_interval(name, opinion.quality.fid, opinion.quality.fid_high)
                 judges.append(f"{name} {opinion.quality.digest}")
-        return {**tags, _JUDGED_BY: f"{', '.join(judges)}; {quality.n:,} {quality.split} images"}
+        # Names of classes may hold what no query may.
+        parts = f", {len(quality.counts)} groups {fingerprint(quality.counts)}" if quality.counts else ""
+        return {**tags, _JUDGED_BY: f"{', '.join(judges)}; {quality.n:,} {quality.split} images{parts}"}
 
 
 @dataclass(frozen=True)
@@ -128,18 +133,34 @@ def _still(failed: list[str]) -> Verdict:
     return Verdict(True, ("is the champion already, and stays until one that passes wins, but fails today", *failed))
 
 
+def _with_interval(key: str, value: float, high: float) -> dict[str, str]:
+    """Tags of a figure and of the half width of its interval."""
+    return {key: f"{value:.6g}", f"{key}{_INTERVAL}": f"{high - value:.6g}"}
+
+
 def _disagreements(store: Store, version: Version, candidate: Candidate) -> Iterator[str]:
-    """Say which extractors rank this version and an earlier one, judged alike, the other way round than `fid` does."""
+    """Say which extractors rank this version and an earlier one, judged alike, the other way round than `fid` does.
+
+    Only where both see more between the two than chance.
+    """
     if not isinstance(candidate.report, SynthesisReport):
         return
     *earlier, own = models.up_to(store, version, tag=_JUDGED_BY)
     for name in candidate.report.opinions:
-        between = {
-            other.version: [float(own.tags[key]) - float(other.tags[key]) for key in ("fid", name)] for other in earlier
-        }
-        turned = [str(number) for number, (ours, theirs) in between.items() if ours * theirs < 0]
+        turned = [
+            str(other.version)
+            for other in earlier
+            if _beyond_chance(own, other, "fid") * _beyond_chance(own, other, name) < 0
+        ]
         if turned:
             yield f"{name} ranks it and version {' and '.join(turned)} otherwise than fid; look at the pictures"
+
+
+def _beyond_chance(one: Version, other: Version, key: str) -> float:
+    """By how much a figure of the first is larger; 0 within the interval of their difference."""
+    difference = float(one.tags[key]) - float(other.tags[key])
+    margin = math.hypot(*(float(version.tags[f"{key}{_INTERVAL}"]) for version in (one, other)))
+    return difference if abs(difference) > margin else 0.0
 
 
 def _against(
