@@ -4,10 +4,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from test_registry import GATES, metrics
 
 from medgan.data.store import Prepared
+from medgan.errors import MedganError
 from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.registration import Candidate, Registered, register
 from medgan.evaluation.report import SynthesisReport
@@ -28,16 +30,25 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Any:
         yield store_at(tmp_path_factory.mktemp("store"), "phantom")
 
 
+@pytest.fixture(scope="module")
+def file(prepared: Prepared, tiny_onnx: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A generator that says it has learnt from these data."""
+    model, path = onnx.load(tiny_onnx), tmp_path_factory.mktemp("export") / "generator.onnx"
+    model.metadata_props.add(key="data_md5", value=prepared.md5)
+    onnx.save(model, path)
+    return path
+
+
 @pytest.fixture
-def registers(store: Store, prepared: Prepared, tiny_onnx: Path, request: pytest.FixtureRequest) -> Registers:
-    """Registers a report as that of a training, under a name of the test's own."""
+def registers(store: Store, prepared: Prepared, file: Path, request: pytest.FixtureRequest) -> Registers:
+    """Registers a report as that of a training, under a name of the test's own; no judge can score a champion."""
     run_id = store.run(request.node.name, "a run", params={}, tags={})
     protocol = EvaluationProtocol(None, None, n=100, bootstrap=5, segmenter_steps=0, seed=0)
 
     def registered(
         report: SynthesisReport, *, training: str = "one", name: str = request.node.name, **changes: float
     ) -> Registered:
-        candidate = Candidate(name, "", tiny_onnx, 0.0, report, f"{name}-{training}")
+        candidate = Candidate(name, "", file, 0.0, report, f"{name}-{training}")
         return register(store, run_id, candidate, prepared, protocol, gates={**GATES, **changes})
 
     return registered
@@ -67,3 +78,11 @@ def test_looks_at_the_test_images_are_counted_over_all_names(store: Store, regis
     assert second.version == 1 and int(tags(store, second)["test_split_seen"]) == seen + 1
     # Registered again, it is no new look.
     assert tags(store, registers(metrics(), name="looks-adversarial"))["test_split_seen"] == str(seen)
+
+
+def test_nothing_is_scored_again_where_a_gate_has_failed(registers: Registers) -> None:
+    assert registers(metrics()).crowned
+    refused = registers(metrics(passing=0.01), training="two")
+    assert not refused.crowned and "pass for real" in refused.reasons[0]
+    with pytest.raises(MedganError, match="this protocol has no embedder"):
+        registers(metrics(), training="three")
