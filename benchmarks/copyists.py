@@ -28,7 +28,8 @@ from medgan.data.store import Prepared
 from medgan.data.stored import StoredImages
 from medgan.device import use_cpu
 from medgan.evaluation.copying.audit import audit, queries
-from medgan.evaluation.copying.counting import Thresholds, alarm
+from medgan.evaluation.copying.counting import alarm
+from medgan.evaluation.copying.halving import Scored, halves
 from medgan.evaluation.copying.matching import Library
 from medgan.evaluation.copying.planted import WAYS
 from medgan.fingerprint import code_digest
@@ -37,13 +38,17 @@ from medgan.seeds import numpy_generator
 
 PLANTED = 1000
 RESAMPLINGS = 50
-MIXED = 0.1
 _CHILDREN = r"^((?:NORMAL2-)?IM-\d+|person\d+_(?:bacteria|virus))"
+
+# Some 3,200 images that no training sees: of 128 patients, and of 48.
+_HALF = {"data.options.count": 6400, "data.validation": 0.1, "data.test": 0.4}
 
 # By name: a recipe, what its data are replaced by, and how many held-out images there are, None for all.
 SETS: Mapping[str, tuple[str, dict[str, Any], int | None]] = {
     "phantoms 32 px": ("default", {}, None),
     "phantoms 32 px, few": ("default", {}, 200),
+    "phantoms 32 px, 25 slices a patient": ("default", {**_HALF, "data.options.slices": 25}, None),
+    "phantoms 32 px, 64 slices a patient": ("default", {**_HALF, "data.options.slices": 64}, None),
     "Medical MNIST 64 px": ("medical-mnist", {}, None),
     "chest X-rays 128 px": (
         "default",
@@ -92,18 +97,6 @@ class Caught:
     seconds: float
 
 
-@dataclass(frozen=True)
-class _Scores:
-    score: NDArray[np.float32]
-    classes: NDArray[np.int64]
-
-    def some(self, rows: NDArray[np.int64]) -> "_Scores":
-        return _Scores(self.score[rows], self.classes[rows])
-
-    def beside(self, other: "_Scores") -> "_Scores":
-        return _Scores(np.concatenate([self.score, other.score]), np.concatenate([self.classes, other.classes]))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.parse_args()
@@ -126,7 +119,7 @@ def _prepared(recipe: str, changes: dict[str, Any]) -> Prepared | None:
 
 
 def _kept(name: str, data: Prepared, most: int | None) -> Caught:
-    parts = {"data": data.md5, "most": most, "sets": [PLANTED, RESAMPLINGS, MIXED]}
+    parts = {"data": data.md5, "most": most, "sets": [PLANTED, RESAMPLINGS]}
     parts["code"] = code_digest(["medgan.evaluation.copying.audit"])
     return Caught(
         **{**kept("copyists", parts, lambda: asdict(caught(name, data, _held_out(data, most)))), "name": name}
@@ -145,7 +138,7 @@ def caught(name: str, data: Prepared, held_out: NDArray[np.int64]) -> Caught:
     labels = data.labels[learnt] if data.labels is not None else np.zeros(len(learnt), np.int64)
     library, rng = Library(StoredImages(data, learnt)), numpy_generator(0, "copyists")
     sources = StoredImages(data, np.sort(rng.permutation(learnt)[:PLANTED]))[:]
-    copies: dict[str, _Scores] = {}
+    copies: dict[str, Scored] = {}
     with progress(name, len(held_out) + len(WAYS) * len(sources)) as done:
         honest = _scores(library, StoredImages(data, held_out), labels)
         for way, hide in WAYS.items():
@@ -157,36 +150,24 @@ def caught(name: str, data: Prepared, held_out: NDArray[np.int64]) -> Caught:
 
 
 def _resampled(
-    honest: _Scores, copies: Mapping[str, _Scores], patients: NDArray[np.str_], kinds: int
+    honest: Scored, copies: Mapping[str, Scored], patients: NDArray[np.str_], kinds: int
 ) -> tuple[int, dict[str, float], dict[str, int], dict[str, int]]:
     """Return what `Caught` names honest, power, alone and mixed."""
-    rng = numpy_generator(0, "halves")
     alarms, power = 0, dict[str, list[float]]((way, []) for way in copies)
     alone, mixed = dict.fromkeys(copies, 0), dict.fromkeys(copies, 0)
-    codes = np.unique(patients, return_inverse=True)[1]
-    for _ in range(RESAMPLINGS):
-        one = rng.permutation(codes.max() + 1)[codes] * 2 <= codes.max()
-        thresholds = Thresholds.of(honest.score[one], honest.classes[one], kinds)
-        rest = np.flatnonzero(~one)
-        alarms += _alarm(thresholds, honest.some(rest))
+    for half in halves(honest, patients, kinds, times=RESAMPLINGS, seed=0):
+        alarms += alarm(half.honest.counted(half.thresholds))
         for way, hidden in copies.items():
-            chosen = rng.permutation(len(hidden.score))[: len(rest)]
-            whole = hidden.some(chosen)
-            power[way].append(float(thresholds.below(whole.score, whole.classes).mean()))
-            alone[way] += _alarm(thresholds, whole)
-            few = hidden.some(chosen[: max(1, round(MIXED * len(rest)))])
-            others = honest.some(rng.permutation(rest)[: len(rest) - len(few.score)])
-            mixed[way] += _alarm(thresholds, few.beside(others))
+            whole = hidden[half.rng.permutation(len(hidden))[: len(half.honest)]]
+            power[way].append(whole.below(half.thresholds))
+            alone[way] += alarm(whole.counted(half.thresholds))
+            mixed[way] += alarm(half.mixed(hidden).counted(half.thresholds))
     return alarms, {way: float(np.mean(shares)) for way, shares in power.items()}, alone, mixed
 
 
-def _scores(library: Library, images: Any, labels: NDArray[np.int64]) -> _Scores:
+def _scores(library: Library, images: Any, labels: NDArray[np.int64]) -> Scored:
     matches = library.match(images)
-    return _Scores(matches.score, labels[matches.index])
-
-
-def _alarm(thresholds: Thresholds, images: _Scores) -> bool:
-    return alarm(thresholds.counted(images.score, images.classes))
+    return Scored(matches.score, labels[matches.index])
 
 
 def _timed(data: Prepared, held_out: NDArray[np.int64]) -> tuple[int, float]:

@@ -10,11 +10,13 @@ noise, in as many disjoint draws as there are. The mean over all draws stands fo
 import argparse
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from benchmarks.judging import WORK, Subject, configuration, open_subject, train
+from benchmarks import judging
+from benchmarks.judging import Subject, configuration, open_subject, row_identity, train
 from benchmarks.tables import save
 from medgan.config.schema import Config
 from medgan.console import progress
@@ -52,7 +54,7 @@ def main() -> None:
     draws = parser.parse_args().draws
     config = configuration("default", changes={"train.steps": _STEPS, "train.evaluations": 1})
     subject = open_subject(config)
-    trained, _ = train("generator", config, subject, WORK / "train-intervals")
+    trained, _ = train("generator", config, subject, checkpoints(config, subject))
     fids: dict[tuple[str, int], list[tuple[float, float]]] = {}
     with progress("draws", draws) as done:
         for number in range(draws):
@@ -84,6 +86,11 @@ def main() -> None:
         ),
     ]
     save("intervals", [asdict(row) for row in rows], lines)
+
+
+def checkpoints(config: Config, subject: Subject) -> Path:
+    """Of the generator, by all that decides it: a checkpoint itself knows neither its data nor its learning rates."""
+    return judging.WORK / f"train-{row_identity(config, subject)}"
 
 
 def phantoms(config: Config, subject: Subject, *, number: int) -> ImageSet:

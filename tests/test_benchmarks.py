@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks import halves, judging, recipes, tables, textbook
+from benchmarks import halves, intervals, judging, recipes, tables, textbook
 from benchmarks.judging import Subject, configuration, judge, open_subject, row_identity, train
 from benchmarks.tables import cpu_seconds, write_table
 from benchmarks.translation import PUBLISHED, RECOMMENDED
@@ -68,6 +68,16 @@ def test_another_protocol_is_another_row(config: Config, subject: Subject) -> No
         for changes in ({}, {"evaluate.bootstrap": 6}, {"evaluate.n": 101}, {"gan.lr": 0.1}, {"seed": 1})
     }
     assert len(keys) == 5
+
+
+def test_the_generator_behind_intervals_learns_anew_where_its_training_differs(
+    config: Config, subject: Subject
+) -> None:
+    other = config.override({"gan.lr": 2 * config.gan.lr})
+    trained = [train("intervals", each, subject, intervals.checkpoints(each, subject))[0] for each in (config, other)]
+    assert [training.resumed_from for training in trained] == [0, 0]
+    again, _ = train("intervals", config, subject, intervals.checkpoints(config, subject))
+    assert again.resumed_from == config.train.steps
 
 
 def test_the_textbook_learns_from_the_training_images_alone(

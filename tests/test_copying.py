@@ -12,7 +12,7 @@ from medgan.data.store import Prepared
 from medgan.data.stored import StoredImages
 from medgan.evaluation.copying.audit import audit, queries
 from medgan.evaluation.copying.counting import Counted, Thresholds, alarm, chance, share, verdict
-from medgan.evaluation.copying.figures import FOUND, NONE_FOUND, CopyAudit, Power, audit_of
+from medgan.evaluation.copying.figures import FOUND, NONE_FOUND, SUSPECTED, CopyAudit, Power, audit_of
 from medgan.evaluation.copying.matching import Library
 from medgan.evaluation.copying.membership import membership
 from medgan.evaluation.copying.moving import moved, thumbnails
@@ -26,6 +26,11 @@ Images = NDArray[np.float32]
 
 def stored(data: Prepared, indices: NDArray[np.int64]) -> Images:
     return np.ascontiguousarray(StoredImages(data, indices)[:])
+
+
+def each(count: int) -> NDArray[np.str_]:
+    """A patient an image."""
+    return np.arange(count).astype(str)
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +166,7 @@ def test_the_chance_of_finds_is_that_of_honest_images() -> None:
     chances = []
     for _ in range(400):
         scores = rng.normal(size=800).astype(np.float32)
-        thresholds = Thresholds.of(scores[:400], classes, 2)
+        thresholds = Thresholds.of(scores[:400], classes, each(400), 2)
         chances.append(chance(thresholds.counted(scores[400:], classes)))
     # A discrete chance is below any level at most as often as the level says.
     for level in (0.01, 0.05, 0.2):
@@ -169,14 +174,37 @@ def test_the_chance_of_finds_is_that_of_honest_images() -> None:
     assert np.mean(np.array(chances) < 0.2) > 0.05
 
 
+def test_images_of_one_patient_count_as_one() -> None:
+    """As many images of few patients, who are near to training images or not as a whole, raise no alarm."""
+    rng, alarms = np.random.default_rng(0), {"patients": 0, "images": 0}
+    for _ in range(200):
+        patients = np.repeat(np.arange(40), 25).astype(str)
+        near = np.repeat(rng.normal(size=(2, 40)), 25, axis=1) + 0.3 * rng.normal(size=(2, 1000))
+        held_out, honest = near.astype(np.float32)
+        for name, known in (("patients", patients), ("images", each(1000))):
+            thresholds = Thresholds.of(held_out, np.zeros(1000, np.int64), known, 1)
+            alarms[name] += alarm(thresholds.counted(honest, np.zeros(1000, np.int64)))
+    assert alarms["patients"] <= 4 and alarms["images"] > 30
+    # What each honest image is expected to be stays.
+    (part, _) = thresholds.counted(honest, np.zeros(1000, np.int64))
+    by_patient = Thresholds.of(held_out, np.zeros(1000, np.int64), patients, 1)
+    assert by_patient.counted(honest, np.zeros(1000, np.int64))[0].expected == pytest.approx(part.expected)
+
+
+def test_an_audit_that_honest_sets_alarm_may_only_suspect() -> None:
+    part = Counted(n=1000, found=110, rank=10, held_out=1000)
+    assert verdict([part], 0.02) == FOUND and verdict([part], 0.04) == SUSPECTED
+    assert verdict([replace(part, found=10)], 1.0) == NONE_FOUND
+
+
 def test_thresholds_are_those_of_the_class_and_small_classes_share_one() -> None:
     classes = np.repeat([0, 1, 2], [200, 60, 40])
     scores = np.arange(300, dtype=np.float32)
-    thresholds = Thresholds.of(scores, classes, 3)
+    thresholds = Thresholds.of(scores, classes, each(300), 3)
     assert thresholds.group.tolist() == [0, 1, 1] and thresholds.sizes == (200, 100) and thresholds.ranks == (2, 1)
     assert thresholds.below(np.float32([0.5, 150, 199]), np.array([0, 1, 2])).tolist() == [True, True, True]
     assert thresholds.below(np.float32([1, 200, 200]), np.array([0, 1, 2])).tolist() == [False, False, False]
-    with_none = Thresholds.of(scores[:200], classes[:200], 3)
+    with_none = Thresholds.of(scores[:200], classes[:200], each(200), 3)
     assert not with_none.below(np.float32([-1e9]), np.array([2])).any()
 
 
@@ -199,6 +227,6 @@ def test_of_fifty_honest_sets_at_most_one_raises_an_alarm(prepared: Prepared, li
     for seed in range(50):
         order = np.random.default_rng(seed).permutation(patients.max() + 1)
         inside = order[patients] < len(order) // 2
-        thresholds = Thresholds.of(scores[inside], classes[: inside.sum()], 1)
+        thresholds = Thresholds.of(scores[inside], classes[: inside.sum()], prepared.patients[rest][inside], 1)
         alarms += alarm(thresholds.counted(scores[~inside], np.zeros((~inside).sum(), np.int64)))
     assert alarms <= 1

@@ -29,7 +29,7 @@ from medgan.evaluation.report import (
     to_tree,
     write_reports,
 )
-from medgan.evaluation.rescoring import rescored, rival
+from medgan.evaluation.rescoring import rival
 from medgan.evaluation.summary import summary
 from medgan.export.onnx_file import export
 from medgan.gans import build_gan
@@ -74,6 +74,20 @@ class Recording:
     def draw(self, inputs: Mapping[str, NDArray[Any]], /) -> Images:
         self.given = inputs
         return self.images
+
+
+class Untouchable:
+    """A judge whom nobody may ask."""
+
+    name, digest, kernel_width = "untouchable", "none", None
+
+    def observe(self, _images: Images, /) -> Observation:
+        raise AssertionError
+
+
+def brief(protocol: EvaluationProtocol) -> EvaluationProtocol:
+    """What of it a comparison reads."""
+    return replace(protocol, segmenter_steps=0, classifier=None, copying=False, companions=False, others=())
 
 
 @pytest.fixture(scope="module")
@@ -163,11 +177,9 @@ def test_torch_and_onnx_draw_the_same_images_for_the_same_seed(
     path = export(gan, gan.generators, tmp_path, metadata).path
     generators = TorchGenerator(gan, gan.generators), ExportedGenerator(OnnxGenerator(path))
     assert generators[0].inputs == generators[1].inputs and generators[0].latent_dim == generators[1].latent_dim
-    ours, theirs = (
-        evaluate(generator, data, replace(protocol, segmenter_steps=0, copying=False)) for generator in generators
-    )
+    ours, theirs = (evaluate(generator, data, brief(protocol)) for generator in generators)
     assert ours.headline.value == pytest.approx(theirs.headline.value, rel=1e-3)
-    assert rescored(path, data, protocol) == theirs
+    assert rival(path, path, theirs, data, protocol).report == theirs
 
 
 def test_a_generator_that_is_not_told_the_class_stands_against_one_that_is(
@@ -180,7 +192,7 @@ def test_a_generator_that_is_not_told_the_class_stands_against_one_that_is(
         names = json.dumps(prepared.label_names if conditional else [])
         metadata = {"label_names": names, "data_md5": prepared.md5}
         files.append(export(gan, gan.generators, tmp_path / str(conditional), metadata).path)
-        reports.append(rescored(files[-1], prepared, protocol))
+        reports.append(evaluate(ExportedGenerator(OnnxGenerator(files[-1])), prepared, brief(protocol)))
     told, untold = reports
     assert isinstance(told, SynthesisReport) and isinstance(untold, SynthesisReport)
     opponent = rival(files[0], files[1], untold, prepared, protocol)
@@ -189,6 +201,10 @@ def test_a_generator_that_is_not_told_the_class_stands_against_one_that_is(
     assert opponent.report.quality.classes == {} != told.quality.classes
     same = rival(files[0], files[0], told, prepared, protocol)
     assert same.challenger is told and same.report == told
+    # What takes longest, and nothing compares, is not there.
+    judged = rival(files[0], files[0], told, prepared, replace(protocol, others=(Untouchable(),), told_apart_steps=3))
+    assert not isinstance(judged.report, str)
+    assert not {"copying", "pairs", "two_sample", "lesion", "inception"} & to_tree({"": judged.report}).keys()
 
 
 def test_each_set_of_images_passes_the_extractor_once(

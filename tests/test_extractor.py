@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from pixels import seen
 
 from medgan.errors import MedganError
-from medgan.scores.extractor import BLOCKS, DIMENSIONS, Extractor
+from medgan.scores.extractor import BLOCKS, DIMENSIONS, RECIPE, Extractor
+from medgan.scores.frechet import distance, statistics
 from medgan.scores.learning import train_extractor
 from medgan.seeds import numpy_generator
 
@@ -156,3 +157,46 @@ def test_one_class_is_nothing_to_classify() -> None:
 def test_without_labels_there_is_nothing_to_classify() -> None:
     with pytest.raises(MedganError, match="trained without labels"):
         _ = trained(labelled=False).observe(images_of(2)).classes
+
+
+def of_formula(channels: int, size: int, classes: int) -> Extractor:
+    """An extractor whose weights come from no training and no generator of torch."""
+    extractor = Extractor(channels, size, classes)
+    for name, tensor in extractor.state_dict().items():
+        values = numpy_generator(0, name).normal(size=tuple(tensor.shape))
+        scale = 1.0 if tensor.ndim < 2 else float(np.prod(tensor.shape[1:])) ** -0.5
+        spread = np.abs(values) + 0.5 if name.endswith("running_var") else scale * values
+        tensor.copy_(torch.from_numpy(np.asarray(spread)).to(tensor.dtype))
+    return extractor.eval()
+
+
+# Of a recipe: sums of what the features of fixed weights are, by channels and size, and what a short training comes to:
+# a distance, which no turn of the features changes, and the width of the kernel.
+FROZEN: dict[str, tuple[dict[tuple[int, int], tuple[float, float]], dict[bool, tuple[float, float]]]] = {
+    "domain-v2": (
+        {
+            (1, 16): (3.8516, 15.1860),
+            (1, 64): (3.8763, 16.3946),
+            (3, 32): (3.8767, 16.1466),
+            (3, 128): (3.8751, 16.1395),
+        },
+        {True: (2868.8, 2.1356), False: (100.30, 2.6767)},
+    )
+}
+
+
+@pytest.mark.parametrize(("channels", "size"), [(1, 16), (1, 64), (3, 32), (3, 128)])
+def test_features_are_those_of_the_recipe(channels: int, size: int) -> None:
+    """Whoever changes them renames the recipe, and stores its values here: old scores are then of another recipe."""
+    features = of_formula(channels, size, 3).observe(images_of(4, size, channels)).features
+    expected = FROZEN[RECIPE][0][channels, size]
+    assert (np.abs(features).mean(), features[2, :8].sum()) == pytest.approx(expected, rel=1e-3, abs=1e-3)
+
+
+@pytest.mark.parametrize("labelled", [True, False])
+def test_training_is_that_of_the_recipe(labelled: bool) -> None:
+    extractor = trained(labelled=labelled)
+    images, labels = bright_and_dark(400)
+    sides = (statistics(extractor.observe(images[labels == side]).features) for side in (0, 1))
+    expected = FROZEN[RECIPE][1][labelled]
+    assert (distance(*sides), extractor.kernel_width) == pytest.approx(expected, rel=2e-3)

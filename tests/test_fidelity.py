@@ -1,5 +1,6 @@
 """Scores and copying: what they mean, and which of them may be compared."""
 
+import math
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.scores.extractor import Extractor
-from medgan.scores.fidelity import agreement, inception_score, kid, measure
+from medgan.scores.fidelity import agreement, inception_score, kid, margin_between, measure
 from medgan.scores.figures import Fidelity, check_comparable
 from medgan.scores.frechet import distance, statistics
 from medgan.scores.images import ImageSet
@@ -220,6 +221,17 @@ def test_the_interval_is_over_patients(extractor: Extractor, train: Images, test
         )
         margins.append(found.fid_high - found.fid)
     assert margins[1] > 1.2 * margins[0]
+
+
+def test_an_interval_of_too_few_patients_is_as_wide_as_the_distance(
+    extractor: Extractor, train: Images, test: Images
+) -> None:
+    """It must be a number, since JSON has no infinity, and nobody may be crowned by it."""
+    few = ImageSet(seen(test), patients=np.repeat(["a", "b"], len(test) // 2))
+    drawn = [ImageSet(seen(images)) for images in (train[: len(test)], test)]
+    found = measure(extractor, drawn[0], few, alike=drawn[1], split="test", resamples=5, seed=0)
+    assert found.fid > 0 and (found.fid_low, found.fid_high) == (0, 2 * found.fid)
+    assert margin_between(extractor, *drawn, few, resamples=5, seed=0) == math.inf
 
 
 def test_the_floor_is_far_below_the_score_of_bad_images(extractor: Extractor, train: Images, test: Images) -> None:

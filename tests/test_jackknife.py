@@ -1,5 +1,6 @@
 """Intervals of distances: neither too narrow nor, for sets that are alike, too wide."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -61,3 +62,28 @@ def test_patients_go_as_a_whole() -> None:
     apart = [replace(part, patients=None) for part in whole]
     by_patient, by_image = (deviation(mean_distance, pair, resamples=60, seed=0) for pair in (whole, apart))
     assert 1.5 < by_patient / by_image < 2.6
+
+
+def of_patients(count: int, number: int) -> Side:
+    """One group of images of so many patients, whose slices are almost alike."""
+    rng = numpy_generator(number, "few")
+    features = np.repeat(rng.normal(size=(count, DIMENSIONS)), 360 // count, axis=0)
+    features = (features + 0.3 * rng.normal(size=features.shape)).astype(np.float32)
+    return Side(features, [np.arange(len(features))], np.repeat(np.arange(count), 360 // count).astype(str))
+
+
+@pytest.mark.parametrize("count", [5, 7, 8, 9])
+def test_the_deviation_of_a_mean_is_that_of_the_mean_over_patients(count: int) -> None:
+    """Of 5 patients a fifth is left out, of 7 one, of 8 two: the share decides what the subsets say."""
+    few = of_patients(count, count)
+    found = deviation(lambda groups: float(groups[0]["mu"][0]), [few], resamples=600, seed=0)
+    patients = few.features[:, 0].reshape(count, -1).mean(axis=1)
+    assert found == pytest.approx(patients.std(ddof=1) / math.sqrt(count), rel=0.08)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_too_few_patients_have_no_interval(count: int) -> None:
+    pair = (replace(side(0), groups=[np.arange(2 * N)]), of_patients(count, 0))
+    assert deviation(mean_distance, pair, resamples=5, seed=0) == math.inf
+    assert distance_deviation(pair, (pair[0], pair[0]), resamples=5, seed=0) == math.inf
+    assert distance_deviation((pair[0], pair[0]), pair, resamples=5, seed=0) == math.inf

@@ -1,6 +1,7 @@
 """Scores of pairs: the published formulas, piq's, and which way is better."""
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, replace
 
@@ -308,3 +309,7 @@ def test_two_models_that_find_the_same_images_hard_are_told_apart() -> None:
     margin = difference_margin(one, other, target, patients, bootstrap=200, seed=0)
     difference = likeness(other, target, patients, bootstrap=200, seed=0, split="test").mae - each.mae
     assert margin < difference < each.mae_high - each.mae
+    few = np.repeat(["a", "b", "c", "d"], 15)
+    assert difference_margin(one, other, target, few, bootstrap=200, seed=0) == math.inf
+    unknown = likeness(one, target, few, bootstrap=200, seed=0, split="test")
+    assert (unknown.mae_low, unknown.mae_high) == (0, 2 * unknown.mae)

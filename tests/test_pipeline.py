@@ -26,7 +26,7 @@ from medgan.evaluation.evaluate import mae_margin
 from medgan.evaluation.generators import ExportedGenerator
 from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import TranslationReport, read_reports
-from medgan.evaluation.rescoring import rescored, rival
+from medgan.evaluation.rescoring import rival
 from medgan.gans.drawing import GRID_COLUMNS
 from medgan.imaging.arrays import to_uint8
 from medgan.imaging.grids import grid
@@ -290,28 +290,30 @@ def test_a_champion_that_translates_is_scored_as_it_was(both_ways: Path, judging
     reports = read_reports(both_ways / "reports/metrics.json")
     assert reports.keys() == judging.keys() == {"", "reverse"}
     for name, (path, data, protocol) in judging.items():
-        report = rescored(path, data, protocol)
+        report = rival(path, path, reports[name], data, protocol).report
         assert isinstance(report, TranslationReport)
         assert report.headline.value == pytest.approx(reports[name].headline.value, rel=1e-4)
         assert report.baselines == reports[name].baselines and report.floor == reports[name].floor
-        assert rescored(path, data.opposite(), protocol) == (
+        assert rival(path, path, reports[name], data.opposite(), protocol).report == (
             f"the champion translates {'T2w to T1w' if name else 'T1w to T2w'}; give these data another data.name"
         )
 
 
-def test_a_champion_of_another_split_is_not_scored(judging: Judging, tmp_path: Path) -> None:
+def test_a_champion_of_another_split_is_not_scored(both_ways: Path, judging: Judging, tmp_path: Path) -> None:
     path, data, protocol = judging[""]
     model = onnx.load(path)
     (known,) = [entry for entry in model.metadata_props if entry.key == "data_md5"]
     known.value = "0" * 32
     onnx.save(model, tmp_path / "foreign.onnx")
-    assert "may hold today's test images" in str(rescored(tmp_path / "foreign.onnx", data, protocol))
+    report = read_reports(both_ways / "reports/metrics.json")[""]
+    assert "may hold today's test images" in str(rival(tmp_path / "foreign.onnx", path, report, data, protocol).report)
 
 
-def test_a_translator_stands_against_the_champion_by_the_margin_of_their_difference(judging: Judging) -> None:
+def test_a_translator_stands_against_the_champion_by_the_margin_of_their_difference(
+    both_ways: Path, judging: Judging
+) -> None:
     path, data, protocol = judging[""]
-    report = rescored(path, data, protocol)
-    assert isinstance(report, TranslationReport)
+    report = read_reports(both_ways / "reports/metrics.json")[""]
     opponent = rival(path, path, report, data, protocol)
     assert opponent.challenger is report and isinstance(opponent.report, TranslationReport) and opponent.margin == 0
     there, back = (ExportedGenerator(OnnxGenerator(file)) for file, _, _ in judging.values())

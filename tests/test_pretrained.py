@@ -171,13 +171,14 @@ def test_versions_that_two_extractors_rank_differently_are_named(  # noqa: PLR09
     store = store_at(tmp_path, "phantom")
     run_id = store.run("t", "a run", params={}, tags={})
 
-    def registered(number: int, fid: float, other: float, digest: str = "other") -> tuple[str, ...]:
-        opinion = report.opinions["fid_other"]
-        said = Opinion(replace(opinion.quality, fid=other, digest=digest), opinion.floor)
-        judged = replace(report, quality=replace(report.quality, fid=fid), opinions={"fid_other": said})
-        candidate = Candidate(
-            "tiny", "", tiny_onnx, 1.0, judged, f"training-{number}"
-        )  # never crowned, for two reasons
+    def registered(number: int, fid: float, other: float, digest: str = "other", groups: int = 1) -> tuple[str, ...]:
+        opinion, (group,) = report.opinions["fid_other"], report.quality.groups.values()
+        said = Opinion(replace(opinion.quality, fid=other, fid_high=other + 2, digest=digest), opinion.floor)
+        parts = {f"it's {code}": group for code in range(groups)}
+        quality = replace(report.quality, fid=fid, fid_high=fid + 0.2, groups=parts)
+        judged = replace(report, quality=quality, floor=quality, opinions={"fid_other": said})
+        # Never crowned, for two reasons.
+        candidate = Candidate("tiny", "", tiny_onnx, 1.0, judged, f"training-{number}")
         return register(store, run_id, candidate, prepared, protocol, gates=GATES).reasons[2:]
 
     assert registered(1, fid=4.0, other=40.0) == ()
@@ -186,3 +187,8 @@ def test_versions_that_two_extractors_rank_differently_are_named(  # noqa: PLR09
     assert registered(3, fid=2.0, other=35.0) == (flagged.format(2),)
     assert registered(4, fid=5.0, other=10.0) == (flagged.format("1 and 2 and 3"),)
     assert registered(5, fid=1.0, other=90.0, digest="another") == ()
+    # Within the interval of a difference, by one extractor or by the other: both may be chance.
+    assert registered(6, fid=1.75, other=37.0) == (flagged.format("2 and 4"),)
+    assert registered(7, fid=2.85, other=36.0) == (flagged.format(4),)
+    # A generator that is told the class is judged class by class, and one that is not is not.
+    assert registered(8, fid=1.0, other=90.0, groups=2) == ()

@@ -233,6 +233,13 @@ def test_a_margin_of_the_difference_replaces_that_of_two_intervals() -> None:
     assert not decide([], figures(10, 0), figures(10 + 1e-6, 0), margin=0.0).crowned
 
 
+def test_nobody_is_crowned_where_too_few_patients_say_how_much_is_chance() -> None:
+    verdict = decide([], figures(1, 1), figures(90, 90), margin=math.inf)
+    assert not verdict.crowned and "FID 1 against the champion's 90: too few patients to say" in verdict.reasons[0]
+    # Nor by the intervals of the reports, which are then as wide as the figures.
+    assert not decide([], figures(1, 1), figures(90, 90)).crowned
+
+
 @pytest.mark.parametrize(("mae", "crowned"), [(0.0349, True), (0.0351, False)])
 def test_translation_wins_by_its_mae(mae: float, crowned: bool) -> None:
     verdict = decide([], translated(mae, 0.003), translated(0.04, 0.004))

@@ -252,6 +252,14 @@ def test_one_version_a_fingerprint_with_its_signature(store: Store, run_id: str,
     assert [len(up_to(store, version, tag="data_md5")) for version in (versions[0], second)] == [1, 2]
     store.client.set_model_version_tag("tiny", second.version, "data_md5", "b")
     assert [version.version for version in up_to(store, second, tag="data_md5")] == [second.version]
+    elsewhere = register_version(
+        store, "huge", log_model(store, run_id, tiny_onnx, fingerprint="g3"), run_id, fingerprint="g3", tags={}
+    )
+    store.client.set_model_version_tag("huge", elsewhere.version, "data_md5", "b")
+    assert len(up_to(store, elsewhere, tag="data_md5")) == 1
+    found = up_to(store, elsewhere, tag="data_md5", every_name=True)
+    assert [(version.name, version.version) for version in found] == [("tiny", second.version), ("huge", 1)]
+    assert len(up_to(store, second, tag="data_md5", every_name=True)) == 1
     reigning = champion(store, "tiny")
     assert reigning is not None and reigning.version == versions[0].version
     crown(store, "tiny", second.version)
@@ -261,6 +269,23 @@ def test_one_version_a_fingerprint_with_its_signature(store: Store, run_id: str,
         assert path is not None
         assert OnnxGenerator(path).label_names == OnnxGenerator(tiny_onnx).label_names
     assert path is not None and not path.exists()
+
+
+def test_a_store_that_fails_is_not_taken_for_one_without_a_champion(
+    store: Store, run_id: str, tiny_onnx: Path, root: Path
+) -> None:
+    uri = log_model(store, run_id, tiny_onnx, fingerprint="failing")
+    crown(store, "failing", register_version(store, "failing", uri, run_id, fingerprint="failing", tags={}).version)
+    with closing(sqlite3.connect(root / "mlflow.db")) as database:
+        database.execute("ALTER TABLE registered_model_aliases RENAME TO elsewhere")
+    try:
+        with pytest.raises(MedganError, match=r"the champion of failing cannot be looked up: .*mend that"):
+            champion(store, "failing")
+    finally:
+        with closing(sqlite3.connect(root / "mlflow.db")) as database:
+            database.execute("ALTER TABLE elsewhere RENAME TO registered_model_aliases")
+    found = champion(store, "failing")
+    assert found is not None and int(found.version) == 1
 
 
 def test_files_that_the_store_has_lost_are_put_back(

@@ -119,8 +119,9 @@ def decide(
 
     champion: its report; None where there is no champion, and the challenger is crowned; a sentence where it cannot be
     scored under this protocol, and the challenger is refused with it.
-    margin: by how much they must differ; without it, as if they had been scored on test images of their own, which
-    crowns too seldom rather than too often. Raises MedganError for reports of different protocols.
+    margin: by how much they must differ, infinite where nobody knows; without it, as if they had been scored on test
+    images of their own, which crowns too seldom rather than too often.
+    Raises MedganError for reports of different protocols.
     """
     if failed:
         return Verdict(False, tuple(failed))
@@ -132,8 +133,12 @@ def decide(
     ours, theirs = challenger.headline, champion.headline
     if margin is None:
         margin = math.hypot(ours.high - ours.value, theirs.high - theirs.value)
-    figures = f"{ours.value:.4g} against the champion's {theirs.value:.4g}, interval {margin:.2g}"
-    against = f"{ours.key.upper()} {figures}"
+    against = f"{ours.key.upper()} {ours.value:.4g} against the champion's {theirs.value:.4g}"
+    if math.isinf(margin):
+        return Verdict(
+            False, (f"{against}: too few patients to say which is better; add patients or raise evaluate.n",)
+        )
+    against += f", interval {margin:.2g}"
     if theirs.value - ours.value > max(margin, _ROUNDING):
         return Verdict(True, (f"{against}: better beyond the interval",))
     return Verdict(False, (f"{against}: not better beyond the interval",))

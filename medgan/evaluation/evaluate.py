@@ -17,6 +17,7 @@ from medgan.evaluation.lesions import judge_lesions
 from medgan.evaluation.opinions import opinions
 from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import Agreement, Report, SynthesisReport, TranslationFloor, TranslationReport
+from medgan.evaluation.two_sample import TwoSamples
 from medgan.evaluation.watching import Progress, Show, silent, unseen
 from medgan.gans.base import Gan
 from medgan.imaging.arrays import Images, quantised
@@ -118,6 +119,10 @@ def _synthesis(
         with progress("copies", queries(data, len(images), len(chosen))) as done:
             copying = audit(images, chosen, data, seed=protocol.seed, done=done)
         show("closest", closest_pairs(copying, images, data))
+    pairs = two_sample = None
+    if protocol.companions:
+        pairs = pair_figures(embedder, generated, trained_on, real, seed=protocol.seed)
+        two_sample = _two_samples(generated, trained_on, real, data, protocol, progress, show)
     return SynthesisReport(
         quality=_fidelity(generated, trained_on, real, asked, protocol),
         floor=_fidelity(trained_on, trained_on, real, asked, protocol),
@@ -125,18 +130,8 @@ def _synthesis(
         agreement=agreed,
         inception=inception,
         lesion=lesion,
-        pairs=pair_figures(embedder, generated, trained_on, real, seed=protocol.seed),
-        two_sample=compare(
-            generated,
-            trained_on,
-            real,
-            names=data.label_names,
-            embedder=embedder,
-            steps=protocol.told_apart_steps,
-            seed=protocol.seed,
-            progress=progress,
-            show=show,
-        ),
+        pairs=pairs,
+        two_sample=two_sample,
         opinions=opinions(
             protocol.others,
             generated,
@@ -147,6 +142,28 @@ def _synthesis(
             seed=protocol.seed,
             progress=progress,
         ),
+    )
+
+
+def _two_samples(  # noqa: PLR0917 (what `_synthesis` has)
+    generated: ImageSet,
+    trained_on: ImageSet,
+    real: ImageSet,
+    data: Prepared,
+    protocol: EvaluationProtocol,
+    progress: Progress,
+    show: Show,
+) -> TwoSamples:
+    return compare(
+        generated,
+        trained_on,
+        real,
+        names=data.label_names,
+        embedder=_embedder(protocol),
+        steps=protocol.told_apart_steps,
+        seed=protocol.seed,
+        progress=progress,
+        show=show,
     )
 
 

@@ -22,7 +22,8 @@ class EvaluationProtocol:
     masks, told_apart_steps: of the network that tells drawn images from real ones; 0 leaves either out. copying:
     whether to look for copies. seed: of the choice of images, of z, and of all that is resampled or trained. by_class:
     each class is compared with its like, where the generator is told the class; False to compare such a generator
-    with others that are not told. others: embedders whose scores stand beside, all classes together.
+    with others that are not told. others: embedders whose scores stand beside, all classes together. companions:
+    whether scores of pairs and two-sample tests stand beside too; told_apart_steps is nothing without them.
     """
 
     embedder: Embedder | None
@@ -36,6 +37,7 @@ class EvaluationProtocol:
     told_apart_steps: int = 0
     copying: bool = True
     others: tuple[Embedder, ...] = ()
+    companions: bool = True
 
     @classmethod
     def of(cls, config: EvaluateConfig, extractor: Extractor, *, seed: int) -> "EvaluationProtocol":

@@ -1,6 +1,7 @@
 """A generator becomes a version in the registry, and champion where it wins."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from medgan.evaluation.champion import Verdict, decide, failed_gates
 from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import Report, SynthesisReport
 from medgan.evaluation.rescoring import rival
-from medgan.fingerprint import file_digest
+from medgan.fingerprint import file_digest, fingerprint
 from medgan.gans.base import Way
 from medgan.tracking import models
 from medgan.tracking.models import Version
@@ -19,6 +20,7 @@ from medgan.tracking.runs import Store
 
 # The tag that says by whom and on what a version was judged; figures of others do not compare.
 _JUDGED_BY = "judged_by"
+_INTERVAL = "_interval"
 
 
 @dataclass(frozen=True)
@@ -50,14 +52,17 @@ class Candidate:
     @property
     def tags(self) -> dict[str, str]:
         report, quality = self.report, self.report.quality
-        tags = {report.headline.key: f"{report.headline.value:.4f}", "floor": "none"}
+        headline = report.headline
+        tags = {**_with_interval(headline.key, headline.value, headline.high), "floor": "none"}
         judges = [f"{quality.extractor} {quality.digest}"]
         if isinstance(report, SynthesisReport):
             tags["floor"] = f"{report.floor.fid:.4f}"
             for name, opinion in report.opinions.items():
-                tags[name] = f"{opinion.quality.fid:.4f}"
+                tags |= _with_interval(name, opinion.quality.fid, opinion.quality.fid_high)
                 judges.append(f"{name} {opinion.quality.digest}")
-        return {**tags, _JUDGED_BY: f"{', '.join(judges)}; {quality.n:,} {quality.split} images"}
+        # Names of classes may hold what no query may.
+        parts = f", {len(quality.counts)} groups {fingerprint(quality.counts)}" if quality.counts else ""
+        return {**tags, _JUDGED_BY: f"{', '.join(judges)}; {quality.n:,} {quality.split} images{parts}"}
 
 
 @dataclass(frozen=True)
@@ -96,17 +101,18 @@ def register(
     uri = models.log_model(store, run_id, candidate.onnx, name=f"generator{candidate.suffix}", fingerprint=identity)
     tags = {**candidate.tags, "data_md5": data.md5}
     version = models.register_version(store, name, uri, run_id, fingerprint=identity, tags=tags)
-    looks = len(models.up_to(store, version, tag="data_md5"))
+    # Of every name: another kind of GAN has seen, and was chosen by, the same test images.
+    looks = len(models.up_to(store, version, tag="data_md5", every_name=True))
     store.client.set_model_version_tag(name, version.version, "test_split_seen", str(looks))
-    reigning = models.champion(store, name)
-    if reigning is not None and reigning.version == version.version:
-        verdict = Verdict(True, ("is the champion already",))
-    else:
-        verdict = _against(reigning, candidate, data, protocol, gates)
-        if verdict.crowned:
-            models.crown(store, name, version.version)
+    reigning, failed = models.champion(store, name), failed_gates(candidate.report, candidate.parity, gates)
+    crowned_before = reigning is not None and reigning.version == version.version
+    verdict = _still(failed) if crowned_before else _against(reigning, candidate, data, protocol, failed)
+    if verdict.crowned and not crowned_before:
+        models.crown(store, name, version.version)
     verdict = Verdict(verdict.crowned, (*verdict.reasons, *_disagreements(store, version, candidate)))
-    store.client.set_model_version_tag(name, version.version, "verdict", "; ".join(verdict.reasons))
+    # Why a champion was crowned is never overwritten: the tag beside it says what today's gates say.
+    tag = "verdict_now" if crowned_before else "verdict"
+    store.client.set_model_version_tag(name, version.version, tag, "; ".join(verdict.reasons))
     size = candidate.onnx.stat().st_size
     store.log_tree(run_id, f"export{candidate.suffix}", {"parity": candidate.parity, "bytes": size})
     champion = models.champion(store, name)
@@ -120,18 +126,41 @@ def register(
     )
 
 
+def _still(failed: list[str]) -> Verdict:
+    """Say of the champion, registered again, whether it passes today's gates. It stays: nothing better is there."""
+    if not failed:
+        return Verdict(True, ("is the champion already",))
+    return Verdict(True, ("is the champion already, and stays until one that passes wins, but fails today", *failed))
+
+
+def _with_interval(key: str, value: float, high: float) -> dict[str, str]:
+    """Tags of a figure and of the half width of its interval."""
+    return {key: f"{value:.6g}", f"{key}{_INTERVAL}": f"{high - value:.6g}"}
+
+
 def _disagreements(store: Store, version: Version, candidate: Candidate) -> Iterator[str]:
-    """Say which extractors rank this version and an earlier one, judged alike, the other way round than `fid` does."""
+    """Say which extractors rank this version and an earlier one, judged alike, the other way round than `fid` does.
+
+    Only where both see more between the two than chance.
+    """
     if not isinstance(candidate.report, SynthesisReport):
         return
     *earlier, own = models.up_to(store, version, tag=_JUDGED_BY)
     for name in candidate.report.opinions:
-        between = {
-            other.version: [float(own.tags[key]) - float(other.tags[key]) for key in ("fid", name)] for other in earlier
-        }
-        turned = [str(number) for number, (ours, theirs) in between.items() if ours * theirs < 0]
+        turned = [
+            str(other.version)
+            for other in earlier
+            if _beyond_chance(own, other, "fid") * _beyond_chance(own, other, name) < 0
+        ]
         if turned:
             yield f"{name} ranks it and version {' and '.join(turned)} otherwise than fid; look at the pictures"
+
+
+def _beyond_chance(one: Version, other: Version, key: str) -> float:
+    """By how much a figure of the first is larger; 0 within the interval of their difference."""
+    difference = float(one.tags[key]) - float(other.tags[key])
+    margin = math.hypot(*(float(version.tags[f"{key}{_INTERVAL}"]) for version in (one, other)))
+    return difference if abs(difference) > margin else 0.0
 
 
 def _against(
@@ -139,19 +168,21 @@ def _against(
     candidate: Candidate,
     data: Prepared,
     protocol: EvaluationProtocol,
-    gates: Mapping[str, float],
+    failed: list[str],
 ) -> Verdict:
-    """Compare a candidate with the champion. One whose file is lost cannot be compared with, and blocks nobody."""
-    report, failed = candidate.report, failed_gates(candidate.report, candidate.parity, gates)
-    if reigning is None:
+    """Compare a candidate with the champion. One whose file is lost cannot be compared with, and blocks nobody.
+
+    failed: the gates that the candidate fails; then nothing is compared, which would take minutes.
+    """
+    report = candidate.report
+    if reigning is None or failed:
         return decide(failed, report, None)
     with models.downloaded(reigning) as onnx:
         if onnx is not None:
             opponent = rival(onnx, candidate.onnx, report, data, protocol)
             return decide(failed, opponent.challenger, opponent.report, margin=opponent.margin)
-    verdict = decide(failed, report, None)
     lost = f"the file of the champion, version {reigning.version}, is lost: nothing is left to compare with"
-    return Verdict(verdict.crowned, (lost,) if verdict.crowned else (*verdict.reasons, lost))
+    return Verdict(True, (lost,))
 
 
 def to_tree(results: Mapping[str, Registered]) -> dict[str, Any]:

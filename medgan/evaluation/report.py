@@ -68,7 +68,8 @@ class SynthesisReport:
 
     floor: the same figures of real training images. copying: None where it was not looked for. agreement, inception
     (its inception score), lesion: None where neither classes nor masks were asked for. pairs: None for images that are
-    neither grey nor RGB. two_sample: whether drawn images can be told from real ones. opinions: by the name of the
+    neither grey nor RGB, and where it was not asked for, as two_sample: whether drawn images can be told from real
+    ones. opinions: by the name of the
     published extractor, where there are any.
     """
 

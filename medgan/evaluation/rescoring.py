@@ -37,15 +37,9 @@ def rival(champion: Path, challenger: Path, report: Report, data: Prepared, prot
     return Rival(report, compared, margin(ExportedGenerator(ours), ExportedGenerator(theirs), data, protocol))
 
 
-def rescored(path: Path, data: Prepared, protocol: EvaluationProtocol) -> Report | str:
-    """The report of an ONNX file, or a sentence that says why it cannot be scored on these data."""
-    onnx = OnnxGenerator(path)
-    return _obstacle(onnx, data) or _scored(onnx, data, protocol)
-
-
 def _scored(onnx: OnnxGenerator, data: Prepared, protocol: EvaluationProtocol) -> Report:
-    """Without what no comparison looks at: lesions, copies and being told apart, two of whose judges take trainings."""
-    brief = replace(protocol, segmenter_steps=0, told_apart_steps=0, copying=False)
+    """Without what no comparison looks at, most of which takes longer than the comparison itself."""
+    brief = replace(protocol, segmenter_steps=0, classifier=None, copying=False, companions=False, others=())
     return evaluate(ExportedGenerator(onnx), data, brief)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from medgan.evaluation.copying.figures import CopyAudit
+from medgan.evaluation.copying.figures import MOST_ALARMS, CopyAudit
 from medgan.evaluation.report import Opinion, Report, SynthesisReport, TranslationReport
 from medgan.evaluation.two_sample import Measured, TwoSamples
 from medgan.scores.figures import Fidelity
@@ -130,7 +130,8 @@ def _copying(audit: CopyAudit) -> Iterator[tuple[str, str]]:
     found, members = audit.found, audit.membership
     share = f"{100 * found.share:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}]"
     trust = f"finds {100 * audit.planted:.0f} % of planted copies on these data, false alarms "
-    trust += f"{100 * audit.false_alarms:.1f} %"
+    trust += f"{100 * audit.false_alarms:.1f} % of honest images and {100 * audit.alarms:.0f} % of honest sets"
+    trust += ", too many to find any for sure" if audit.alarms > MOST_ALARMS else ""
     unseen = f"; sees few of: {', '.join(audit.unseen)}" if audit.unseen else ""
     yield "copies", f"{audit.verdict}: {share}  ({trust}{unseen})"
     yield (

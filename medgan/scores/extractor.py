@@ -19,7 +19,7 @@ from medgan.data.stored import ImageRows
 from medgan.errors import MedganError
 from medgan.imaging.arrays import Images
 
-# The recipe is frozen (tests/test_calibration.py): to change anything here or in `learning.py` is to rename it.
+# The recipe is frozen (tests/test_extractor.py): to change anything here or in `learning.py` is to rename it.
 RECIPE = "domain-v2"
 WIDTHS = (16, 32, 64, 64)
 # Of the pooled and of the spatial features each, half.

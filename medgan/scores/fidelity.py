@@ -4,6 +4,7 @@ FID: Heusel et al. 2017. KID: Bińkowski et al. 2018, with a Gaussian kernel. Pr
 2019. These by torch-fidelity's own functions. Density and coverage: Naeem et al. 2020.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -54,6 +55,7 @@ def measure(
     }
     sides, alike_sides = (_sides(embedder, side, real, names) for side in (images, alike))
     margin = 1.96 * distance_deviation(sides, alike_sides, resamples=resamples, seed=seed)
+    margin = margin if math.isfinite(margin) else means["fid"]  # JSON has no infinity
     return Fidelity(
         **means,
         fid_low=means["fid"] - margin,
@@ -84,7 +86,8 @@ def margin_between(
 ) -> float:
     """1.96 standard deviations of the difference of two FIDs against the same real images.
 
-    It is below that of two FIDs that were taken apart: the real images err in the same way for both.
+    It is below that of two FIDs that were taken apart: the real images err in the same way for both. Infinite where a
+    group has too few patients to know.
     """
     (first, truth), (second, _) = (_sides(embedder, side, real, names) for side in (one, other))
     return 1.96 * deviation(

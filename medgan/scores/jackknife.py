@@ -16,8 +16,8 @@ from medgan.scores.groups import Rows
 from medgan.seeds import numpy_generator
 
 _KEPT = 0.8
-# By what the variance over subsets is to be divided to give that over fresh draws.
-_SCALE = 1 / _KEPT - 1
+# Patients of a group behind an interval, or images where each stands for itself: of fewer nobody knows how they vary.
+FEWEST = 5
 
 
 @dataclass(frozen=True)
@@ -30,26 +30,38 @@ class Side:
 
 
 def deviation(figure: Callable[..., float], sides: Sequence[Side], *, resamples: int, seed: int) -> float:
-    """Standard deviation of a figure of the statistics of these sides, over fresh draws of all of them."""
-    values = [figure(*statistics) for statistics in _subsets(sides, resamples, seed)]
-    return math.sqrt(float(np.var(values, ddof=1)) / _SCALE)
+    """Standard deviation of a figure of the statistics of these sides, over fresh draws of all of them.
+
+    Infinite where a group has too few patients, or images where each stands for itself, to know.
+    """
+    clusters = [[_clusters(rows, side.patients) for rows in side.groups] for side in sides]
+    counts = [len(group) for groups in clusters for group in groups]
+    if min(counts) < FEWEST:
+        return math.inf
+    values = [figure(*statistics) for statistics in _subsets(sides, clusters, resamples, seed)]
+    # By what the variance over subsets is to be divided to give that over fresh draws: few patients have no fifth.
+    scale = float(np.mean([count / _kept(count) - 1 for count in counts]))
+    return math.sqrt(float(np.var(values, ddof=1)) / scale)
 
 
 def distance_deviation(sides: tuple[Side, Side], alike: tuple[Side, Side], *, resamples: int, seed: int) -> float:
-    """Standard deviation of the mean distance of two sides.
+    """Standard deviation of the mean distance of two sides; infinite as that of `deviation`.
 
     alike: two sides of real images, of the same sizes. A distance is all but quadratic in the difference of its sides,
     a part of which is chance; the jackknife takes that part for real and counts its variance twice. Where both sides
     are alike there is nothing else: half of their variance is what to take off, and the least that there can be.
     """
     found, chance = (deviation(mean_distance, pair, resamples=resamples, seed=seed) for pair in (sides, alike))
+    if math.inf in (found, chance):
+        return math.inf
     return math.sqrt(max(found**2 - chance**2 / 2, chance**2 / 2))
 
 
-def _subsets(sides: Sequence[Side], count: int, seed: int) -> Iterator[list[list[Statistics]]]:
+def _subsets(
+    sides: Sequence[Side], clusters: Sequence[Sequence[Sequence[Rows]]], count: int, seed: int
+) -> Iterator[list[list[Statistics]]]:
     """Of each side the statistics of its groups, each without a fifth of its images; patients go with all of theirs."""
     rng = numpy_generator(seed, "jackknife")
-    clusters = [[_clusters(rows, side.patients) for rows in side.groups] for side in sides]
     for _ in range(count):
         yield [
             group_statistics(side.features, [_some(group, rng) for group in groups])
@@ -67,5 +79,8 @@ def _clusters(rows: Rows, patients: NDArray[np.str_] | None) -> list[Rows]:
 
 
 def _some(clusters: Sequence[Rows], rng: np.random.Generator) -> Rows:
-    kept = max(1, round(_KEPT * len(clusters)))
-    return np.concatenate([clusters[i] for i in rng.permutation(len(clusters))[:kept]])
+    return np.concatenate([clusters[i] for i in rng.permutation(len(clusters))[: _kept(len(clusters))]])
+
+
+def _kept(count: int) -> int:
+    return round(_KEPT * count)

@@ -5,6 +5,7 @@
 et al. 2018. The two kinds of PSNR and SSIM share a name and a direction, never a table.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from medgan.errors import MedganError
 from medgan.imaging.arrays import Images
 from medgan.scores.figures import Likeness, PublishedScores, StandardScores
+from medgan.scores.jackknife import FEWEST
 from medgan.seeds import numpy_generator
 
 _BATCH = 5
@@ -30,6 +32,7 @@ def likeness(
     """Every paired score of images (N, C, H, W) in [-1, 1]; patients (N,). Raises MedganError as `published` does."""
     near = published(generated, target)
     mae, margin = _over_patients(absolute_errors(generated, target), patients, bootstrap, seed)
+    margin = margin if math.isfinite(margin) else mae  # JSON has no infinity
     return Likeness(
         mae=mae,
         mae_low=mae - margin,
@@ -46,7 +49,8 @@ def difference_margin(
 ) -> float:
     """1.96 bootstrap standard deviations of the difference of two MAEs on the same targets.
 
-    It is far below that of either MAE: what is hard for one model is hard for the other.
+    It is far below that of either MAE: what is hard for one model is hard for the other. Infinite where there are too
+    few patients to know.
     """
     return _over_patients(absolute_errors(one, target) - absolute_errors(other, target), patients, bootstrap, seed)[1]
 
@@ -106,9 +110,11 @@ def check_paired(paired: bool) -> None:
 def _over_patients(
     values: NDArray[np.float64], patients: NDArray[np.str_], bootstrap: int, seed: int
 ) -> tuple[float, float]:
-    """The mean, and 1.96 standard deviations of it when patients are drawn with replacement."""
+    """The mean, and 1.96 standard deviations of it when patients are drawn with replacement; infinite if too few."""
     codes = np.unique(patients, return_inverse=True)[1]
     counts, sums = np.bincount(codes), np.bincount(codes, values)
+    if len(counts) < FEWEST:
+        return float(values.mean()), math.inf
     drawn = numpy_generator(seed, "bootstrap").integers(len(counts), size=(bootstrap, len(counts)))
     means = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
     return float(values.mean()), 1.96 * float(np.std(means, ddof=1))

@@ -112,19 +112,37 @@ def _versions(store: Store, name: str, fingerprint: str) -> list[ModelVersion]:
     return sorted((v for v in every if v.tags.get(FINGERPRINT) == fingerprint), key=lambda v: int(v.version))
 
 
-def up_to(store: Store, version: ModelVersion, *, tag: str) -> list[ModelVersion]:
-    """List the versions of its name that have this tag as it has it: earlier ones, then itself."""
-    every = store.client.search_model_versions(f"name = '{version.name}'")
+def up_to(store: Store, version: ModelVersion, *, tag: str, every_name: bool = False) -> list[ModelVersion]:
+    """List the versions that have this tag as it has it: earlier ones, then itself.
+
+    every_name: of all registered models, by when they were made; otherwise of its own name alone.
+    """
     own = store.client.get_model_version(version.name, version.version)
-    earlier = [v for v in every if int(v.version) < int(own.version) and v.tags.get(tag) == own.tags.get(tag)]
-    return [*sorted(earlier, key=lambda v: int(v.version)), own]
+    value = own.tags[tag]
+    within = "" if every_name else f"name = '{own.name}' and "
+    alike = store.client.search_model_versions(f"{within}tags.`{tag}` = '{value}'")
+    earlier = sorted((v for v in alike if _made(v) < _made(own)), key=_made)
+    return [*earlier, own]
+
+
+def _made(version: ModelVersion) -> tuple[int, int, str]:
+    """When; two that were made in one millisecond follow their numbers."""
+    return version.creation_timestamp, int(version.version), version.name
 
 
 def champion(store: Store, name: str) -> ModelVersion | None:
+    """The champion of this name; None where nothing is registered under it, or nothing is crowned.
+
+    Raises MedganError for a store that does not answer: nobody may be crowned because of that.
+    """
     try:
-        return store.client.get_model_version_by_alias(name, CHAMPION)
-    except MlflowException:
-        return None
+        # Not by the alias itself: of one that is not there MLflow says only that a parameter is invalid.
+        number = store.client.get_registered_model(name).aliases.get(CHAMPION)
+        return None if number is None else store.client.get_model_version(name, number)
+    except STORE_ERRORS as error:
+        if isinstance(error, MlflowException) and error.error_code in _NOT_THERE:
+            return None
+        raise _unanswered(f"the champion of {name} cannot be looked up", error) from None
 
 
 def crown(store: Store, name: str, version: str) -> None:
@@ -143,12 +161,16 @@ def downloaded(version: ModelVersion) -> Iterator[Path | None]:
             mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=folder)
         except STORE_ERRORS as error:
             if not _says_lost(error):
-                message = redacted(" ".join(str(error).split()))[:300]
-                raise MedganError(f"{uri} cannot be fetched: {message}; mend that, and run again") from None
+                raise _unanswered(f"{uri} cannot be fetched", error) from None
         path = next(Path(folder).rglob("*.onnx"), None)
         if path is None:
             _LOG.warning("MLflow has lost the files of %s version %s", version.name, version.version)
         yield path
+
+
+def _unanswered(what: str, error: Exception) -> MedganError:
+    message = redacted(" ".join(str(error).split()))[:300]
+    return MedganError(f"{what}: {message}; mend that, and run again")
 
 
 def _says_lost(error: Exception) -> bool:

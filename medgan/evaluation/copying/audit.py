@@ -1,7 +1,6 @@
 """The audit of copies: drawn images against held-out ones, and the audit itself against planted copies."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -11,6 +10,7 @@ from medgan.data.store import Prepared
 from medgan.data.stored import ImageRows, StoredImages
 from medgan.evaluation.copying.counting import Thresholds, alarm, chance, share, verdict
 from medgan.evaluation.copying.figures import ClassShare, CopyAudit, Membership, Pair, Power
+from medgan.evaluation.copying.halving import Scored, halves
 from medgan.evaluation.copying.matching import Done, Library, Matches
 from medgan.evaluation.copying.membership import membership
 from medgan.evaluation.copying.planted import WAYS
@@ -20,25 +20,7 @@ from medgan.seeds import numpy_generator
 _PLANTED = 100  # images, each hidden in each way
 _MEMBERS = 1000  # images a side of the membership test
 _RESAMPLINGS = 50  # honest sets, and mixtures of each kind
-_MIXED = 0.1  # share of copies in a mixture
 _CLOSEST = 10
-
-
-@dataclass(frozen=True)
-class _Scored:
-    """Scores (n,) and the class (n,) of the nearest training image, 0 without classes."""
-
-    score: NDArray[np.float32]
-    classes: NDArray[np.int64]
-
-    def __len__(self) -> int:
-        return len(self.score)
-
-    def __getitem__(self, rows: NDArray[np.int64]) -> "_Scored":
-        return _Scored(self.score[rows], self.classes[rows])
-
-    def with_some_of(self, other: "_Scored") -> "_Scored":
-        return _Scored(np.concatenate([self.score, other.score]), np.concatenate([self.classes, other.classes]))
 
 
 def queries(data: Prepared, drawn: int, held_out: int) -> int:
@@ -61,9 +43,9 @@ def audit(
     classes = data.labels[learnt] if data.labels is not None else np.zeros(len(learnt), np.int64)
     counts = _Counter(done)
 
-    def scored(images: ImageRows) -> tuple[Matches, _Scored]:
+    def scored(images: ImageRows) -> tuple[Matches, Scored]:
         matches = library.match(images, counts.next(len(images)))
-        return matches, _Scored(matches.score, classes[matches.index])
+        return matches, Scored(matches.score, classes[matches.index])
 
     (matches, ours), (matches_held, honest) = scored(drawn), scored(StoredImages(data, held_out))
     rng = numpy_generator(seed, "planted")
@@ -72,20 +54,17 @@ def audit(
     planted = {name: scored(quantised(way(sources, rng), data.levels))[1] for name, way in WAYS.items()}
 
     kinds = max(1, len(data.label_names))
-    thresholds = Thresholds.of(honest.score, honest.classes, kinds)
-    counted = thresholds.counted(ours.score, ours.classes)
+    thresholds = honest.thresholds(data.patients[held_out], kinds)
+    counted = ours.counted(thresholds)
     false_alarms, alarms, mixtures = _tried(honest, planted, kinds, data.patients[held_out], seed)
     closest, beside = _closest(thresholds, (matches, ours), (matches_held, honest), learnt, held_out)
     return CopyAudit(
-        verdict=verdict(counted),
+        verdict=verdict(counted, alarms),
         found=share(counted),
         p=chance(counted),
         false_alarms=false_alarms,
         alarms=alarms,
-        power={
-            name: Power(float(thresholds.below(copies.score, copies.classes).mean()), mixtures[name])
-            for name, copies in planted.items()
-        },
+        power={name: Power(copies.below(thresholds), mixtures[name]) for name, copies in planted.items()},
         membership=_members(drawn, held_out, data, counts, seed),
         by_class=dict(_by_class(thresholds, ours, data.label_names)),
         closest=closest,
@@ -105,9 +84,9 @@ class _Counter:
 
 
 def _tried(
-    honest: _Scored, planted: dict[str, _Scored], kinds: int, patients: NDArray[np.str_], seed: int
+    honest: Scored, planted: dict[str, Scored], kinds: int, patients: NDArray[np.str_], seed: int
 ) -> tuple[float, float, dict[str, float]]:
-    """Audit halves of the held-out images by the other halves, patients never in both, alone and with copies.
+    """Audit halves of the held-out images by the other halves, alone and with copies.
 
     Returns the share of held-out images taken for copies, the share of halves that raise an alarm, and by the way of
     hiding the share of halves that do when a tenth of them are copies.
@@ -115,27 +94,12 @@ def _tried(
     taken: list[float] = []
     alarms: list[bool] = []
     caught: dict[str, list[bool]] = {name: [] for name in planted}
-    rng = numpy_generator(seed, "halves")
-    for one, other in _halves(patients, rng):
-        thresholds = Thresholds.of(honest.score[one], honest.classes[one], kinds)
-        rest = honest[other]
-        taken.append(float(thresholds.below(rest.score, rest.classes).mean()))
-        alarms.append(alarm(thresholds.counted(rest.score, rest.classes)))
-        count = max(1, round(_MIXED * len(rest)))
+    for half in halves(honest, patients, kinds, times=_RESAMPLINGS, seed=seed):
+        taken.append(half.honest.below(half.thresholds))
+        alarms.append(alarm(half.honest.counted(half.thresholds)))
         for name, copies in planted.items():
-            mixed = rest[rng.permutation(len(rest))[count:]].with_some_of(copies[rng.integers(0, len(copies), count)])
-            caught[name].append(alarm(thresholds.counted(mixed.score, mixed.classes)))
+            caught[name].append(alarm(half.mixed(copies).counted(half.thresholds)))
     return float(np.mean(taken)), float(np.mean(alarms)), {name: float(np.mean(sets)) for name, sets in caught.items()}
-
-
-def _halves(
-    patients: NDArray[np.str_], rng: np.random.Generator
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    _, codes = np.unique(patients, return_inverse=True)
-    for _ in range(_RESAMPLINGS):
-        first = rng.permutation(codes.max() + 1)[: (codes.max() + 1) // 2]
-        inside = np.isin(codes, first)
-        yield np.flatnonzero(inside), np.flatnonzero(~inside)
 
 
 def _members(drawn: Images, held_out: NDArray[np.int64], data: Prepared, counts: _Counter, seed: int) -> Membership:
@@ -146,16 +110,16 @@ def _members(drawn: Images, held_out: NDArray[np.int64], data: Prepared, counts:
     return membership(ours, theirs, labels[sides[0]], labels[sides[1]])
 
 
-def _by_class(thresholds: Thresholds, ours: _Scored, names: tuple[str, ...]) -> Iterator[tuple[str, ClassShare]]:
+def _by_class(thresholds: Thresholds, ours: Scored, names: tuple[str, ...]) -> Iterator[tuple[str, ClassShare]]:
     for code, name in enumerate(names):
         own = ours[np.flatnonzero(ours.classes == code)]
-        yield name, ClassShare(len(own), share(thresholds.counted(own.score, own.classes)))
+        yield name, ClassShare(len(own), share(own.counted(thresholds)))
 
 
 def _closest(
     thresholds: Thresholds,
-    ours: tuple[Matches, _Scored],
-    theirs: tuple[Matches, _Scored],
+    ours: tuple[Matches, Scored],
+    theirs: tuple[Matches, Scored],
     learnt: NDArray[np.int64],
     held_out: NDArray[np.int64],
 ) -> tuple[tuple[Pair, ...], tuple[Pair, ...]]:

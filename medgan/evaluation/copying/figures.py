@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 NONE_FOUND, SUSPECTED, FOUND = "none found", "suspected", "found"
+# Share of honest sets: an audit that more of them alarm may suspect, and no more.
+MOST_ALARMS = 0.02
 # Of planted copies, or of sets with a tenth of them: what is found less often is named as what the audit cannot see.
 SEEN = 0.9
 
