@@ -19,7 +19,7 @@ from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
-from medgan.scores.extractor import Extractor
+from medgan.scores.extractor import Extractor, Observation
 from medgan.scores.fidelity import agreement, inception_score, kid, margin_between, measure
 from medgan.scores.figures import Fidelity, check_comparable
 from medgan.scores.frechet import distance, statistics
@@ -166,6 +166,34 @@ def test_kid_is_of_all_images_or_of_subsets_of_a_thousand(
     images = ImageSet(seen(np.resize(test, (n, *test.shape[1:]))))
     assert kid(extractor, images, images, seed=0) == 0.5
     assert asked == [expected]
+
+
+class Plain:
+    """An embedder of images (1, 2, 2) whose features are their pixels."""
+
+    name, digest, kernel_width = "plain", "p", 1.0
+
+    def observe(self, images: NDArray[np.float32], /) -> Observation:
+        return Observation(images.reshape(len(images), -1), None)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.7])
+def test_intervals_of_the_other_figures_hold_the_mean_of_fresh_draws(shift: float) -> None:
+    """As far as 30 draws say: not too narrow, and less than twice as wide as they should be."""
+    values: dict[str, list[tuple[float, float]]] = {}
+    for number in range(30):
+        rng = np.random.default_rng(number)
+        images, real, alike = (
+            ImageSet(rng.normal(by, 1, (100, 1, 2, 2)).astype(np.float32)) for by in (shift, 0.0, 0.0)
+        )
+        found = measure(Plain(), images, real, alike=alike, split="test", resamples=10, seed=0)
+        for name, margin in found.margins.items():
+            values.setdefault(name, []).append((getattr(found, name), margin))
+    assert list(values) == ["kid", "precision", "recall", "density", "coverage"]
+    for name, pairs in values.items():
+        figures, margins = np.array(pairs).T
+        assert np.mean(np.abs(figures - figures.mean()) <= margins) >= 0.85, name
+        assert margins.mean() < 2 * 1.96 * figures.std(ddof=1), name
 
 
 def test_a_class_too_small_for_a_distance_is_looked_at_by_itself(extractor: Extractor, prepared: Prepared) -> None:

@@ -30,6 +30,7 @@ def fidelity(fid: float = 10, margin: float = 1, recall: float = 0.4) -> Fidelit
         fid_low=fid - margin,
         fid_high=fid + margin,
         groups={"all images": group},
+        margins={},
         classes={},
         extractor="fid_domain",
         digest="d1",

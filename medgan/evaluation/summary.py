@@ -47,15 +47,10 @@ def _synthesis(report: SynthesisReport) -> Iterator[tuple[str, str]]:
     if len(quality.groups) > 1:
         worst, same = quality.groups[quality.worst], floor.groups[quality.worst]
         yield "worst class", f"{quality.worst}, FID {worst.fid:.3f}, floor {same.fid:.3f}  (n = {worst.n:,})"
-    yield "KID", f"{quality.kid:.5f}, floor {floor.kid:.5f}"
-    yield (
-        "precision, recall",
-        f"{quality.precision:.3f}, {quality.recall:.3f}  ({_real(floor.precision, floor.recall)})",
-    )
-    yield (
-        "density, coverage",
-        f"{quality.density:.3f}, {quality.coverage:.3f}  ({_real(floor.density, floor.coverage)})",
-    )
+    yield "KID", f"{_within(quality, 'kid', 5)}, floor {floor.kid:.5f}"
+    for one, other in (("precision", "recall"), ("density", "coverage")):
+        figures = ", ".join(_within(quality, name, 3) for name in (one, other))
+        yield f"{one}, {other}", f"{figures}  ({_real(getattr(floor, one), getattr(floor, other))})"
     if report.agreement is not None:
         yield "class agreement", f"{report.agreement.generated:.3f}  (real: {report.agreement.real:.3f})"
     if report.inception is not None:
@@ -69,6 +64,12 @@ def _synthesis(report: SynthesisReport) -> Iterator[tuple[str, str]]:
         yield from _two_samples(report.two_sample)
     if report.copying is not None:
         yield from _copying(report.copying)
+
+
+def _within(quality: Fidelity, name: str, digits: int) -> str:
+    """Name a figure with its margin, where it is known."""
+    margin = f" ± {quality.margins[name]:.{digits}f}" if name in quality.margins else ""
+    return f"{getattr(quality, name):.{digits}f}{margin}"
 
 
 def _judged_together(quality: Fidelity) -> str:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from medgan.errors import MedganError
 from medgan.scores.figures import ClassFidelity, Fidelity, GroupFidelity
-from medgan.scores.frechet import distance, mean_distance, statistics
+from medgan.scores.frechet import distance, distance_of_groups, statistics
 from medgan.scores.groups import Rows, groups
 from medgan.scores.images import Classifier, Embedder, ImageSet
-from medgan.scores.jackknife import Side, deviation, distance_deviation
+from medgan.scores.jackknife import Side, deviation, difference_deviation
 from medgan.seeds import derive_seed
 
 Features = NDArray[np.float32]
@@ -24,6 +24,9 @@ Features = NDArray[np.float32]
 _PRC_NEIGHBOURS, _DC_NEIGHBOURS = 3, 5
 _KID_SUBSET, _KID_SUBSETS = 1000, 10
 _CHUNK = 1024
+# Beside FID, by their names; and the resamples behind their intervals, which take longer than those of a distance.
+_FIGURES = ("kid", "precision", "recall", "density", "coverage")
+_RESAMPLES = 20
 
 
 def measure(
@@ -49,18 +52,16 @@ def measure(
     figures = {
         name: _group(embedder, generated[ours], truth[theirs], seed=seed) for name, (ours, theirs) in rows.items()
     }
-    means = {
-        key: float(np.mean([getattr(group, key) for group in figures.values()]))
-        for key in ("fid", "kid", "precision", "recall", "density", "coverage")
-    }
+    means = {key: float(np.mean([getattr(group, key) for group in figures.values()])) for key in ("fid", *_FIGURES)}
     sides, alike_sides = (_sides(embedder, side, real, names) for side in (images, alike))
-    margin = 1.96 * distance_deviation(sides, alike_sides, resamples=resamples, seed=seed)
+    margin = 1.96 * difference_deviation(distance_of_groups, sides, alike_sides, resamples=resamples, seed=seed)
     margin = margin if math.isfinite(margin) else means["fid"]  # JSON has no infinity
     return Fidelity(
         **means,
         fid_low=means["fid"] - margin,
         fid_high=means["fid"] + margin,
         groups=figures,
+        margins=_margins(embedder, sides, alike_sides, resamples=min(resamples, _RESAMPLES), seed=seed),
         classes=_by_class(embedder, images, real, names, seed=seed),
         extractor=embedder.name,
         digest=embedder.digest,
@@ -90,12 +91,13 @@ def margin_between(
     group has too few patients to know.
     """
     (first, truth), (second, _) = (_sides(embedder, side, real, names) for side in (one, other))
-    return 1.96 * deviation(
-        lambda ours, theirs, true: mean_distance(ours, true) - mean_distance(theirs, true),
+    margin: float = 1.96 * deviation(
+        lambda ours, theirs, true: distance_of_groups(ours, true) - distance_of_groups(theirs, true),
         [first, second, truth],
         resamples=resamples,
         seed=seed,
     )
+    return margin
 
 
 def density_and_coverage(generated: Features, truth: Features) -> tuple[float, float]:
@@ -167,18 +169,30 @@ def _sides(embedder: Embedder, images: ImageSet, real: ImageSet, names: Sequence
     )
 
 
+def _margins(
+    embedder: Embedder, sides: tuple[Side, Side], alike: tuple[Side, Side], *, resamples: int, seed: int
+) -> dict[str, float]:
+    """1.96 standard deviations of the means over groups of _FIGURES; empty where a group has too few patients."""
+
+    def figures(generated: Sequence[Features], truth: Sequence[Features]) -> NDArray[np.float64]:
+        pairs = zip(generated, truth, strict=True)
+        means: NDArray[np.float64] = np.mean([_figures(embedder, *pair, seed=seed) for pair in pairs], axis=0)
+        return means
+
+    margins = 1.96 * difference_deviation(figures, sides, alike, resamples=resamples, seed=seed)
+    return dict(zip(_FIGURES, margins.tolist(), strict=True)) if np.isfinite(margins).all() else {}
+
+
 def _group(embedder: Embedder, generated: Features, truth: Features, *, seed: int) -> GroupFidelity:
+    figures = dict(zip(_FIGURES, _figures(embedder, generated, truth, seed=seed), strict=True))
+    return GroupFidelity(n=len(truth), fid=distance(statistics(generated), statistics(truth)), **figures)
+
+
+def _figures(embedder: Embedder, generated: Features, truth: Features, *, seed: int) -> tuple[float, ...]:
+    """_FIGURES."""
     precision, recall = _precision_and_recall(generated, truth)
     density, coverage = density_and_coverage(generated, truth)
-    return GroupFidelity(
-        n=len(truth),
-        fid=distance(statistics(generated), statistics(truth)),
-        kid=_kid(embedder, generated, truth, seed=seed),
-        precision=precision,
-        recall=recall,
-        density=density,
-        coverage=coverage,
-    )
+    return _kid(embedder, generated, truth, seed=seed), precision, recall, density, coverage
 
 
 def _by_class(
@@ -219,13 +233,14 @@ def _kid(embedder: Embedder, generated: Features, truth: Features, *, seed: int)
     """
     from torch_fidelity.metric_kid import kid_features_to_metric  # noqa: PLC0415 (as above)
 
-    size, width = min(_KID_SUBSET, len(generated)), embedder.kernel_width
+    least, width = min(len(generated), len(truth)), embedder.kernel_width
+    size = min(_KID_SUBSET, least)
     kernel = {"kid_kernel": "poly"} if width is None else {"kid_kernel": "rbf", "kid_kernel_rbf_sigma": width}
     figures = kid_features_to_metric(
         torch.from_numpy(generated).double(),
         torch.from_numpy(truth).double(),
         **kernel,
-        kid_subsets=1 if size == len(generated) else _KID_SUBSETS,
+        kid_subsets=1 if size == least else _KID_SUBSETS,
         kid_subset_size=size,
         rng_seed=derive_seed(seed, "kid") % 2**32,
         verbose=False,

@@ -72,7 +72,8 @@ class Fidelity:
     groups: by name, one a class; classes with too few images for a FID are judged together, and so are all images
     where there are no classes. classes: every class by itself, those with few images too.
     fid_low, fid_high: fid -+ 1.96 standard deviations over images, or patients, of each group (see `jackknife`); not
-    over trainings. 0 and twice the fid where a group has too few patients to know; so too mae_low and mae_high below.
+    over trainings; 0 and twice the fid where a group has too few patients to know; so too mae_low and mae_high below.
+    margins: the same 1.96 standard deviations of the other figures, by name; empty where nobody knows.
     """
 
     fid: float
@@ -84,6 +85,7 @@ class Fidelity:
     density: float
     coverage: float
     groups: Mapping[str, GroupFidelity]
+    margins: Mapping[str, float]
     classes: Mapping[str, ClassFidelity]
     extractor: str
     digest: str

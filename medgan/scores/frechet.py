@@ -37,3 +37,8 @@ def group_statistics(features: NDArray[np.float32], groups: Iterable[Rows]) -> l
 def mean_distance(a: Iterable[Statistics], b: Iterable[Statistics]) -> float:
     """Measure the mean over groups of the distance of one to its like."""
     return float(np.mean([distance(one, other) for one, other in zip(a, b, strict=True)]))
+
+
+def distance_of_groups(a: Iterable[NDArray[np.float32]], b: Iterable[NDArray[np.float32]]) -> float:
+    """The same of the features (n, D) of each group."""
+    return mean_distance(map(statistics, a), map(statistics, b))

@@ -1,4 +1,4 @@
-"""How far a distance of two sets of features varies by chance: delete-d jackknife (Shao and Wu 1989).
+"""How far figures of sets of features vary by chance: delete-d jackknife (Shao and Wu 1989).
 
 Not the bootstrap: images that a resample holds twice make a covariance of few images worse, and the intervals of good
 generators twice to four times too wide.
@@ -7,11 +7,11 @@ generators twice to four times too wide.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.scores.frechet import Statistics, group_statistics, mean_distance
 from medgan.scores.groups import Rows
 from medgan.seeds import numpy_generator
 
@@ -29,43 +29,45 @@ class Side:
     patients: NDArray[np.str_] | None
 
 
-def deviation(figure: Callable[..., float], sides: Sequence[Side], *, resamples: int, seed: int) -> float:
-    """Standard deviation of a figure of the statistics of these sides, over fresh draws of all of them.
+def deviation(figure: Callable[..., Any], sides: Sequence[Side], *, resamples: int, seed: int) -> Any:
+    """Standard deviation of a figure, or of each of an array of them, over fresh draws of all of these sides.
 
-    Infinite where a group has too few patients, or images where each stands for itself, to know.
+    figure: takes of each side a list of the features (n, D) of its groups. Infinite where a group has too few patients,
+    or images where each stands for itself, to know.
     """
     clusters = [[_clusters(rows, side.patients) for rows in side.groups] for side in sides]
     counts = [len(group) for groups in clusters for group in groups]
     if min(counts) < FEWEST:
         return math.inf
-    values = [figure(*statistics) for statistics in _subsets(sides, clusters, resamples, seed)]
+    values = [figure(*features) for features in _subsets(sides, clusters, resamples, seed)]
     # By what the variance over subsets is to be divided to give that over fresh draws: few patients have no fifth.
     scale = float(np.mean([count / _kept(count) - 1 for count in counts]))
-    return math.sqrt(float(np.var(values, ddof=1)) / scale)
+    return np.sqrt(np.var(values, axis=0, ddof=1) / scale)
 
 
-def distance_deviation(sides: tuple[Side, Side], alike: tuple[Side, Side], *, resamples: int, seed: int) -> float:
-    """Standard deviation of the mean distance of two sides; infinite as that of `deviation`.
+def difference_deviation(
+    figure: Callable[..., Any], sides: tuple[Side, Side], alike: tuple[Side, Side], *, resamples: int, seed: int
+) -> Any:
+    """Standard deviation of a figure of how two sides differ, such as a distance; infinite as that of `deviation`.
 
     alike: two sides of real images, of the same sizes. A distance is all but quadratic in the difference of its sides,
     a part of which is chance; the jackknife takes that part for real and counts its variance twice. Where both sides
     are alike there is nothing else: half of their variance is what to take off, and the least that there can be.
     """
-    found, chance = (deviation(mean_distance, pair, resamples=resamples, seed=seed) for pair in (sides, alike))
-    if math.inf in (found, chance):
+    found, chance = (deviation(figure, pair, resamples=resamples, seed=seed) for pair in (sides, alike))
+    if np.isinf(found).any() or np.isinf(chance).any():
         return math.inf
-    return math.sqrt(max(found**2 - chance**2 / 2, chance**2 / 2))
+    return np.sqrt(np.maximum(found**2 - chance**2 / 2, chance**2 / 2))
 
 
 def _subsets(
     sides: Sequence[Side], clusters: Sequence[Sequence[Sequence[Rows]]], count: int, seed: int
-) -> Iterator[list[list[Statistics]]]:
-    """Of each side the statistics of its groups, each without a fifth of its images; patients go with all of theirs."""
+) -> Iterator[list[list[NDArray[np.float32]]]]:
+    """Of each side the features of its groups, each without a fifth of its images; patients go with all of theirs."""
     rng = numpy_generator(seed, "jackknife")
     for _ in range(count):
         yield [
-            group_statistics(side.features, [_some(group, rng) for group in groups])
-            for side, groups in zip(sides, clusters, strict=True)
+            [side.features[_some(group, rng)] for group in groups] for side, groups in zip(sides, clusters, strict=True)
         ]
 
 
