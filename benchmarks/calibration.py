@@ -1,20 +1,18 @@
 """How far fid_domain puts damaged images, beside what a person sees of the damage -> results/calibration.md, docs.
 
-MEDGAN_REAL_DATA=FOLDER python -m benchmarks.calibration       # some 15 minutes; FOLDER holds the archives of STUDIES
+MEDGAN_REAL_DATA=FOLDER python -m benchmarks.calibration       # some 15 minutes; see benchmarks/real_data.py
 """
 
-import os
-import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.corruptions import HARDLY_SEEN, OTHERS, SEEN_AT_ONCE, Damaged, Pixels
-from benchmarks.judging import ROOT, WORK, Subject, configuration, open_subject
+from benchmarks.judging import ROOT, Subject, open_subject
+from benchmarks.real_data import CHILDREN, configured
 from benchmarks.tables import save
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
@@ -25,15 +23,13 @@ from medgan.scores.images import ImageSet
 from medgan.seeds import numpy_generator
 
 _PICTURE_WIDTH = 640  # pixels of one channel: a picture in docs/ stays below a megabyte
-_PATIENT = r"^((?:NORMAL2-)?IM-\d+|person\d+_(?:bacteria|virus))"
 
 
 @dataclass(frozen=True)
 class Study:
-    """A data set to damage. archive: its file. raw: its folder of images. changes: to the recipe of Medical MNIST."""
+    """A data set to damage. raw: its name among real data. changes: to the recipe of Medical MNIST."""
 
     title: str
-    archive: str
     raw: str
     changes: Mapping[str, Any]
 
@@ -43,17 +39,15 @@ class Study:
 
 
 STUDIES = (
-    Study("Medical MNIST", "medical-mnist.tar.xz", ".", {}),
+    Study("Medical MNIST", "medical-mnist", {}),
     Study(
         "Chest X-rays",
-        "chest-xray-kermany.tar.xz",
-        "chest_xray/train",
-        {"data.size": 128, "data.validation": 0.05, "data.test": 0.45, "data.options": {"patient": _PATIENT}},
+        "chest-xray",
+        {"data.size": 128, "data.validation": 0.05, "data.test": 0.45, "data.options": {"patient": CHILDREN}},
     ),
     Study(
         "Skin lesions",
-        "isic2017-lesions.tar.xz",
-        "isic2017/images",
+        "isic2017",
         {"data.size": 128, "data.channels": 3, "data.labels": False, "data.validation": 0.05, "data.test": 0.45},
     ),
 )
@@ -79,23 +73,37 @@ def main() -> None:
 
 
 def judge(study: Study) -> tuple[list[Row], str]:
-    """Score one half of the test images, damaged in every way, against the other half."""
-    changes = {"data.raw": str(_unpacked(study)), "data.name": study.name, "evaluate.n": 30, **study.changes}
-    subject = open_subject(configuration("medical-mnist", changes=changes))
+    """Score one half of the test images, damaged in every way, against the other half; and make their picture."""
+    subject = subject_of(study)
+    if subject is None:
+        raise MedganError(f"{study.title} cannot be calibrated; set MEDGAN_REAL_DATA to the folder of the archives")
+    rows, shown, spec = [], [], subject.prepared.spec
+    columns = max(2, _PICTURE_WIDTH // (spec.size * spec.channels))
+    for row, images in judged(subject):
+        chosen = np.linspace(0, len(images), columns, endpoint=False).astype(int)
+        rows.append(row)
+        shown.append(images[chosen])
+        print(f"{study.title}: {row.name}: FID {row.quality.fid:.3f}", flush=True)
+    save_image(ROOT / "docs" / f"calibration-{study.name}.png", grid(np.concatenate(shown), columns=columns))
+    return rows, f"{subject.extractor.name} {subject.extractor.digest}"
+
+
+def subject_of(study: Study) -> Subject | None:
+    """None where its images are not at hand."""
+    changes = {"data.raw": study.raw, "data.name": study.name, "evaluate.n": 30, **study.changes}
+    config = configured("medical-mnist", changes)
+    return None if config is None else open_subject(config)
+
+
+def judged(subject: Subject) -> Iterator[tuple[Row, Pixels]]:
+    """Each row with its images, real ones first."""
     data = subject.prepared
     held, other = halves(data)
     labels = np.zeros(len(data.splits), np.int64) if data.labels is None else data.labels
     damaged = Damaged(data.pictures(held), labels[held])
-    rows, shown = [Row("real", "", _scored(subject, held, other, damaged.images))], [damaged.images]
+    yield Row("real", "", _scored(subject, held, other, damaged.images)), damaged.images
     for name, sight, images in _damages(damaged):
-        rows.append(Row(name, sight, _scored(subject, held, other, images)))
-        shown.append(images)
-        print(f"{study.title}: {name}: FID {rows[-1].quality.fid:.3f}", flush=True)
-    columns = max(2, _PICTURE_WIDTH // (data.spec.size * data.spec.channels))
-    chosen = np.linspace(0, len(held), columns, endpoint=False).astype(int)
-    pictures = np.concatenate([images[chosen] for images in shown])
-    save_image(ROOT / "docs" / f"calibration-{study.name}.png", grid(pictures, columns=columns))
-    return rows, f"{subject.extractor.name} {subject.extractor.digest}"
+        yield Row(name, sight, _scored(subject, held, other, images)), images
 
 
 def halves(data: Prepared) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -158,29 +166,6 @@ def _scored(subject: Subject, held: NDArray[np.int64], other: NDArray[np.int64],
     return measure(
         subject.extractor, seen, real, alike=alike, names=data.label_names, split="test", resamples=50, seed=0
     )
-
-
-def _unpacked(study: Study) -> Path:
-    """Return the folder of a study's images, unpacked once. Raises MedganError where its archive is not at hand."""
-    folder = WORK / "raw" / study.name
-    if not folder.exists():
-        archive = Path(os.environ.get("MEDGAN_REAL_DATA", "")) / study.archive
-        if not archive.is_file():
-            raise MedganError(f"{archive} does not exist; set MEDGAN_REAL_DATA to the folder of {study.archive}")
-        aside = folder.with_name(f"{folder.name}.unpacking")
-        with tarfile.open(archive) as tar:
-            for member in tar:
-                _unpack(tar, member, aside)
-        aside.rename(folder)
-    return folder / study.raw
-
-
-def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
-    """Files alone, and below the folder alone: Python's own filter for that has a hole before 3.11.13."""
-    path, content = folder / member.name, tar.extractfile(member)
-    if content is not None and path.resolve().is_relative_to(folder.resolve()):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content.read())
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Whom the audit of copies catches: copies hidden in each way, alone and among honest images -> results/copyists.md.
 
-    python -m benchmarks.copyists           # some 15 minutes; real data of which data/raw/ holds nothing are left out
+    python -m benchmarks.copyists           # some 15 minutes; real data that are not at hand are left out
 
 Real images that no training saw are halved at random, patients never in both: one half sets the thresholds, the other
 one is the set under audit, as it is, or with copies of training images in the place of a tenth or of all of them.
@@ -18,10 +18,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from benchmarks.judging import ROOT, configuration
-from benchmarks.keeping import kept, prepared
+from benchmarks.judging import prepared
+from benchmarks.keeping import kept
 from benchmarks.overtrained import GENERATORS, Overtrained, overtrained
 from benchmarks.overtrained import table as table_of_generators
+from benchmarks.real_data import CHILDREN, configured
 from benchmarks.tables import save
 from medgan.console import progress
 from medgan.data.store import Prepared
@@ -38,26 +39,26 @@ from medgan.seeds import numpy_generator
 
 PLANTED = 1000
 RESAMPLINGS = 50
-_CHILDREN = r"^((?:NORMAL2-)?IM-\d+|person\d+_(?:bacteria|virus))"
 
 # Some 3,200 images that no training sees: of 128 patients, and of 48.
 _HALF = {"data.options.count": 6400, "data.validation": 0.1, "data.test": 0.4}
 
-# By name: a recipe, what its data are replaced by, and how many held-out images there are, None for all.
+# By name: a recipe, what its data are replaced by, and how many held-out images there are, None for all. data.raw is a
+# name of real data.
 SETS: Mapping[str, tuple[str, dict[str, Any], int | None]] = {
     "phantoms 32 px": ("default", {}, None),
     "phantoms 32 px, few": ("default", {}, 200),
     "phantoms 32 px, 25 slices a patient": ("default", {**_HALF, "data.options.slices": 25}, None),
     "phantoms 32 px, 64 slices a patient": ("default", {**_HALF, "data.options.slices": 64}, None),
-    "Medical MNIST 64 px": ("medical-mnist", {}, None),
+    "Medical MNIST 64 px": ("medical-mnist", {"data.raw": "medical-mnist"}, None),
     "chest X-rays 128 px": (
         "default",
         {
             "data.source": "folder",
-            "data.raw": "data/raw/chest-xray/chest_xray/train",
+            "data.raw": "chest-xray",
             "data.size": 128,
             "data.test": 0.3,
-            "data.options": {"patient": _CHILDREN},
+            "data.options": {"patient": CHILDREN},
         },
         None,
     ),
@@ -65,7 +66,7 @@ SETS: Mapping[str, tuple[str, dict[str, Any], int | None]] = {
         "default",
         {
             "data.source": "folder",
-            "data.raw": "data/raw/isic2017/isic2017/images",
+            "data.raw": "isic2017",
             "data.size": 64,
             "data.channels": 3,
             "data.labels": False,
@@ -103,19 +104,13 @@ def main() -> None:
     use_cpu(1)
     rows = []
     for name, (recipe, changes, most) in SETS.items():
-        data = _prepared(recipe, changes)
-        if data is not None:
-            rows.append(_kept(name, data, most))
+        config = configured(recipe, changes)
+        if config is not None:
+            rows.append(_kept(name, prepared(config), most))
             print("\n".join(_table(rows[-1])), flush=True)
     generators = [overtrained(name) for name in GENERATORS]
     figures = {"sets": [asdict(row) for row in rows], "generators": [asdict(row) for row in generators]}
     save("copyists", figures, _lines(rows, generators))
-
-
-def _prepared(recipe: str, changes: dict[str, Any]) -> Prepared | None:
-    if "data.raw" in changes:
-        changes = {**changes, "data.raw": str(ROOT / changes["data.raw"])}
-    return prepared(configuration(recipe, changes=changes))
 
 
 def _kept(name: str, data: Prepared, most: int | None) -> Caught:

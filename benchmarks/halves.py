@@ -1,21 +1,23 @@
 """Told apart where nothing is to tell, two halves of real images, and where little is -> results/halves.md.
 
-    python -m benchmarks.halves [ROUNDS]    # some 30 minutes for 20; `medgan data fetch medical-mnist` first
+    python -m benchmarks.halves [ROUNDS]    # some 30 minutes for 20; Medical MNIST is left out where it is not at hand
 
 Each round chooses two sets of real images at random, patients never in both. One of them takes the place of drawn
-images: as it is in every round, and in the first one damaged too. Without raw files Medical MNIST is left out.
+images: as it is in every round, and in the first one damaged too.
 """
 
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.corruptions import Damage, Damaged, noisy, shifted
-from benchmarks.judging import configuration
-from benchmarks.keeping import kept, prepared
+from benchmarks.judging import prepared
+from benchmarks.keeping import kept
+from benchmarks.real_data import configured
 from benchmarks.tables import rounds, save
 from medgan.config.schema import Config
 from medgan.console import progress
@@ -29,9 +31,9 @@ from medgan.seeds import derive_seed, numpy_generator
 SIDE = 5500  # images: half of either side is answered for, less those of which the other side has fewer of a class
 NEAR = (0.47, 0.53)
 # By name: a recipe, and what its data are replaced by.
-SETS: Mapping[str, tuple[str, dict[str, int]]] = {
+SETS: Mapping[str, tuple[str, dict[str, Any]]] = {
     "phantoms 32 px": ("default", {"data.options.count": 24_000}),
-    "Medical MNIST 64 px": ("medical-mnist", {}),
+    "Medical MNIST 64 px": ("medical-mnist", {"data.raw": "medical-mnist"}),
 }
 DAMAGES: Mapping[str, tuple[Damage, float]] = {
     "noise 8": (noisy, 8),
@@ -66,10 +68,9 @@ def main() -> None:
     figures, lines = {}, ["# Two halves of real images, told apart", ""]
     lines += [f"`python -m benchmarks.halves {count}`: {SIDE:,} images a side, others in each round.", ""]
     for name, (recipe, changes) in SETS.items():
-        config = configuration(recipe, changes=changes)
-        data = prepared(config)
-        if data is not None:
-            rows = told(name, data, config, count)
+        config = configured(recipe, changes)
+        if config is not None:
+            rows = told(name, prepared(config), config, count)
             figures[name] = [asdict(row) for row in rows]
             lines += table(name, rows)
             print("\n".join(table(name, rows)), flush=True)

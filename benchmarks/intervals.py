@@ -1,6 +1,6 @@
 """How often the 95 % interval of a FID covers the mean of many fresh draws -> results/intervals.md.
 
-python -m benchmarks.intervals [DRAWS]      # some 40 minutes for 200; `medgan data fetch medical-mnist` first
+python -m benchmarks.intervals [DRAWS]     # some 40 minutes for 200; Medical MNIST is left out where it is not at hand
 
 Fresh phantoms of the default recipe, four slices a patient, are judged against fresh phantoms, and so is what a briefly
 trained generator draws of fresh z. Of Medical MNIST, held-out images are judged against others, as they are and with
@@ -17,6 +17,7 @@ import torch
 
 from benchmarks import judging
 from benchmarks.judging import Subject, configuration, open_subject, row_identity, train
+from benchmarks.real_data import configured
 from benchmarks.tables import save
 from medgan.config.schema import Config
 from medgan.console import progress
@@ -108,9 +109,8 @@ def phantoms(config: Config, subject: Subject, *, number: int) -> ImageSet:
 
 def disjoint() -> dict[tuple[str, int], list[tuple[float, float]]]:
     """FID and half width of each draw of Medical MNIST, by what is judged and n; none where it is not there."""
-    config = configuration("medical-mnist")
-    if not config.data.raw.exists():
-        print(f"{config.data.raw} is not there: left out", flush=True)
+    config = configured("medical-mnist", {"data.raw": "medical-mnist"})
+    if config is None:
         return {}
     fids: dict[tuple[str, int], list[tuple[float, float]]] = {}
     subject = open_subject(config)

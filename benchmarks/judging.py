@@ -21,16 +21,15 @@ from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import SynthesisReport
 from medgan.evaluation.two_sample import TwoSamples, two_samples
 from medgan.files import write_atomically
-from medgan.fingerprint import code_digest, file_digest, fingerprint
+from medgan.fingerprint import code_digest, fingerprint
 from medgan.gans.drawing import sample_grid
 from medgan.imaging.grids import save_image
 from medgan.scores.extractor import Extractor
 from medgan.scores.figures import Fidelity
-from medgan.scores.learning import extractor_of
+from medgan.scores.learning import extractor_fingerprint, extractor_of
 from medgan.scores.validation import validation_judge
 from medgan.scores.validation_images import example_conditions
-from medgan.sources import SOURCES
-from medgan.sources.prepare import prepare
+from medgan.sources.prepare import prepare, prepare_fingerprint
 from medgan.training.identity import identity, training_fingerprint
 from medgan.training.judge import Judge
 from medgan.training.loop import Listener, Trained, fit
@@ -99,28 +98,33 @@ def configuration(recipe: str, *, data: str | None = None, changes: Mapping[str,
     return parse_config(tree, where=f"recipes/{recipe}.yaml")
 
 
+def prepared(config: Config) -> Prepared:
+    """Prepare the data of a configuration, or find them from the last time: by the content of their raw files."""
+    folder = WORK / f"prepared-{prepare_fingerprint(config.data, config.seed)}"
+    if (folder / "spec.json").exists():
+        return open_prepared(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+    print(f"preparing {config.data.name}", flush=True)
+    return prepare(config.data, folder, seed=config.seed)
+
+
 def open_subject(config: Config, *, told_apart: bool = False) -> Subject:
-    """Prepare the data and train its extractor, or find both from the last time.
+    """Prepare the data and train their extractor, or find both from the last time.
 
     told_apart: whether a network is to tell drawn images from real ones, which takes minutes a row.
     """
     use_cpu(1)
-    parts = {name: getattr(config, name).model_dump(mode="json") for name in ("data", "features")}
-    if config.data.raw.is_file():
-        parts["raw"] = file_digest(config.data.raw)
-    code = code_digest(["medgan.sources.prepare", SOURCES[config.data.source].__module__, "medgan.scores.learning"])
-    folder = WORK / f"data-{fingerprint({**parts, 'seed': config.seed, 'code': code})}"
-    if not (folder / "extractor.safetensors").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        print(f"preparing {config.data.name}", flush=True)
-        prepared = prepare(config.data, folder / "prepared", seed=config.seed)
+    data = prepared(config)
+    file = WORK / "extractors" / f"{extractor_fingerprint(data, config.features, config.seed, 1)}.safetensors"
+    if not file.exists():
         with progress("features", config.features.steps) as done:
-            extractor = extractor_of(prepared, config.features, seed=config.seed, progress=done)
-        extractor.save(folder / "learning.safetensors")
-        (folder / "learning.safetensors").rename(folder / "extractor.safetensors")
-    prepared, extractor = open_prepared(folder / "prepared"), Extractor.load(folder / "extractor.safetensors")
+            extractor = extractor_of(data, config.features, seed=config.seed, progress=done)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        extractor.save(file.with_suffix(".learning"))
+        file.with_suffix(".learning").rename(file)
+    extractor = Extractor.load(file)
     steps = config.evaluate.told_apart_steps if told_apart else 0
-    return Subject(prepared, extractor, fidelity_floor(prepared, _protocol(config, extractor)), steps)
+    return Subject(data, extractor, fidelity_floor(data, _protocol(config, extractor)), steps)
 
 
 def _protocol(config: Config, extractor: Extractor) -> EvaluationProtocol:

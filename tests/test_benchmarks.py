@@ -1,14 +1,16 @@
 """What benchmarks stand on: equal budgets, one protocol, rows that are kept. What they measure is not tested."""
 
 import json
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from benchmarks import halves, intervals, judging, recipes, tables, textbook
+from benchmarks import halves, intervals, judging, real_data, recipes, tables, textbook
 from benchmarks.judging import Subject, configuration, judge, open_subject, row_identity, train
 from benchmarks.tables import cpu_seconds, write_table
 from benchmarks.translation import PUBLISHED, RECOMMENDED
@@ -182,3 +184,40 @@ def test_a_budget_that_is_none_is_refused(
     with pytest.raises(SystemExit):
         cpu_seconds("What it does.", default=1)
     assert text in capsys.readouterr().err
+
+
+def test_raw_files_are_found_unpacked_or_in_an_archive(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(judging, "ROOT", tmp_path)
+    monkeypatch.setenv("MEDGAN_REAL_DATA", str(tmp_path))
+    assert real_data.raw("chest-xray") is None and "chest-xray-kermany.tar.xz" in capsys.readouterr().out
+    image = tmp_path / "chest_xray" / "train" / "person1_virus_6.jpeg"
+    image.parent.mkdir(parents=True)
+    image.write_bytes(b"an image")
+    with tarfile.open(tmp_path / "chest-xray-kermany.tar.xz", "w:xz") as archive:
+        archive.add(image, "chest_xray/train/person1_virus_6.jpeg")
+        archive.add(image, "../outside.jpeg")
+    for _ in range(2):
+        folder = real_data.raw("chest-xray")
+        assert folder == work / "raw" / "chest-xray" / "chest_xray" / "train"
+        assert [path.name for path in folder.iterdir()] == [image.name]
+    assert not list(work.rglob("outside.jpeg"))
+    (tmp_path / "data" / "raw" / "chest-xray" / "chest_xray" / "train").mkdir(parents=True)
+    assert real_data.raw("chest-xray") == tmp_path / "data" / "raw" / "chest-xray" / "chest_xray" / "train"
+
+
+def test_raw_files_that_change_are_prepared_anew(config: Config, subject: Subject, tmp_path: Path) -> None:
+    table = tmp_path / "phantom.yaml"
+    table.write_text(config.data.raw.read_text())
+    same = open_subject(config.override({"data.raw": str(table)}))
+    assert same.prepared.md5 == subject.prepared.md5 and same.extractor.digest == subject.extractor.digest
+    folder = tmp_path / "images"
+    for number in range(60):
+        path = folder / "abc"[number % 3] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.random.default_rng(number).integers(0, 256, (16, 16), dtype=np.uint8)).save(path)
+    changed = config.override({"data.source": "folder", "data.raw": str(folder), "data.options": {}})
+    before = judging.prepared(changed).md5
+    Image.fromarray(np.zeros((16, 16), np.uint8)).save(folder / "a" / "0.png")
+    assert judging.prepared(changed).md5 != before

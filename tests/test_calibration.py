@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 from pixels import seen
 
+from benchmarks import calibration, judging
 from benchmarks.corruptions import (
     HARDLY_SEEN,
     SEEN_AT_ONCE,
@@ -169,6 +170,24 @@ def test_what_is_seen_at_once_is_farther_than_what_is_hardly_seen(medical_mnist:
 def test_the_order_holds_on_phantoms(phantom: Judged) -> None:
     """At 32 pixels blocks of JPEG as large as a quarter of the head, and moves of 3 pixels, are seen at once."""
     assert_ordered(phantom, but=("JPEG 20", "elastic 3 px"))
+
+
+@pytest.mark.exhaustive  # an extractor of 128 pixels, and thirteen sets of images: minutes each
+@pytest.mark.parametrize("study", calibration.STUDIES[1:], ids=lambda study: study.name)
+def test_the_order_holds_on_the_other_real_data(
+    study: calibration.Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judging, "WORK", tmp_path)
+    subject = calibration.subject_of(study)
+    if subject is None:
+        pytest.skip(f"{study.title} are not at hand")
+    fids = {(row.sight, row.name): row.quality.fid for row, _ in calibration.judged(subject)}
+    hardly, at_once = (
+        {name: fid for (seen_as, name), fid in fids.items() if seen_as == sight}
+        for sight in ("hardly seen", "seen at once")
+    )
+    assert len(hardly) == len(HARDLY_SEEN) and len(at_once) == len(SEEN_AT_ONCE)
+    assert max(hardly.values()) < min(at_once.values()), (hardly, at_once)
 
 
 def test_the_classifier_behind_it_knows_the_classes(phantom: Judged) -> None:

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.scores.groups import Rows
+from medgan.scores.patients import FEWEST
 from medgan.seeds import numpy_generator
 
 _KEPT = 0.8
-# Patients of a group behind an interval, or images where each stands for itself: of fewer nobody knows how they vary.
-FEWEST = 5
 
 
 @dataclass(frozen=True)

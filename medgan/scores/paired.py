@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from medgan.errors import MedganError
 from medgan.imaging.arrays import Images
 from medgan.scores.figures import Likeness, PublishedScores, StandardScores
-from medgan.scores.jackknife import FEWEST
+from medgan.scores.patients import FEWEST
 from medgan.seeds import numpy_generator
 
 _BATCH = 5
