@@ -17,7 +17,7 @@ _GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N")
 _NUMBERS = ("I", "F")  # of 32 bits
 _CONVERTED = ("RGBX", "CMYK", "YCbCr", "HSV")  # to RGB
 _PHOTOMETRIC, _WHITE_IS_ZERO, _BITS = 262, 0, 258  # tags of TIFF
-_STEPS = {"1": 255, "L;2": 85, "L;4": 17}  # between two greys of a PNG of few bits
+_STEPS = {"L;2": 85, "L;4": 17}  # between two greys of a PNG, by which Pillow fills the range, but not in tRNS
 
 
 def read_picture(
@@ -87,7 +87,7 @@ def _pixels(file: ImageFile, mode: str) -> NDArray[Any]:
 def _opaque(pixels: NDArray[Any]) -> NDArray[Any]:
     """Without the last channel, which is alpha; what lies behind a transparent place nothing says."""
     if (hidden := float((pixels[..., -1] < 255).mean())) > 0:
-        share = f"{100 * hidden:.2g} %"
+        share = f"{100 * hidden:.3g} %"
         raise PictureError(
             f"{share} of it is transparent, and nothing says what lies behind; save it without transparency"
         )
