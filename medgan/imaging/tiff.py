@@ -90,7 +90,7 @@ def _first_directory(stream: BufferedReader) -> dict[int, tuple[int, int]]:
     (count,) = number.unpack(stream.read(number.size))
     content = stream.read(min(count, 2**16) * entry.size)
     stream.seek(0)
-    tags = {}
+    tags: dict[int, tuple[int, int]] = {}
     for tag, kind, values, field in entry.iter_unpack(content[: len(content) // entry.size * entry.size]):
         tags.setdefault(tag, (values, struct.unpack_from(f"{order}H" if kind == 3 else f"{order}I", field)[0]))
     return tags
