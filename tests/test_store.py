@@ -18,8 +18,8 @@ from medgan.data.store import Prepared, open_prepared
 from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS, SIXTEEN_BITS, Intensity
 from medgan.sources.near_copies import perceptual_hashes, thumbnails
+from medgan.sources.parallel import Fitted
 from medgan.sources.prepare import prepare
-from medgan.sources.reading import Fitted
 from medgan.sources.writing import write_prepared
 
 

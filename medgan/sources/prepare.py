@@ -11,7 +11,7 @@ from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.data.store import Prepared
 from medgan.fingerprint import ARITHMETIC, code_digest, fingerprint, tree_digest
 from medgan.sources import SOURCES, Source
-from medgan.sources.reading import Fitted, Fitting, fitted
+from medgan.sources.parallel import Fitted, Fitting, fitted
 from medgan.sources.rejections import nothing_usable
 from medgan.sources.writing import write_prepared
 

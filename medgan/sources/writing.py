@@ -18,7 +18,7 @@ from medgan.errors import MedganError
 from medgan.imaging.intensity import Intensity
 from medgan.sources.growing import GrowingArray
 from medgan.sources.near_copies import near_copies, thumbnails
-from medgan.sources.reading import Fitted
+from medgan.sources.parallel import Fitted
 from medgan.sources.rejections import check_rejected, nothing_usable, write_csv, write_rejected
 from medgan.sources.split import limit_training, split_by_patient
 
