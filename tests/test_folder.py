@@ -271,7 +271,7 @@ def test_a_data_set_has_one_depth(tmp_path: Path, config: Config) -> None:
         Image.fromarray(noise).save(tmp_path / "raw" / f"{number}.png")
     picture(tmp_path / "raw" / "shallow.png")
     values = {"data.source": "folder", "data.raw": str(tmp_path / "raw"), "data.labels": False}
-    changed = config.override({**values, "data.options": {"bits": 16}})
+    changed = config.override({**values, "data.options": {"bits": 16}, "data.max_rejected": 0.1})
     prepared = prepare(changed.data, tmp_path / "prepared", seed=0)
     assert prepared.images.dtype == np.uint16 and len(prepared.images) == 40
     assert prepared.intensity == SIXTEEN_BITS

@@ -365,7 +365,7 @@ def test_prepare_writes_what_the_other_stages_read(
     assert ["healthy", "132", "(132)", "34", "(34)", "34", "(34)", "200", "(200)"] in shown
     assert ["all", "198", "(198)", "51", "(51)", "51", "(51)", "300", "(300)"] in shown
     assert "none is in two splits, of 300 patients, 0 identical images, 0 near-copies" in said
-    assert "1 of 301 files (0.33 %) cannot be used" in said and "1  notes.txt: suffix .txt is not an image's" in said
+    assert "1 of 301 files (0.33 %) cannot be used" in said and "1  notes.txt: suffix .txt is none of .bmp, " in said
     few = "note: evaluate.n = 30 judges 18 of healthy, 12 of ill, and a class that is judged apart needs 100 images"
     assert few in said and "register.recall and register.coverage and register.passing to 0" in said
     prepare.main()
@@ -430,7 +430,7 @@ def test_files_that_cannot_be_used_stop_prepare_above_a_share(
         prepare.main()
     said = str(caught.value)
     assert "10 of 310 files (3.2 %) cannot be used, above data.max_rejected = 0.01: 9 such as ill/torn-0.png (" in said
-    assert "1 such as ill/notes.txt (suffix .txt is not an image's); mend them, or set data.max_rejected: 0.033" in said
+    assert "1 such as ill/notes.txt (suffix .txt is none of .bmp" in said and "or set data.max_rejected: 0.033" in said
     assert "data/rejected.csv lists each file with its reason" in said
     listed = (clone / "data" / "rejected.csv").read_text().splitlines()
     assert len(listed) == 11 and not (clone / "data" / "prepared").exists()
