@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from test_registry import metrics
 
 from medgan.data.store import Prepared
 from medgan.data.stored import StoredImages
@@ -18,6 +19,7 @@ from medgan.evaluation.copying.membership import membership
 from medgan.evaluation.copying.moving import moved, thumbnails
 from medgan.evaluation.copying.picture import closest_pairs
 from medgan.evaluation.copying.planted import WAYS
+from medgan.evaluation.summary import summary
 from medgan.imaging.arrays import quantised
 from medgan.imaging.intensity import Intensity
 
@@ -195,6 +197,17 @@ def test_an_audit_that_honest_sets_alarm_may_only_suspect() -> None:
     part = Counted(n=1000, found=110, rank=10, held_out=1000)
     assert verdict([part], 0.02) == FOUND and verdict([part], 0.04) == SUSPECTED
     assert verdict([replace(part, found=10)], 1.0) == NONE_FOUND
+
+
+def test_a_summary_says_how_many_honest_sets_raise_an_alarm(honest: CopyAudit) -> None:
+    few, many = (
+        dict(summary(replace(metrics(), copying=replace(honest, alarms=alarms))))["copies"] for alarms in (0.02, 0.04)
+    )
+    assert (
+        "and 2 % of honest sets" in few
+        and "too many" not in few
+        and "and 4 % of honest sets, too many to find any for sure" in many
+    )
 
 
 def test_thresholds_are_those_of_the_class_and_small_classes_share_one() -> None:
