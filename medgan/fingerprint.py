@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from medgan.imports import ROOT, closure, imported_by, modules
+from medgan.walking import walk
 
 # Packages whose modules are chosen by name in params.yaml. Their tables belong to nobody's code: a result depends on
 # the entry that it uses, which is named among the modules that it starts from.
@@ -54,7 +55,7 @@ def tree_digest(path: Path) -> str:
     if not path.is_dir():
         return file_digest(path)
     digest = hashlib.sha256()
-    for file in sorted(path.rglob("*")):
+    for file in walk(path, hidden=True).files:
         if file.is_file():
             name = file.relative_to(path).as_posix().encode(errors="surrogateescape")
             digest.update(name + b"\0" + file_digest(file).encode() + b"\0")

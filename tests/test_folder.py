@@ -38,7 +38,7 @@ def fitted(source: Source, raw: Path, spec: ImageSpec) -> tuple[list[Sample], li
     return [i for i in items if isinstance(i, Sample)], [i for i in items if isinstance(i, Rejected)]
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.PNG", "a.jpg", "a.jpeg", "a.tif", "a.TIFF"])
+@pytest.mark.parametrize("name", ["a.png", "a.PNG", "a.jpg", "a.jpeg", "a.tif", "a.TIFF", "a.bmp"])
 @pytest.mark.parametrize("spec", [GREY, ImageSpec(16, 3)])
 def test_each_format_is_read_in_both_colours(tmp_path: Path, name: str, spec: ImageSpec) -> None:
     picture(tmp_path / "ill" / name)
@@ -163,13 +163,15 @@ def test_sixteen_bits_are_rejected_rather_than_cut(tmp_path: Path, name: str) ->
     Image.fromarray(np.full((16, 16), 4000, np.uint16)).save(tmp_path / "ill" / name)
     samples, (rejected,) = read(tmp_path)
     assert not samples
-    assert "more than 8 bits" in rejected.reason
+    assert rejected.reason == "its pixels have 16 bits and data.options.bits is 8; a data set has one depth"
+    (sample,), _ = read(tmp_path, Folder(bits=16))
+    assert sample.image.dtype == np.uint16 and (sample.image == 4000).all()
 
 
 def test_a_floating_point_tiff_is_rejected(tmp_path: Path) -> None:
     (tmp_path / "ill").mkdir()
     Image.fromarray(np.full((16, 16), 0.5, np.float32)).save(tmp_path / "ill" / "a.tif")
-    assert "more than 8 bits" in read(tmp_path)[1][0].reason
+    assert "floats of 32 bits from 0.5 to 0.5" in read(tmp_path)[1][0].reason
 
 
 def test_hidden_files_are_passed_over_and_other_files_are_listed(tmp_path: Path) -> None:
@@ -181,8 +183,8 @@ def test_hidden_files_are_passed_over_and_other_files_are_listed(tmp_path: Path)
     samples, rejected = read(tmp_path)
     assert [sample.origin for sample in samples] == ["ill/a.png"]
     assert {item.origin: item.reason for item in rejected} == {
-        "README": "suffix (none) is not an image's",
-        "ill/notes.txt": "suffix .txt is not an image's",
+        "README": "suffix (none) is none of .bmp, .jpeg, .jpg, .png, .tif, .tiff",
+        "ill/notes.txt": "suffix .txt is none of .bmp, .jpeg, .jpg, .png, .tif, .tiff",
     }
 
 

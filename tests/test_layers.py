@@ -33,11 +33,12 @@ GROUND = {
     "medgan.databases": set[str](),
     "medgan.device": set[str](),
     "medgan.files": {"medgan.errors"},
-    "medgan.fingerprint": {"medgan.imports"},
+    "medgan.fingerprint": {"medgan.imports", "medgan.walking"},
     "medgan.imports": set[str](),
     "medgan.locks": {"medgan.errors"},
     "medgan.randomness": {"medgan.seeds"},
     "medgan.seeds": set[str](),
+    "medgan.walking": set[str](),
     "medgan.errors": set[str](),
 }
 # Beyond the order: training knows nothing of what it is scored by, and apps install no torch.

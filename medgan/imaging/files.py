@@ -5,19 +5,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
-from PIL.TiffImagePlugin import TiffImageFile
+from PIL import Image
 
 from medgan.errors import MedganError
 from medgan.files import replacing
+from medgan.imaging.reading import read_picture
 
 NIFTI = (".nii", ".nii.gz")
 JPEG = (".jpg", ".jpeg")
 SUFFIXES = (".png", *JPEG, ".tif", ".tiff", ".npy", *NIFTI)
-_MODES = {1: ("L", "I;16", "I;16L", "I;16B"), 3: ("RGB",)}  # pixels, as Pillow calls them, by channels
+_MODES = {1: ("L", "I;16"), 3: ("RGB",)}  # pixels, as Pillow calls them, by channels
 _CHOICES = {1: "grey of 8 or 16 bits", 3: "RGB of 8 bits"}
 _PLANES = {"L": "sagittal", "R": "sagittal", "P": "coronal", "A": "coronal", "I": "axial", "S": "axial"}
-_PHOTOMETRIC, _WHITE_IS_ZERO = 262, 0  # a tag of TIFF
 
 
 def is_kind(path: Path, suffixes: tuple[str, ...]) -> bool:
@@ -36,7 +35,8 @@ def read_array(path: Path, channels: int) -> NDArray[Any]:
             return np.atleast_3d(volume.reshape(volume.shape[:3])).transpose(2, 0, 1)
         if is_kind(path, (".npy",)):
             return np.lib.format.open_memmap(path, mode="r")
-        return _read_picture(path, channels)
+        choices = _CHOICES.get(channels, f".npy of {channels} channels")
+        return read_picture(path, modes=_MODES.get(channels, ()), wish=f"this model takes {choices}")[0]
     except Exception as error:  # Pillow, numpy and nibabel have no common class for what is damaged
         message = " ".join(str(error).split())
         raise MedganError(f"{path} cannot be read ({message}); convert it or save it again") from None
@@ -79,25 +79,6 @@ def _write(path: Path, array: NDArray[Any], origin: Path) -> None:
             np.save(file, array, allow_pickle=False)
     else:
         Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array).save(path)
-
-
-def _read_picture(path: Path, channels: int) -> NDArray[Any]:
-    with Image.open(path) as file:
-        mode, pages, wanted = file.mode, getattr(file, "n_frames", 1), _MODES.get(channels, ())
-        if mode == "RGB" and ";16" in str(file.tile):
-            mode = "RGB;16"  # which Pillow would cut to 8 bits, and not say so
-        if mode == "I" and file.format == "PNG":
-            mode = "I;16"  # which older versions of Pillow widen
-        tags = file.tag_v2 if isinstance(file, TiffImageFile) else {}
-        if mode.startswith("I") and tags.get(_PHOTOMETRIC) == _WHITE_IS_ZERO:
-            raise ValueError("its 0 is white, which Pillow turns round for 8 bits alone")
-        if pages > 1:
-            raise ValueError(f"it has {pages} pages and one is needed")
-        if mode not in wanted:
-            choices = _CHOICES.get(channels, f".npy of {channels} channels")
-            raise ValueError(f"its pixels are {mode} and this model takes {choices}")
-        pixels = np.asarray(ImageOps.exif_transpose(file))  # upright, as viewers show it
-    return pixels.astype(np.uint16 if mode.startswith("I") else np.uint8).reshape(*pixels.shape[:2], channels)
 
 
 def nibabel_for(path: Path) -> Any:

@@ -1,13 +1,15 @@
 """Lesion masks from files that people draw; numpy and Pillow only."""
 
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 
 from medgan.errors import MedganError
+from medgan.imaging.opening import opened
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
@@ -15,16 +17,18 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
 
     Raises MedganError for another file, and for JPEG, whose blacks are not quite black.
     """
+    if not os.path.lexists(path):
+        raise MedganError(f"{path} does not exist; name a picture or a .npy file")
     try:
         if path.suffix == ".npy":
             plane: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
         else:
-            with Image.open(path) as image:
-                if image.format == "JPEG":
-                    raise MedganError(f"{path} is a JPEG, which blurs the edge of a mask; save it as PNG or .npy")
+            with opened(path) as (image, _):
+                blurred = image.format in ("JPEG", "MPO")
+                ImageOps.exif_transpose(image, in_place=True)
                 plane = _drawn(image)
-    except FileNotFoundError:
-        raise MedganError(f"{path} does not exist; name a picture or a .npy file") from None
+            if blurred:
+                raise MedganError(f"{path} is a JPEG, which blurs the edge of a mask; save it as PNG or .npy")
     except (OSError, ValueError, EOFError) as error:
         raise MedganError(f"{path} cannot be read as a picture or .npy file: {error}") from None
     if plane.ndim != 2:

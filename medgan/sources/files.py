@@ -1,7 +1,7 @@
 """Pictures as people have them, read as they are."""
 
 import hashlib
-import io
+import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 
-from medgan.data.spec import Sample
+from medgan.data.spec import Rejected, Sample
 from medgan.errors import MedganError
+from medgan.imaging.opening import SUFFIXES
+from medgan.imaging.reading import read_picture
+from medgan.walking import Walk, walk
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
-_GREY = ("1", "L", "LA")
+_LOG = logging.getLogger(__name__)
 
 
 def numbered(part: str, images: Iterable[NDArray[np.uint8]], labels: Iterable[str]) -> Iterator[Sample]:
@@ -31,45 +32,65 @@ def numbered(part: str, images: Iterable[NDArray[np.uint8]], labels: Iterable[st
         )
 
 
-def files_under(folder: Path) -> list[Path]:
-    """Sorted, without those that other programs keep for themselves, such as .ipynb_checkpoints."""
-    paths = (path for path in folder.rglob("*") if path.is_file())
-    return sorted(path for path in paths if not any(part.startswith(".") for part in path.relative_to(folder).parts))
+def shown(path: Path) -> str:
+    """A path for people, whatever bytes its name has."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def check_raw(raw: Path, results: Path) -> None:
-    """Raise MedganError for raw files that cannot be told from results, or have a name that DVC does not take."""
-    if results.resolve().is_relative_to(raw.resolve()):
-        raise MedganError(f"data.raw: {raw} holds this clone's {results}; put the images into a folder of their own")
-    for path in (raw, *raw.rglob("*")):
-        try:
-            str(path).encode()
-        except UnicodeEncodeError:
-            shown = os.fsencode(path).decode(errors="backslashreplace")
+    """Raise MedganError for raw files that cannot be told from results, or at which DVC fails or hangs."""
+    found = walk(raw, hidden=True) if raw.is_dir() else Walk([raw] if raw.exists() else [])
+    own = results.resolve()
+    for folder in (raw, *found.links):
+        if own.is_relative_to(folder.resolve()):
             raise MedganError(
-                f"data.raw: the name of {shown} is not UTF-8, and DVC takes no other; rename it (convmv renames many)"
-            ) from None
+                f"data.raw: {folder} holds this clone's {results}; put the images into a folder of their own"
+            )
+    for path in (raw, *found.files, *found.links, *(folder for folder, _ in found.refused)):
+        if (problem := _unfit(path)) is not None:
+            raise MedganError(f"data.raw: {problem}")
+    if found.links:
+        _LOG.warning(
+            "%s is a link to a folder, into which DVC does not look: after a change there run `dvc repro -f prepare`",
+            shown(found.links[0]),
+        )
 
 
-def read_picture(path: Path) -> tuple[NDArray[np.uint8], str]:
-    """A file as viewers show it, (H, W, 1) or, in colour, (H, W, 3), and the sha256 of its content.
-
-    Raises ValueError with the reason if it is none.
-    """
-    if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"suffix {path.suffix or '(none)'} is not an image's")
+def _unfit(path: Path) -> str | None:
+    """Why DVC does not take a path, and the remedy."""
     try:
-        content = path.read_bytes()
-        with Image.open(io.BytesIO(content)) as file:
-            if file.mode.startswith(("I", "F")):
-                raise ValueError(f"{file.mode} pixels: more than 8 bits are not supported by this source")
-            upright = ImageOps.exif_transpose(file)
-            pixels = np.asarray(upright.convert("L" if upright.mode in _GREY else "RGB"))
-    except UnidentifiedImageError:
-        raise ValueError(f"its content is not an image's, whatever {path.suffix} says") from None
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError(" ".join(str(error).split())) from None
-    return np.atleast_3d(pixels), hashlib.sha256(content).hexdigest()
+        str(path).encode()
+    except UnicodeEncodeError:
+        return f"the name of {shown(path)} is not UTF-8, and DVC takes no other; rename it (convmv renames many)"
+    if path.is_symlink() and not path.exists():
+        return f"{path} is a link to nothing, at which DVC stops; remove it"
+    if path.exists() and not (path.is_dir() or path.is_file()):
+        return f"{path} is no file, and DVC would wait for it; remove it"
+    if path.exists() and not os.access(path, os.R_OK):
+        return f"{path} cannot be read; make it readable (chmod) or remove it"
+    return None
+
+
+def readable(walked: Walk, raw: Path) -> Iterator[Path | Rejected]:
+    """The files of a walk, and a Rejected for each that has no name for people and for each folder not entered."""
+    for path in walked.files:
+        try:
+            str(path.relative_to(raw)).encode()
+        except UnicodeEncodeError:
+            yield Rejected(shown(path.relative_to(raw)), "its name is not UTF-8; rename it (convmv renames many)")
+        else:
+            yield path
+    yield from (Rejected(shown(path.relative_to(raw)), reason) for path, reason in walked.refused)
+
+
+def read_image(path: Path, bits: int) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], str]:
+    """What `read_picture` gives of a file with a picture's suffix. Raises ValueError for others, and other depths."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"suffix {path.suffix or '(none)'} is none of {', '.join(SUFFIXES)}")
+    pixels, digest = read_picture(path)
+    if (own := 8 * pixels.itemsize) != bits:
+        raise ValueError(f"its pixels have {own} bits and data.options.bits is {bits}; a data set has one depth")
+    return pixels, digest
 
 
 def patient_pattern(expression: str) -> re.Pattern[str] | None:

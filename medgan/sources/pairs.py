@@ -1,9 +1,9 @@
-"""Source `pairs`: two sub-folders of PNG, JPEG or TIFF files whose names say which belong together."""
+"""Source `pairs`: two sub-folders of PNG, JPEG, TIFF or BMP files whose names say which belong together."""
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
@@ -11,22 +11,28 @@ from pydantic.dataclasses import dataclass
 from medgan.config.checking import STRICT, nearest
 from medgan.data.spec import Direction, ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
-from medgan.imaging.intensity import EIGHT_BITS, Intensity
-from medgan.sources.files import SUFFIXES, files_under, patient_of, patient_pattern, read_picture
+from medgan.imaging.intensity import EIGHT_BITS, SIXTEEN_BITS, Intensity
+from medgan.imaging.opening import SUFFIXES
+from medgan.sources.files import patient_of, patient_pattern, read_image, readable
+from medgan.walking import walk
 
 
 @dataclass(frozen=True, config=STRICT)
 class Pairs:
     """source, image: sub-folders; each file of `image` is to be drawn from the one of the same name in `source`.
 
-    Suffixes may differ. patient: as in source `folder`, looked for in the name of the file to be drawn.
+    Suffixes may differ. patient: as in source `folder`, looked for in the name of the file to be drawn. bits: of a
+    pixel; pairs with a file of the other depth are rejected.
     """
-
-    intensity: ClassVar[Intensity] = EIGHT_BITS
 
     source: str
     image: str
     patient: str = ""
+    bits: Literal[8, 16] = 8
+
+    @property
+    def intensity(self) -> Intensity:
+        return SIXTEEN_BITS if self.bits == 16 else EIGHT_BITS
 
     @property
     def direction(self) -> Direction:
@@ -40,12 +46,15 @@ class Pairs:
                 raise MedganError(f"data.options.{key}: {raw / name} is not a folder{nearest(name, known)}")
         if (raw / self.source).samefile(raw / self.image):
             raise MedganError(f"data.options: source and image are both {raw / self.image}; name two folders")
-        sources, images = (_by_name(raw / name) for name in (self.source, self.image))
+        found = walk(raw / self.source, raw / self.image)
+        paths = list(readable(found, raw))
+        sources, images = (_by_name(paths, raw / name) for name in (self.source, self.image))
         if not sources.keys() & images.keys():
             raise MedganError(
                 f"no file of {raw / self.image} has the name of one in {raw / self.source}; put the two of a pair "
-                f"there under one name ({', '.join(sorted(SUFFIXES))})"
+                f"there under one name ({', '.join(SUFFIXES)})"
             )
+        yield from (item for item in paths if isinstance(item, Rejected))
         for name in sorted(sources.keys() | images.keys()):
             files = [*images.get(name, ()), *sources.get(name, ())]
             origin = files[0].relative_to(raw).as_posix()
@@ -53,7 +62,7 @@ class Pairs:
                 if len(files) != 2 or name not in sources or name not in images:
                     listed = ", ".join(path.relative_to(raw).as_posix() for path in files)
                     raise ValueError(f"no pair: {name} is there as {listed}")
-                (image, digest), (source, other) = map(read_picture, files)
+                (image, digest), (source, other) = (read_image(path, self.bits) for path in files)
                 _check_shapes(image, source, spec.size)
                 patient = patient_of(files[0].name, pattern)
             except ValueError as error:
@@ -76,9 +85,10 @@ def _check_shapes(image: NDArray[Any], source: NDArray[Any], size: int) -> None:
         raise ValueError(f"no pair: image and source are {sizes} pixels, of different shapes; crop them alike")
 
 
-def _by_name(folder: Path) -> dict[str, list[Path]]:
-    """Files by their path in the folder without the suffix."""
+def _by_name(paths: Iterable[Path | Rejected], folder: Path) -> dict[str, list[Path]]:
+    """Those of the folder, by their path in it without the suffix."""
     found: dict[str, list[Path]] = {}
-    for path in files_under(folder):
-        found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
+    for path in paths:
+        if isinstance(path, Path) and path.is_relative_to(folder):
+            found.setdefault(path.relative_to(folder).with_suffix("").as_posix(), []).append(path)
     return found
