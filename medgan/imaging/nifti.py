@@ -30,7 +30,7 @@ class VolumeError(ValueError):
 @dataclass(frozen=True)
 class Volume:
     """voxels: (X, Y, Z) as stored, towards the right, the front and the top of the body. A value is slope * voxel +
-    intercept. spacing: of voxels along X, Y, Z, in mm. affine: (4, 4), of the file as it is stored.
+    intercept. spacing: of voxels along X, Y, Z, in mm. affine: (4, 4), of these axes.
     """
 
     voxels: NDArray[Any]
@@ -116,7 +116,7 @@ def _volume(nibabel: Any, path: Path, number: int | None) -> Volume:
         slope=1.0 if slope is None else float(slope),
         intercept=0.0 if intercept is None else float(intercept),
         spacing=(float(spacing[0]), float(spacing[1]), float(spacing[2])),
-        affine=affine,
+        affine=affine @ nibabel.orientations.inv_ornt_aff(orientation, shape),
     )
 
 

@@ -30,7 +30,8 @@ _LOG = logging.getLogger(__name__)
 class Nifti:
     """plane: that slices lie in, shown as radiologists see them. slices: of each volume, "middle", "all", "every N" or
     "largest mask". least: share of a slice's voxels that must lie above the lowest tenth of the window; slices with
-    less are left out, and those of one value always. isotropic: pixels become squares.
+    less are left out, and those of one value always. least_mask: share of them that must lie in the mask. isotropic:
+    pixels become squares.
 
     window: values from and to, in `unit`, that are told apart. Without one, `percentiles` of each volume are its ends,
     and values have no unit. volume: which one is read of files with several.
@@ -44,6 +45,7 @@ class Nifti:
     plane: Plane = "axial"
     slices: Annotated[str, Field(pattern=r"^(middle|all|largest mask|every [1-9][0-9]*)$")] = "middle"
     least: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    least_mask: Annotated[float, Field(ge=0, lt=1)] = 0.0
     isotropic: bool = True
     window: tuple[float, float] | None = None
     unit: str = ""
@@ -67,8 +69,8 @@ class Nifti:
             raise ValueError(f"unit is {self.unit!r} and there is no window, without which values have no unit")
         if (self.source or self.mask) and not self.image:
             raise ValueError("source and mask need `image`, which says with which image they belong together")
-        if not self.mask and (self.slices == "largest mask" or self.mask_labels):
-            raise ValueError("slices by mask, and mask_labels, need `mask`")
+        if not self.mask and (self.slices == "largest mask" or self.mask_labels or self.least_mask):
+            raise ValueError("slices by mask, mask_labels and least_mask need `mask`")
 
     @property
     def intensity(self) -> Intensity:
@@ -174,16 +176,17 @@ def _slices(raw: Path, subject: _Subject, options: Nifti) -> Iterator[Sample]:
             end.stored(volume.slice(plane, index))[..., None]
             for end, volume in zip(ends, filter(None, (image, source)), strict=True)
         ]
+        masked = planes_of(mask.slice(plane, index), labels) if mask else None
         if foreground(stored[0], options.intensity) <= options.least or stored[-1].min() == stored[-1].max():
             continue
-        shown = [squared(array, pixel, exact=False) for array in stored]
+        if masked is not None and masked.any(axis=2).mean() < options.least_mask:
+            continue
+        shown, given = [squared(array, pixel, exact=False) for array in stored], True
         check_side(shown[0], plane)
-        given = True
-        drawn = squared(planes_of(mask.slice(plane, index), labels), pixel, exact=True) if mask else None
         yield Sample(
             image=shown[0],
             source=shown[1] if source else None,
-            mask=drawn,
+            mask=None if masked is None else squared(masked, pixel, exact=True),
             patient=subject.patient,
             origin=f"{subject.image.as_posix()}, {plane} {index}",
             digest=hashlib.sha256(b"".join(array.tobytes() for array in stored)).hexdigest(),
@@ -192,8 +195,8 @@ def _slices(raw: Path, subject: _Subject, options: Nifti) -> Iterator[Sample]:
         )
     if not given:
         raise ValueError(
-            f"of its {len(indices)} {plane} slices that data.options.slices takes, none has more than "
-            f"{100 * options.least:g} % above the background (data.options.least)"
+            f"of its {len(indices)} {plane} slices that data.options.slices takes, none has as much above the "
+            "background, or in the mask, as data.options.least and least_mask say"
         )
 
 
