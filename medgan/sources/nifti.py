@@ -124,11 +124,14 @@ class Nifti:
         """Raises ValueError with a reason where something is missing or there twice."""
         partners: dict[str, Path | None] = dict.fromkeys(ROLES[1:])
         for role in (role for role in partners if getattr(self, role)):
-            there = {name: len(found.of[name].get(key, [])) for name in ("image", role)}
-            if set(there.values()) != {1}:
-                listed = " and ".join(f"{count} {name} file(s)" for name, count in there.items())
-                raise ValueError(f"{listed} belong together by data.options, and one of each is needed")
-            partners[role] = found.of[role][key][0]
+            images, others = found.of["image"][key], found.of[role].get(key, [])
+            if not others:
+                raise ValueError(f"there is no {role} of it")
+            if len(images) > 1 or len(others) > 1:
+                raise ValueError(
+                    f"{len(images)} image(s) and {len(others)} {role}(s) are called alike; pairs are of one and one"
+                )
+            partners[role] = others[0]
         row = rows[path] if rows else Row()
         patient, label = patterns
         return _Subject(
