@@ -106,7 +106,7 @@ def _volume(nibabel: Any, path: Path, number: int | None) -> Volume:
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
         raise VolumeError("its affine has no volume or is not finite, so that nothing says what is up")
     slope, intercept = header.get_slope_inter()
-    raw = nibabel.arrayproxy.ArrayProxy(data, (shape, dtype, offset)).get_unscaled()
+    raw = _voxels(data, shape, dtype, offset)
     _check_finite(raw)
     orientation = nibabel.io_orientation(affine)
     upright = nibabel.orientations.apply_orientation(raw, orientation)  # a view: axes in another order and direction
@@ -168,6 +168,8 @@ def _dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def _check_held(path: Path, end: int, unpacked: int) -> None:
     size, packed = path.stat().st_size, path.suffix.lower() == ".gz"
+    if end < unpacked:
+        raise VolumeError("its header says that voxels begin before the file does")
     if end > size * (_DEFLATE if packed else 1) or end - unpacked > max(_MOST_OFFSET, size):
         raise VolumeError(f"its header claims {end} bytes and the file, of {size}, cannot hold them")
     if packed and end > MOST_UNPACKED:
@@ -175,6 +177,20 @@ def _check_held(path: Path, end: int, unpacked: int) -> None:
             f"it has {end} bytes once unpacked, and {MOST_UNPACKED} are unpacked at most; gunzip it: what is not "
             "packed is read a slice at a time"
         )
+
+
+def _voxels(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any], offset: int) -> NDArray[Any]:
+    if path.suffix.lower() != ".gz":
+        return np.memmap(path, dtype, "r", offset, shape, order="F")
+    whole = np.zeros(offset + math.prod(shape) * dtype.itemsize, np.uint8)  # which costs what is written to it
+    read = 0
+    with gzip.open(path) as stream:
+        while read < len(whole) and (more := stream.readinto(whole[read : read + 2**20].data)):
+            read += more
+        if read < len(whole):
+            raise VolumeError(f"it has {read} bytes once unpacked, and its header claims {len(whole)}")
+        stream.read(1)  # behind the last one is the sum of all, which is checked
+    return whole[offset:].view(dtype).reshape(shape, order="F")
 
 
 def _check_finite(voxels: NDArray[Any]) -> None:
