@@ -9,6 +9,9 @@ from pathlib import Path
 _LEAVINGS = frozenset({"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin"})
 
 
+_Identity = tuple[int, int]  # device and inode, which all paths to a folder share
+
+
 @dataclass
 class Walk:
     """What is under folders, sorted. files: all that is no folder, so pipes and links to nothing too.
@@ -28,12 +31,12 @@ def walk(*folders: Path, hidden: bool = False) -> Walk:
     link is followed to a folder that holds one of `folders`. hidden: with names that begin with a dot, and others that
     systems keep for themselves.
     """
-    found, seen, waiting = Walk(), dict[str, Path](), list(folders)
-    above = {parent for folder in folders for parent in Path(os.path.realpath(folder)).parents}
+    found, seen, waiting = Walk(), dict[_Identity, Path](), list(folders)
+    above = {_identity(parent) for folder in folders for parent in folder.resolve().parents}
     while waiting:
         links: list[Path] = []
         for start in waiting:
-            if Path(os.path.realpath(start)) in above:
+            if _identity(start) in above:
                 found.refused.append((start, "it is a link to a folder that holds this one"))
             else:
                 links += _walk_real(start, found, seen, hidden=hidden)
@@ -42,17 +45,17 @@ def walk(*folders: Path, hidden: bool = False) -> Walk:
     return Walk(sorted(found.files), sorted(found.links), sorted(found.refused))
 
 
-def _walk_real(start: Path, found: Walk, seen: dict[str, Path], *, hidden: bool) -> Iterator[Path]:
+def _walk_real(start: Path, found: Walk, seen: dict[_Identity, Path], *, hidden: bool) -> Iterator[Path]:
     """Yield the links to folders that are under `start`, which are not followed."""
     waiting = [start]  # no recursion: folders may lie deeper than Python's stack
     while waiting:
         folder = waiting.pop()
-        real = os.path.realpath(folder)
-        if real in seen:
-            found.refused.append((folder, f"it is the same folder as {seen[real].name}, which is read"))
-            continue
-        seen[real] = folder
         try:
+            real = _identity(folder)
+            if real in seen:
+                found.refused.append((folder, f"it is the same folder as {seen[real].name}, which is read"))
+                continue
+            seen[real] = folder
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
         except OSError as error:
             found.refused.append((folder, f"it cannot be looked into: {error.strerror}"))
@@ -67,6 +70,11 @@ def _walk_real(start: Path, found: Walk, seen: dict[str, Path], *, hidden: bool)
                 yield path
             else:
                 waiting.append(path)
+
+
+def _identity(folder: Path) -> _Identity:
+    status = folder.stat()
+    return status.st_dev, status.st_ino
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

@@ -9,12 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
+from medgan.imaging.intensity import SIXTEEN_BITS
 from medgan.sources import Source
 from medgan.sources.files import check_raw
 from medgan.sources.fit import fit
 from medgan.sources.folder import Folder
+from medgan.sources.prepare import prepare
 
 GREY = ImageSpec(16, 1)
 
@@ -213,6 +216,66 @@ def test_raw_files_are_looked_at_before_dvc_does(tmp_path: Path) -> None:
     for raw in (odd, tmp_path / "raw"):
         with pytest.raises(MedganError, match=r"the name of .*raw/caf\\xe9 is not UTF-8.*rename it"):
             check_raw(raw, results)
+
+
+def test_raw_files_at_which_dvc_stops_or_hangs_are_a_sentence_before(tmp_path: Path) -> None:
+    raw, results = tmp_path / "raw", tmp_path / "clone" / "data" / "prepared"
+    picture(raw / "ill" / "a.png")
+    (raw / "gone").symlink_to("nowhere")
+    with pytest.raises(MedganError, match=r"raw/gone is a link to nothing, at which DVC stops; remove it"):
+        check_raw(raw, results)
+    (raw / "gone").unlink()
+    os.mkfifo(raw / "ill" / ".pipe")
+    with pytest.raises(MedganError, match=r"raw/ill/\.pipe is no file, and DVC would wait for it; remove it"):
+        check_raw(raw, results)
+
+
+def test_a_linked_class_is_read_and_told_as_what_dvc_does_not_see(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    raw, results = tmp_path / "raw", tmp_path / "clone" / "data" / "prepared"
+    picture(raw / "well" / "a.png")
+    picture(tmp_path / "elsewhere" / "b.png", shade=9)
+    (raw / "ill").symlink_to(tmp_path / "elsewhere")
+    samples, rejected = read(raw)
+    assert [(sample.origin, sample.label) for sample in samples] == [("ill/b.png", "ill"), ("well/a.png", "well")]
+    assert not rejected
+    check_raw(raw, results)
+    assert "raw/ill is a link to a folder, into which DVC does not look" in caplog.text
+    (raw / "clone").symlink_to(tmp_path / "clone")
+    results.mkdir(parents=True)
+    with pytest.raises(MedganError, match=r"data\.raw: .*raw/clone holds this clone's"):
+        check_raw(raw, results)
+
+
+def test_what_is_no_file_and_a_folder_read_already_are_rejected(tmp_path: Path) -> None:
+    picture(tmp_path / "ill" / "a.png")
+    os.mkfifo(tmp_path / "ill" / "pipe.png")
+    (tmp_path / "ill" / "gone.png").symlink_to("nowhere")
+    (tmp_path / "again").symlink_to("ill")
+    (tmp_path / "ill" / os.fsdecode(b"caf\xe9.png")).write_bytes((tmp_path / "ill" / "a.png").read_bytes())
+    samples, rejected = read(tmp_path)
+    assert [sample.origin for sample in samples] == ["ill/a.png"]
+    assert {item.origin: item.reason for item in rejected} == {
+        "again": "it is the same folder as ill, which is read",
+        r"ill/caf\xe9.png": "its name is not UTF-8; rename it (convmv renames many)",
+        "ill/gone.png": "it is a link to nothing",
+        "ill/pipe.png": "it is a pipe and no file",
+    }
+
+
+def test_a_data_set_has_one_depth(tmp_path: Path, config: Config) -> None:
+    (tmp_path / "raw").mkdir()
+    for number in range(40):
+        noise = np.random.default_rng(number).integers(0, 65536, (16, 16)).astype(np.uint16)
+        Image.fromarray(noise).save(tmp_path / "raw" / f"{number}.png")
+    picture(tmp_path / "raw" / "shallow.png")
+    values = {"data.source": "folder", "data.raw": str(tmp_path / "raw"), "data.labels": False}
+    changed = config.override({**values, "data.options": {"bits": 16}})
+    prepared = prepare(changed.data, tmp_path / "prepared", seed=0)
+    assert prepared.images.dtype == np.uint16 and len(prepared.images) == 40
+    assert prepared.intensity == SIXTEEN_BITS
+    assert "8 bits and data.options.bits is 16" in (tmp_path / "prepared" / "rejected.csv").read_text()
 
 
 @pytest.mark.parametrize("kind", ["missing", "file", "empty", "no image"])

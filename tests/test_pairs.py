@@ -90,6 +90,17 @@ def test_two_of_different_shapes_are_no_pair(tmp_path: Path) -> None:
     assert {item.origin: item.reason for item in rejected} == {"T2/turned.png": turned, "T2/half.png": half}
 
 
+def test_pairs_of_sixteen_bits(tmp_path: Path) -> None:
+    pair(tmp_path, "shallow")
+    for folder in ("T1", "T2"):
+        Image.fromarray(np.full((16, 16), 4000, np.uint16)).save(tmp_path / folder / "deep.png")
+    source = Pairs(source="T1", image="T2", bits=16)
+    (sample,), (rejected,) = read(tmp_path, source)
+    assert sample.image.dtype == np.uint16 and sample.source is not None and (sample.source == 4000).all()
+    assert source.intensity.high == 65535 and "data.options.bits is 16" in rejected.reason
+    assert [item.origin for item in read(tmp_path)[1]] == ["T2/deep.png"]
+
+
 def test_no_patient_is_in_two_splits(config: Config, tmp_path: Path) -> None:
     for number in range(24):
         for kind in ("T1", "T2"):

@@ -13,7 +13,7 @@ from medgan.walking import walk
 def made(*paths: Path) -> None:
     for path in paths:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(path.name)
+        path.write_bytes(os.fsencode(path.name))
 
 
 def names(raw: Path) -> list[str]:
@@ -77,17 +77,17 @@ def test_what_is_no_folder_is_given_and_what_systems_leave_is_not(tmp_path: Path
 
 
 def test_folders_deeper_than_the_stack(tmp_path: Path) -> None:
-    folder, here = tmp_path, Path.cwd()
-    os.chdir(tmp_path)
+    folders = [tmp_path]
+    for _ in range(1500):
+        folders.append(folders[-1] / "d")
+        folders[-1].mkdir()
+    (folders[-1] / "a").touch()
     try:
-        for _ in range(1500):
-            Path("d").mkdir()
-            os.chdir("d")
-            folder = folder / "d"
-        Path("a").touch()
-    finally:
-        os.chdir(here)
-    assert walk(tmp_path).files == [folder / "a"]
+        assert walk(tmp_path).files == [folders[-1] / "a"]
+    finally:  # what cleans up here has a stack too
+        (folders[-1] / "a").unlink()
+        for folder in folders[:0:-1]:
+            folder.rmdir()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root looks into all")

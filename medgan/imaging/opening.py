@@ -1,6 +1,7 @@
 """Picture files, opened with care: content decides what they are, and what Pillow would read wrongly is refused."""
 
 import hashlib
+import logging
 import stat
 import struct
 import threading
@@ -15,14 +16,15 @@ from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
 from PIL.JpegImagePlugin import jpeg_factory
 from PIL.PngImagePlugin import PngImageFile
-from PIL.TiffImagePlugin import COMPRESSION_INFO, TiffImageFile
+from PIL.TiffImagePlugin import TiffImageFile
+
+from medgan.imaging.refusal import PictureError
+from medgan.imaging.tiff import MOST_PAGES, check_pixels, check_tags, count_pages
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
-MOST_PIXELS = 2**26  # 8192 x 8192: more than a mammogram has, and decoded in well under a gigabyte
+MOST_PIXELS = 2**26  # 8192 x 8192: more than a mammogram has; CMYK turned by its EXIF takes 0.93 GB
 MOST_BYTES = 5 * MOST_PIXELS  # of a file: RGBA without compression, and much beside
-MOST_PAGES = 100  # that are counted
 _MOST_SCANS = 100  # of a JPEG, each of which costs as much as the whole picture; libtiff stops there too
-_MOST_STRIPS = 2**20  # of a TIFF: those of one row each, or tiles of 16 x 16
 
 _TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _READ: tuple[tuple[bytes, Callable[[Any], ImageFile]], ...] = (
@@ -48,13 +50,9 @@ _OTHERS = (  # offset, bytes, name: what is often found under the suffix of a pi
     (0, b"\x93NUMPY", "numpy array"),
     (128, b"DICM", "DICOM file"),
 )
-_COMPRESSIONS = {33003: "JPEG 2000", 33005: "JPEG 2000", 34712: "JPEG 2000", 34887: "LERC", 34892: "lossy DNG"}
-_COMPRESSIONS |= {34933: "PNG", 34934: "JPEG XR", 50002: "JPEG XL", 52546: "JPEG XL"}
 _KINDS = ((stat.S_ISDIR, "folder"), (stat.S_ISFIFO, "pipe"), (stat.S_ISSOCK, "socket"))
-
-
-class PictureError(ValueError):
-    """A picture that is not read, with a reason for people."""
+# Else Pillow's log goes to stderr where nobody set up logging, without the name of the file that it is about.
+logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 @contextmanager
@@ -73,7 +71,8 @@ def opened(path: Path) -> Iterator[tuple[ImageFile, str]]:
     except MemoryError:
         raise PictureError("there is not enough memory to decode it") from None
     except Exception as error:  # Pillow has no common class for what is damaged
-        message = " ".join(str(error).split()) or type(error).__name__
+        short = isinstance(error, struct.error) or isinstance(error.__cause__, struct.error)
+        message = "it ends too early" if short else " ".join(str(error).split()) or type(error).__name__
         raise PictureError(f"it is damaged, or of a kind that is not read ({message})") from None
 
 
@@ -105,7 +104,7 @@ def _identified(stream: BufferedReader, path: Path) -> ImageFile:
                 raise PictureError(f"its content is that of a {name}; save it as PNG, JPEG, TIFF or BMP")
         raise PictureError(f"its content is not an image's, whatever {path.suffix} says")
     if reader is TiffImageFile:
-        _check_tags(stream)
+        check_tags(stream)
     elif reader is jpeg_factory:
         _check_scans(stream)
     file = reader(stream)
@@ -123,7 +122,7 @@ def _identified(stream: BufferedReader, path: Path) -> ImageFile:
     elif isinstance(file, BmpImageFile):
         _check_bitmap(file, head)
     elif isinstance(file, TiffImageFile):
-        _check_tiff(file)
+        check_pixels(file)
     return file
 
 
@@ -133,14 +132,7 @@ def _pages(file: ImageFile) -> int:
         return 1
     if not isinstance(file, TiffImageFile):
         return min(int(getattr(file, "n_frames", 1)), MOST_PAGES)
-    pages = 1
-    while pages < MOST_PAGES:  # Pillow's n_frames takes hours over a file of a million
-        try:
-            file.seek(pages)
-        except EOFError:
-            return pages
-        pages += 1
-    return pages
+    return count_pages(file)
 
 
 def _check_scans(stream: BufferedReader) -> None:
@@ -160,65 +152,14 @@ def _check_bitmap(file: BmpImageFile, head: bytes) -> None:
     """Refuse what Pillow 13 takes for pixels of another width, which gives noise or black, and run lengths."""
     (size,) = struct.unpack_from("<I", head, 14)
     (bits,) = struct.unpack_from("<H", head, 24 if size == 12 else 28)
+    if file.tile[0][2] < 14 + size:
+        raise PictureError("its pixels begin within its header; save it again")
     if file.tile[0][0] != "raw":
         raise PictureError("it is a BMP of run lengths (RLE); save it as PNG")
     if bits != {"1": 1, "L": 8}.get(raw_mode(file), bits):
         raise PictureError(
             f"it is a BMP of {bits} bits whose few colours are grey, which Pillow misreads; save it as PNG"
         )
-
-
-def _check_tags(stream: BufferedReader) -> None:
-    """Refuse by name what Pillow would only call unknown, and counts that would fill the memory."""
-    tags = _first_directory(stream)
-    compression = tags.get(259, (1, 1))[1]
-    if compression not in COMPRESSION_INFO:
-        name = _COMPRESSIONS.get(compression, "an unknown method")
-        raise PictureError(
-            f"its pixels are packed by {name} (TIFF compression {compression}); save it without compression"
-        )
-    if (samples := tags.get(277, (1, 1))[1]) > 6:
-        raise PictureError(f"it has {samples} channels; save each as a picture of its own")
-    if (strips := max(tags.get(tag, (0, 0))[0] for tag in (273, 324))) > _MOST_STRIPS:
-        raise PictureError(f"it claims {strips} strips, and {_MOST_STRIPS} are read at most")
-
-
-def _first_directory(stream: BufferedReader) -> dict[int, tuple[int, int]]:
-    """The tags of a TIFF's first page: how many values each has, and the first of those that are short enough."""
-    head = stream.read(16)
-    order, big = ("<" if head[:2] == b"II" else ">"), 43 in head[2:4]
-    stream.seek(struct.unpack_from(f"{order}{'Q' if big else 'I'}", head, 8 if big else 4)[0])
-    number, entry = (struct.Struct(f"{order}{form}") for form in (("Q", "HHQ8s") if big else ("H", "HHI4s")))
-    (count,) = number.unpack(stream.read(number.size))
-    content = stream.read(min(count, 2**16) * entry.size)
-    stream.seek(0)
-    tags = {}
-    for tag, kind, values, field in entry.iter_unpack(content[: len(content) // entry.size * entry.size]):
-        tags[tag] = values, struct.unpack_from(f"{order}H" if kind == 3 else f"{order}I", field)[0]
-    return tags
-
-
-def _check_tiff(file: TiffImageFile) -> None:
-    tags = file.tag_v2
-    if 262 not in tags:
-        raise PictureError("it does not say whether 0 is black or white; save it again")
-    if 0 in tags.get(338, ()):
-        raise PictureError("it has a channel more, and nothing says of what; save it without, or by itself")
-    if max(tags.get(258, (1,))) <= 8 and 2 in tags.get(339, ()):
-        raise PictureError("its pixels are signed, which Pillow reads as unsigned; save them as unsigned")
-    packed = len(file.tile) == 1 and file.tile[0][0] == "libtiff"
-    if file.mode == "YCbCr" and tuple(tags.get(530, (2, 2))) != (1, 1):
-        raise PictureError(
-            "its colours are stored at half the size and not packed, which Pillow misreads; save it as RGB"
-        )
-    if file.mode in ("P", "PA") and 0 < max(tags.get(320, (0,))) < 256:
-        raise PictureError("the colours of its palette are of 8 bits where TIFF has 16; save it as RGB")
-    planes = len(file.getbands()) if tags.get(284, 1) == 2 else 1
-    width, height = tags[256], tags[257]
-    boxes = (tile[1] or (0, 0, 0, 0) for tile in file.tile)
-    covered = sum((right - left) * (lower - upper) for left, upper, right, lower in boxes)
-    if not packed and covered != width * height * planes:
-        raise PictureError("its strips are not as many as its rows need: it is cut, or its header is wrong")
 
 
 class _Quiet:

@@ -10,7 +10,8 @@ from PIL import ImageOps
 from PIL.ImageFile import ImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from medgan.imaging.opening import PictureError, opened, raw_mode
+from medgan.imaging.opening import opened, raw_mode
+from medgan.imaging.refusal import PictureError
 
 LEAST_SIDE = 8  # pixels: below it there is nothing to learn from, and it is likely to be an icon
 _GREY_16 = ("I;16", "I;16B", "I;16L", "I;16N")
