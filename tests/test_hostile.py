@@ -16,7 +16,8 @@ import json, sys
 from pathlib import Path
 from medgan.data.spec import ImageSpec, Sample
 from medgan.sources.folder import Folder
-for item in Folder(bits=int(sys.argv[2])).samples(Path(sys.argv[1]), ImageSpec(64, 1)):
+given = Folder(bits=int(sys.argv[2])).samples(Path(sys.argv[1]), ImageSpec(64, 1))
+for item in (made for item in given for made in (item() if callable(item) else (item,))):
     read = isinstance(item, Sample)
     print(json.dumps([item.origin, None if read else item.reason, list(item.image.shape) if read else None]))
 # The high-water mark of this program alone: ru_maxrss begins with that of the one that started it.
