@@ -26,7 +26,9 @@ def read(path: Path, intensity: Intensity) -> NDArray[np.float64]:
     if path.suffix == ".npy":
         return np.load(path)[..., 0].astype(np.float64)
     if path.suffix == ".gz":
-        return np.asarray(nibabel.load(path).get_fdata())[..., 0]  # type: ignore[attr-defined]
+        file = nibabel.load(path)  # type: ignore[attr-defined]
+        assert nibabel.aff2axcodes(file.affine) == ("L", "P", "S")
+        return np.asarray(file.get_fdata())[..., 0].T
     with Image.open(path) as file:
         assert file.mode == ("L" if intensity == EIGHT_BITS else "I;16")
         return np.asarray(file) * intensity.slope + intensity.intercept

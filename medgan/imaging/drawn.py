@@ -36,11 +36,14 @@ def write_npy(path: Path, image: NDArray[np.float32], intensity: Intensity) -> N
 
 
 def write_nifti(path: Path, image: NDArray[np.float32], intensity: Intensity) -> None:
-    """Stored values with slope and intercept, by which readers see values in the unit. One channel."""
+    """Stored values with slope and intercept, by which readers see values in the unit. One channel.
+
+    The image is an axial slice of 1 mm as radiologists see it: its rows go to the back, its columns to the left.
+    """
     stored, nibabel = _stored(image, intensity), nibabel_for(path)
     if stored.ndim == 3:
         raise MedganError(f"{path}: NIfTI has one channel and this model draws {stored.shape[2]}; draw .png or .npy")
-    volume = nibabel.Nifti1Image(stored[..., None], np.eye(4))
+    volume = nibabel.Nifti1Image(stored.T[..., None], np.diag([-1, -1, 1, 1]))
     volume.header.set_slope_inter(intensity.slope, intensity.intercept)
     volume.header["descrip"] = NOTICE
     with replacing(path) as aside:

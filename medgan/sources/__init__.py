@@ -10,6 +10,7 @@ from medgan.sources.cifar10 import Cifar10
 from medgan.sources.folder import Folder
 from medgan.sources.ixi import Ixi
 from medgan.sources.medmnist import MedMnist
+from medgan.sources.nifti import Nifti
 from medgan.sources.pairs import Pairs
 from medgan.sources.phantom.source import Phantom
 
@@ -37,6 +38,7 @@ SOURCES: dict[str, type[Source]] = {
     "folder": Folder,
     "ixi": Ixi,
     "medmnist": MedMnist,
+    "nifti": Nifti,
     "pairs": Pairs,
     "phantom": Phantom,
 }

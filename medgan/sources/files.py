@@ -93,24 +93,42 @@ def read_image(path: Path, bits: int) -> tuple[NDArray[np.uint8] | NDArray[np.ui
     return pixels, digest
 
 
-def patient_pattern(expression: str) -> re.Pattern[str] | None:
-    """Compile `data.options.patient`; None where it is empty. Raises MedganError where it is none or has no group."""
+def pattern_of(option: str, expression: str, *, groups: int = 1) -> re.Pattern[str] | None:
+    """Compile `data.options.OPTION`; None where it is empty. Raises MedganError where it is none or lacks a group."""
     if not expression:
         return None
     try:
         pattern = re.compile(expression)
     except re.error as error:
-        raise MedganError(f"data.options.patient = {expression!r} is not a regular expression: {error}") from None
-    if pattern.groups < 1:
-        raise MedganError(f"data.options.patient = {expression!r} needs a group, such as '^(\\w+)_'")
+        raise MedganError(f"data.options.{option} = {expression!r} is not a regular expression: {error}") from None
+    if pattern.groups < groups:
+        raise MedganError(f"data.options.{option} = {expression!r} needs a group, such as '^(\\w+)_'")
     return pattern
 
 
-def patient_of(name: str, pattern: re.Pattern[str] | None) -> str | None:
-    """The patient in a file's name, None without a pattern. Raises ValueError where the pattern does not match."""
+def patient_pattern(expression: str) -> re.Pattern[str] | None:
+    """Compile `data.options.patient`, as `pattern_of` does."""
+    return pattern_of("patient", expression)
+
+
+def group_of(name: str, pattern: re.Pattern[str] | None, option: str) -> str | None:
+    """What the first group matches, None without a pattern. Raises ValueError where the pattern does not match."""
     if pattern is None:
         return None
     match = pattern.search(name)
     if not match or not match.group(1):
-        raise ValueError(f"data.options.patient = {pattern.pattern!r} does not match the name")
+        raise ValueError(f"data.options.{option} = {pattern.pattern!r} does not match the name")
     return match.group(1)
+
+
+def patient_of(name: str, pattern: re.Pattern[str] | None) -> str | None:
+    """The patient in a file's name, as `group_of` finds it."""
+    return group_of(name, pattern, "patient")
+
+
+def ranged(patient: str, width: int) -> str:
+    """Which range of `width` consecutive numbers from 0 on a number is in. Raises ValueError where it is none."""
+    if not patient.isdecimal():
+        raise ValueError("data.options.patient_ranges needs a number, and data.options.patient finds another thing")
+    first = int(patient) // width * width
+    return f"{first} to {first + width - 1}"
