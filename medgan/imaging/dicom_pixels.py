@@ -116,7 +116,8 @@ def _image(pydicom: Any, pixels: NDArray[Any], tags: Any, window: Intensity | No
     if window is not None:
         return _compact(window.stored(pixels), window)
     shares = pixels.astype(np.float32) / np.float32(most or 2**tags.BitsStored - 1)
-    return np.rint(shares.clip(0, 1) * 65535).astype(np.uint16)
+    image: NDArray[Any] = np.rint(shares.clip(0, 1) * 65535).astype(np.uint16)
+    return image
 
 
 def _turn_palette(tags: Any) -> None:
