@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nibabel
 import numpy as np
+import pydicom
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -29,6 +30,9 @@ def read(path: Path, intensity: Intensity) -> NDArray[np.float64]:
         file = nibabel.load(path)  # type: ignore[attr-defined]
         assert nibabel.aff2axcodes(file.affine) == ("L", "P", "S")
         return np.asarray(file.get_fdata())[..., 0].T
+    if path.suffix == ".dcm":
+        dataset = pydicom.dcmread(path)
+        return np.asarray(pydicom.pixels.apply_modality_lut(dataset.pixel_array, dataset), np.float64)
     with Image.open(path) as file:
         assert file.mode == ("L" if intensity == EIGHT_BITS else "I;16")
         return np.asarray(file) * intensity.slope + intensity.intercept
@@ -59,4 +63,6 @@ def test_colours_are_eight_bits_or_an_array(tmp_path: Path) -> None:
         WRITERS[".png"](tmp_path / "b.png", image(3), SIXTEEN_BITS)
     with pytest.raises(MedganError, match="NIfTI has one channel and this model draws 3"):
         WRITERS[".nii.gz"](tmp_path / "b.nii.gz", image(3), EIGHT_BITS)
+    with pytest.raises(MedganError, match="DICOM hold no RGB of more than 8 bits"):
+        WRITERS[".dcm"](tmp_path / "b.dcm", image(3), SIXTEEN_BITS)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.npy", "a.png"]

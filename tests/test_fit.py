@@ -14,7 +14,7 @@ from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS, SIXTEEN_BITS, Intensity
 from medgan.sources import SOURCES
-from medgan.sources.fit import exceeds, fit, lost
+from medgan.sources.fit import exceeds, fit, lost, square_pixels
 from medgan.sources.prepare import first_sample, prepare
 
 GREY, COLOUR = ImageSpec(16, 1), ImageSpec(16, 3)
@@ -178,6 +178,15 @@ def test_a_source_of_which_nothing_can_be_used_is_a_sentence(config: Config, mon
 
 def test_every_source_declares_its_intensity() -> None:
     assert all("intensity" in vars(source) for source in SOURCES.values())
+
+
+@pytest.mark.parametrize(("height", "shape"), [(2.0, (40, 20)), (0.5, (20, 40)), (4 / 3, (27, 20))])
+def test_pixels_become_squares(height: float, shape: tuple[int, int]) -> None:
+    ramp = np.broadcast_to(np.linspace(0, 4000, 20).astype(np.uint16)[:, None, None], (20, 20, 1))
+    squares = square_pixels(ramp, height)
+    assert squares.shape == (*shape, 1) and squares.dtype == np.uint16
+    rows = np.linspace(0.5, 19.5, shape[0]) / 19 * 4000 - 4000 / 38
+    assert np.abs(squares[3:-3, 0, 0].astype(float) - rows[3:-3]).max() < 60
 
 
 @pytest.mark.parametrize("shape", [(40, 20), (20, 40), (8, 4), (64, 63)])

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # What `pip install medgan` brings, and what each of them imports on its own account, may be imported; training may not.
-BLOCKED = ("torch", "torchvision", "mlflow", "optuna", "dvc", "onnx", "yaml", "scipy", "sklearn", "nibabel")
+BLOCKED = ("torch", "torchvision", "mlflow", "optuna", "dvc", "onnx", "yaml", "scipy", "sklearn", "nibabel", "pydicom")
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +31,8 @@ def test_it_holds_the_package_alone_and_asks_for_little(wheel: Path) -> None:
     required = [line.split(": ")[1] for line in lines if line.startswith("Requires-Dist") and "extra ==" not in line]
     names = {entry.split(">")[0].split("=")[0].strip() for entry in required}
     assert names == {"numpy", "onnxruntime", "pillow", "typer"}
+    extras = {line.split("; ")[1]: line for line in lines if line.startswith("Requires-Dist") and "extra ==" in line}
+    assert {"extra == 'dicom'", "extra == 'gdcm'"} <= extras.keys()
     assert [line for line in lines if "extra == 'nifti'" in line] == ["Requires-Dist: nibabel>=5.3; extra == 'nifti'"]
 
 

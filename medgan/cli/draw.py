@@ -27,7 +27,7 @@ def generate(  # noqa: PLR0917 (options, by name on the command line)
     truncation: Truncation = None,
     out: Annotated[Path, typer.Option(help="Folder for the files, made where it is missing.")] = Path("drawn"),
     suffix: Annotated[
-        str, typer.Option("--format", help="png, npy or nii.gz, each in the depth and unit of the data.")
+        str, typer.Option("--format", help="png, npy, nii.gz or dcm, each in the depth and unit of the data.")
     ] = "png",
 ) -> None:
     """Draw images: a file each, and grid.png with all of them."""

@@ -9,6 +9,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from medgan.errors import MedganError
 from medgan.files import replacing
+from medgan.imaging.dicom_writing import secondary_capture
 from medgan.imaging.files import nibabel_for
 from medgan.imaging.intensity import Intensity
 
@@ -50,6 +51,19 @@ def write_nifti(path: Path, image: NDArray[np.float32], intensity: Intensity) ->
         nibabel.save(volume, aside)
 
 
+def write_dicom(path: Path, image: NDArray[np.float32], intensity: Intensity) -> None:
+    """A secondary capture of no patient, which says that it is synthetic; grey, or RGB of 8 bits.
+
+    Slope, intercept and window make readers see values in the unit. Files of one folder are one series.
+    """
+    stored = _stored(image, intensity)
+    if stored.ndim == 3 and intensity.levels > 256:
+        raise MedganError(f"{path}: secondary captures in DICOM hold no RGB of more than 8 bits; draw .npy")
+    dataset = secondary_capture(stored, intensity, notice=NOTICE, name=path.name, folder=str(path.parent.resolve()))
+    with replacing(path) as aside:
+        dataset.save_as(aside, enforce_file_format=True)
+
+
 def _stored(image: NDArray[np.float32], intensity: Intensity) -> NDArray[np.uint16]:
     """(H, W), or (H, W, C) of more than one channel."""
     stored = intensity.stored(intensity.values(image)).transpose(1, 2, 0)
@@ -57,4 +71,4 @@ def _stored(image: NDArray[np.float32], intensity: Intensity) -> NDArray[np.uint
 
 
 # By suffix.
-WRITERS = {".png": write_png, ".npy": write_npy, ".nii.gz": write_nifti}
+WRITERS = {".png": write_png, ".npy": write_npy, ".nii.gz": write_nifti, ".dcm": write_dicom}

@@ -7,6 +7,7 @@ from typing import Protocol
 from medgan.data.spec import ImageSpec, Item
 from medgan.imaging.intensity import Intensity
 from medgan.sources.cifar10 import Cifar10
+from medgan.sources.dicom import Dicom
 from medgan.sources.folder import Folder
 from medgan.sources.ixi import Ixi
 from medgan.sources.medmnist import MedMnist
@@ -35,6 +36,7 @@ class Source(Protocol):
 
 SOURCES: dict[str, type[Source]] = {
     "cifar10": Cifar10,
+    "dicom": Dicom,
     "folder": Folder,
     "ixi": Ixi,
     "medmnist": MedMnist,

@@ -51,6 +51,16 @@ def lost(sample: Sample, size: int) -> float:
     return share if share * size >= 1 else 0.0
 
 
+def square_pixels(array: NDArray[Any], height: float) -> NDArray[Any]:
+    """(H, W, C) uint8 or uint16 whose pixels are `height` times as high as wide, resampled to squares.
+
+    The side with the larger pixels gains some, so that nothing is lost.
+    """
+    rows, columns = array.shape[:2]
+    shown = (columns, round(rows * height)) if height > 1 else (round(columns / height), rows)
+    return _resampled(array, shown, Image.Resampling.LANCZOS, (0, 0, columns, rows))
+
+
 def _fitted(array: NDArray[Any], spec: ImageSpec, intensity: Intensity, how: Fit, *, colour: bool) -> NDArray[Any]:
     if array.ndim != 3 or array.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"its pixels are {array.dtype} {array.shape}, not uint8 or uint16 (height, width, channels)")
@@ -80,19 +90,27 @@ def _resized(array: NDArray[Any], size: int, filter_: Image.Resampling, how: Fit
     if (height, width) == (size, size):
         return array
     side = min(height, width) if how == "crop" else max(height, width, size if how == "pad" else 0)
-    shown = tuple(max(1, round(min(length, side) * size / side)) for length in (width, height))
+    shown_width, shown_height = (max(1, round(min(length, side) * size / side)) for length in (width, height))
+    shown = shown_width, shown_height
     left, top = max(0, (width - side) // 2), max(0, (height - side) // 2)
     box = (left, top, left + min(side, width), top + min(side, height))
-    planes = []
-    for plane in array.transpose(2, 0, 1):
-        # Pillow resamples 16 bits as floats only, which hold them exactly.
-        exact = np.ascontiguousarray(plane, np.uint8 if array.dtype == np.uint8 else np.float32)
-        resized = np.asarray(Image.fromarray(exact).resize(shown, filter_, box=box))
-        planes.append(resized if array.dtype == np.uint8 else np.rint(resized).clip(0, 65535).astype(np.uint16))
-    fitted = np.stack(planes, axis=2)
+    fitted = _resampled(array, shown, filter_, box)
     if shown == (size, size):
         return fitted
     whole = np.full((size, size, array.shape[2]), background, array.dtype)
     column, row = ((size - length) // 2 for length in shown)
     whole[row : row + shown[1], column : column + shown[0]] = fitted
     return whole
+
+
+def _resampled(
+    array: NDArray[Any], shown: tuple[int, int], filter_: Image.Resampling, box: tuple[int, int, int, int]
+) -> NDArray[Any]:
+    """The box (left, top, right, bottom) of an array (H, W, C), made (width, height) `shown`."""
+    planes = []
+    for plane in array.transpose(2, 0, 1):
+        # Pillow resamples 16 bits as floats only, which hold them exactly.
+        exact = np.ascontiguousarray(plane, np.uint8 if array.dtype == np.uint8 else np.float32)
+        resized = np.asarray(Image.fromarray(exact).resize(shown, filter_, box=box))
+        planes.append(resized if array.dtype == np.uint8 else np.rint(resized).clip(0, 65535).astype(np.uint16))
+    return np.stack(planes, axis=2)
