@@ -249,11 +249,12 @@ def test_patients_are_those_of_the_header(tmp_path: Path) -> None:
     for name, tags in {
         "a": {}, "b": {}, "c": {"IssuerOfPatientID": "north"}, "d": {"PatientID": None, "StudyInstanceUID": "1.9"},
         "e": {"PatientID": "", "StudyInstanceUID": "1.9"}, "f": {"PatientID": None, "StudyInstanceUID": None},
+        "g": {"PatientID": "p7", "StudyInstanceUID": "1.7"}, "h": {"PatientID": None, "StudyInstanceUID": "1.7"},
     }.items():  # fmt: skip
         save(tmp_path / name, slice_(**tags))
-    assert [sample.patient for sample in read(tmp_path)[0]] == ["p1", "p1", "north/p1", "1.9", "1.9", "f"]
+    assert [sample.patient for sample in read(tmp_path)[0]] == ["p1", "p1", "north/p1", "1.9", "1.9", "f", "p7", "p7"]
     by_study = [sample.patient for sample in read(tmp_path, patient="StudyInstanceUID")[0]]
-    assert by_study == ["1.2.3"] * 3 + ["1.9"] * 2 + ["f"]
+    assert by_study == ["1.2.3"] * 3 + ["1.9"] * 2 + ["f"] + ["1.7"] * 2
 
 
 @pytest.mark.parametrize(

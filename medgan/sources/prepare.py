@@ -15,7 +15,8 @@ from medgan.sources.reading import Fitted, Fitting, fitted
 from medgan.sources.writing import nothing_usable, write_prepared
 
 _LOG = logging.getLogger(__name__)
-_LIBRARIES = {**ARITHMETIC, "PIL": "pillow", "imagehash": "imagehash"}  # that decide pixels and splits
+# Those that decide pixels and splits.
+_LIBRARIES = {**ARITHMETIC, "PIL": "pillow", "imagehash": "imagehash", "pydicom": "pydicom"}
 
 
 def prepare(config: DataConfig, directory: Path, *, seed: int) -> Prepared:
