@@ -333,6 +333,14 @@ def save_with_names(path: Path, broken: dict[str, Any]) -> None:
     save(path, made)
 
 
+def test_the_words_of_a_damaged_tag_are_not_told(tmp_path: Path) -> None:
+    made = slice_()
+    made.add_new("NumberOfFrames", "LO", "Planted26")
+    save(tmp_path / "a.dcm", made)
+    save(tmp_path / "b.dcm", slice_())
+    assert read(tmp_path)[1] == {"a.dcm": "its header is damaged (ValueError)"}
+
+
 def test_a_missing_library_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "pydicom", None)
     with pytest.raises(MedganError, match=r"DICOM needs pydicom; pip install 'medgan\[dicom\]'"):
