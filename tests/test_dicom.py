@@ -249,11 +249,12 @@ def test_patients_are_those_of_the_header(tmp_path: Path) -> None:
     for name, tags in {
         "a": {}, "b": {}, "c": {"IssuerOfPatientID": "north"}, "d": {"PatientID": None, "StudyInstanceUID": "1.9"},
         "e": {"PatientID": "", "StudyInstanceUID": "1.9"}, "f": {"PatientID": None, "StudyInstanceUID": None},
+        "g": {"PatientID": "p7", "StudyInstanceUID": "1.7"}, "h": {"PatientID": None, "StudyInstanceUID": "1.7"},
     }.items():  # fmt: skip
         save(tmp_path / name, slice_(**tags))
-    assert [sample.patient for sample in read(tmp_path)[0]] == ["p1", "p1", "north/p1", "1.9", "1.9", "f"]
+    assert [sample.patient for sample in read(tmp_path)[0]] == ["p1", "p1", "north/p1", "1.9", "1.9", "f", "p7", "p7"]
     by_study = [sample.patient for sample in read(tmp_path, patient="StudyInstanceUID")[0]]
-    assert by_study == ["1.2.3"] * 3 + ["1.9"] * 2 + ["f"]
+    assert by_study == ["1.2.3"] * 3 + ["1.9"] * 2 + ["f"] + ["1.7"] * 2
 
 
 @pytest.mark.parametrize(
@@ -330,6 +331,14 @@ def save_with_names(path: Path, broken: dict[str, Any]) -> None:
     made.add_new(0x60003000, "OB", b"Planted24 ")  # an overlay
     made.PatientBirthDate = "Planted25"  # of no date's form, of which pydicom warns
     save(path, made)
+
+
+def test_the_words_of_a_damaged_tag_are_not_told(tmp_path: Path) -> None:
+    made = slice_()
+    made.add_new("NumberOfFrames", "LO", "Planted26")
+    save(tmp_path / "a.dcm", made)
+    save(tmp_path / "b.dcm", slice_())
+    assert read(tmp_path)[1] == {"a.dcm": "its header is damaged (ValueError)"}
 
 
 def test_a_missing_library_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

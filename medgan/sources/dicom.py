@@ -86,17 +86,17 @@ class Dicom:
                 yield path
                 continue
             try:
-                header = read_header(path)
+                found = read_header(path)
             except ValueError as error:
                 damaged[path] = str(error)
                 continue
-            if header is not None:
-                headers[path] = header
+            if found is not None:
+                headers[path] = found
         if not headers:
             first = next(iter(damaged.values()), "there is no file")
             raise MedganError(f"{raw} holds no DICOM image ({len(damaged)} other files; first reason: {first})")
         self._announce(headers)
-        faults = _faults_of_series(headers)
+        faults, patients = _faults_of_series(headers), _patients_of_studies(headers)
         for path in sorted(headers.keys() | damaged.keys()):
             within = path.relative_to(raw)
             if path in damaged:
@@ -104,7 +104,9 @@ class Dicom:
             elif reason := faults.get(headers[path].series) or self._fault(headers[path]):
                 yield Rejected(within.as_posix(), reason)
             else:
-                yield partial(_read, self, raw, within, headers[path])
+                header = headers[path]
+                known = replace(header, patient=header.patient or patients.get(header.study, ""))
+                yield partial(_read, self, raw, within, known)
 
     def _announce(self, headers: Mapping[Path, Header]) -> None:
         several = sum(header.frames > 1 for header in headers.values())
@@ -189,6 +191,12 @@ def _faults_of_series(headers: Mapping[Path, Header]) -> dict[str, str]:
         for series, names in patients.items()
         if len(names) > 1
     }
+
+
+def _patients_of_studies(headers: Mapping[Path, Header]) -> dict[str, str]:
+    """The patient of each study that has one: files of it that lost their PatientID are still of that patient."""
+    pairs = {(header.study, header.patient) for header in headers.values() if header.study and header.patient}
+    return dict(sorted(pairs, reverse=True))
 
 
 def _read(source: Dicom, raw: Path, within: Path, header: Header) -> Iterator[Sample | Rejected]:

@@ -16,7 +16,8 @@ from medgan.sources.rejections import nothing_usable
 from medgan.sources.writing import write_prepared
 
 _LOG = logging.getLogger(__name__)
-_LIBRARIES = {**ARITHMETIC, "PIL": "pillow", "imagehash": "imagehash"}  # that decide pixels and splits
+# Those that decide pixels and splits.
+_LIBRARIES = {**ARITHMETIC, "PIL": "pillow", "imagehash": "imagehash", "pydicom": "pydicom"}
 
 
 def prepare(config: DataConfig, directory: Path, *, seed: int) -> Prepared:
