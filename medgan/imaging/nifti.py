@@ -53,7 +53,8 @@ class Volume:
         Axial: front up, the patient's right at the left. Coronal: top up, the patient's right at the left. Sagittal:
         top up, front at the left. index: from the left, the back or the bottom of the body.
         """
-        cut = np.take(self.voxels, index, axis=_ACROSS[plane]).T[::-1, ::-1]
+        # No np.take: it copies the whole of a volume that lies in Fortran's order.
+        cut = self.voxels[(*(slice(None),) * _ACROSS[plane], index)].T[::-1, ::-1]
         values: NDArray[np.float64] = cut.astype(np.float64) * self.slope + self.intercept
         return values
 
