@@ -418,7 +418,7 @@ def test_the_slices_of_ct_are_prepared(tmp_path: Path) -> None:
     raw = unpacked(tmp_path, "dicom-ct-ny-sbu.tar.xz") / "dicom_ct"
     config = DataConfig.model_validate(
         {"name": "ct", "source": "dicom", "raw": raw, "size": 64, "channels": 1, "labels": False, "validation": 0.3,
-         "test": 0.3, "options": {"modalities": ["CT"]}}
+         "test": 0.3, "max_rejected": 0.05, "options": {"modalities": ["CT"]}}
     )  # fmt: skip
     prepared = prepare(config, tmp_path / "prepared", seed=0)
     assert prepared.images.dtype == np.uint16 and prepared.intensity.unit == "HU" and len(prepared.images) == 62

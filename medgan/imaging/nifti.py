@@ -54,7 +54,8 @@ class Volume:
         top up, front at the left. index: from the left, the back or the bottom of the body.
         """
         # No np.take: it copies the whole of a volume that lies in Fortran's order.
-        cut = self.voxels[(*(slice(None),) * _ACROSS[plane], index)].T[::-1, ::-1]
+        place: Any = (*(slice(None),) * _ACROSS[plane], index)
+        cut = self.voxels[place].T[::-1, ::-1]
         values: NDArray[np.float64] = cut.astype(np.float64) * self.slope + self.intercept
         return values
 
