@@ -291,8 +291,9 @@ def test_reports_come_back_from_their_file(
     assert "floor" not in tree["reverse"] and tree["reverse"]["quality"]["kid"] is None
     assert "agreement" in to_tree({"": synthesis}) and "lesion" not in to_tree({"": synthesis})
     assert [title for title, _ in summary(synthesis)] == [
-        "FID (fid_domain)", "KID", "precision, recall", "density, coverage", "class agreement", "inception score",
-        "told apart", "passing for real", "1-nearest neighbour", "copies", "membership",
+        "FID (fid_domain)", "judged together", "KID", "precision, recall", "density, coverage", "class agreement",
+        "inception score", "told apart", "log-loss of that", "passing for real", "1-nearest neighbour",
+        "copies", "membership",
     ]  # fmt: skip
     assert [title for title, _ in summary(translation["reverse"], "reverse")] == ["MAE, back", "PSNR, SSIM"]
 

@@ -99,7 +99,7 @@ def test_what_decides_no_bit_of_a_training_leaves_its_code(config: Config, tree:
         ("medgan/models/dcgan.py", "from medgan", "ANOTHER = 1\nfrom medgan"),
         ("medgan/models/layers.py", "from torch import", "ANOTHER = 1\nfrom torch import"),
         ("medgan/seeds.py", ">> 1", ">> 2"),
-        ("medgan/data/loader.py", "epoch, offset = divmod(", "epoch, offset = divmod(1 + "),
+        ("medgan/data/loader.py", "epochs, offsets = np.divmod(", "epochs, offsets = np.divmod(1 + "),
     ],
 )
 def test_a_changed_constant_of_the_loop_a_loss_or_its_network_changes_a_trainings_code(

@@ -151,7 +151,9 @@ REAL = {
 
 @pytest.mark.slow
 @pytest.mark.skipif("MEDGAN_REAL_DATA" not in os.environ, reason="the real files are not here")
-@pytest.mark.parametrize("recipe", REAL)
+@pytest.mark.parametrize(
+    "recipe", [pytest.param(name, marks=pytest.mark.exhaustive if name == "isic-mscgan" else ()) for name in REAL]
+)
 def test_the_real_files(tmp_path: Path, recipe: str) -> None:
     archive, name, expected = REAL[recipe]
     unpack(archive, tmp_path)

@@ -30,6 +30,7 @@ from medgan.evaluation.rescoring import rival
 from medgan.gans.drawing import GRID_COLUMNS
 from medgan.imaging.arrays import to_uint8
 from medgan.imaging.grids import grid
+from medgan.imaging.intensity import EIGHT_BITS
 from medgan.runtime.generator import OnnxGenerator, golden_difference
 from medgan.scores.extractor import Extractor
 from medgan.scores.validation_images import example_conditions
@@ -121,7 +122,7 @@ def test_the_results_belong_together(place: Path) -> None:
     assert (scores["fid"], scores["floor"]) == (metrics["quality"]["fid"], metrics["floor"]["fid"])
     assert scores["passing"] == metrics["two_sample"]["generated"]["told_apart"]["overall"]["passing"]
     assert scores["copies"] == metrics["copying"]["verdict"]
-    assert json.loads(generator.metadata["intensity"]) == {"low": 0, "high": 255, "unit": ""}
+    assert generator.intensity == EIGHT_BITS
     contract = {"value_range", "scores", "data_md5", "commit", "recipe", "modality", "licence", "notice"}
     assert contract <= generator.metadata.keys()
     assert golden_difference(generator, place / "artifacts/export/golden.npz") < 1e-4

@@ -25,7 +25,7 @@ def test_a_score_stands_on_nothing_that_it_does_not_need(name: str) -> None:
     own = (
         {"medgan.scores.frechet", "medgan.scores.groups"}
         if name == "fid"
-        else {"medgan.scores.paired", "medgan.scores.figures"}
+        else {"medgan.scores.paired", "medgan.scores.figures", "medgan.scores.patients"}
     )
     assert reached == common | own
 
