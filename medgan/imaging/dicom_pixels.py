@@ -94,7 +94,7 @@ def _undecoded(pydicom: Any, syntax: Any) -> str:
         return f"its pixel data ({name}) are cut off or damaged"
     try:
         decoder = pydicom.pixels.get_decoder(syntax)
-    except NotImplementedError:
+    except NotImplementedError:  # what pydicom raises for a syntax of which it knows no decoder
         return f"its pixels ({name}) have no decoder here; save it as Explicit VR Little Endian"
     if not decoder.is_available and any("gdcm" in line for line in decoder.missing_dependencies):
         return f"its pixels ({name}) have no decoder here; pip install 'medgan[gdcm]'"

@@ -5,7 +5,7 @@ FID: Heusel et al. 2017. KID: Bińkowski et al. 2018, with a Gaussian kernel. Pr
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -62,7 +62,7 @@ def measure(
         fid_high=means["fid"] + margin,
         groups=figures,
         margins=_margins(embedder, sides, alike_sides, resamples=min(resamples, _RESAMPLES), seed=seed),
-        classes=_by_class(embedder, images, real, names, seed=seed),
+        classes=_by_class(embedder, images, real, names, known=figures, seed=seed),
         extractor=embedder.name,
         digest=embedder.digest,
         n=len(images),
@@ -196,9 +196,18 @@ def _figures(embedder: Embedder, generated: Features, truth: Features, *, seed: 
 
 
 def _by_class(
-    embedder: Embedder, images: ImageSet, real: ImageSet, names: Sequence[str], *, seed: int
+    embedder: Embedder,
+    images: ImageSet,
+    real: ImageSet,
+    names: Sequence[str],
+    *,
+    known: Mapping[str, GroupFidelity],
+    seed: int,
 ) -> dict[str, ClassFidelity]:
-    """Every class by itself; figures where either side has images enough for neighbours."""
+    """Every class by itself; figures where either side has images enough for neighbours.
+
+    known: figures of groups, such as the classes that are judged apart.
+    """
     if images.labels is None or real.labels is None or not names:
         return {}
     generated, truth = images.features(embedder), real.features(embedder)
@@ -206,7 +215,10 @@ def _by_class(
     for code, name in enumerate(names):
         ours, theirs = generated[images.labels == code], truth[real.labels == code]
         found[name] = ClassFidelity(len(theirs))
-        if min(len(ours), len(theirs)) > _DC_NEIGHBOURS:
+        group = known.get(name)
+        if group is not None and group.n == len(theirs):
+            found[name] = ClassFidelity(group.n, group.kid, group.recall, group.coverage)
+        elif min(len(ours), len(theirs)) > _DC_NEIGHBOURS:
             found[name] = ClassFidelity(
                 n=len(theirs),
                 kid=_kid(embedder, ours, theirs, seed=seed),
