@@ -145,7 +145,7 @@ def caught(name: str, data: Prepared, held_out: NDArray[np.int64]) -> Caught:
 
 
 def _resampled(
-    honest: Scored, copies: Mapping[str, Scored], patients: NDArray[np.str_], kinds: int
+    honest: Scored, copies: Mapping[str, Scored], patients: NDArray[np.int64], kinds: int
 ) -> tuple[int, dict[str, float], dict[str, int], dict[str, int]]:
     """Return what `Caught` names honest, power, alone and mixed."""
     alarms, power = 0, dict[str, list[float]]((way, []) for way in copies)

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from medgan.private import private
+
 # What systems leave in folders for themselves, beside all that begins with a dot.
 _LEAVINGS = frozenset({"__macosx", "thumbs.db", "desktop.ini", "$recycle.bin"})
 
@@ -53,7 +55,7 @@ def _walk_real(start: Path, found: Walk, seen: dict[_Identity, Path], *, hidden:
         try:
             real = _identity(folder)
             if real in seen:
-                found.refused.append((folder, f"it is the same folder as {seen[real].name}, which is read"))
+                found.refused.append((folder, f"it is the same folder as {private(seen[real].name)}, which is read"))
                 continue
             seen[real] = folder
             entries = sorted(os.scandir(folder), key=lambda entry: entry.name)

@@ -9,32 +9,34 @@ from medgan.errors import MedganError
 from medgan.imaging.grids import by_class, grid, save_image
 from medgan.sources.account import account
 from medgan.sources.files import check_raw
+from medgan.sources.names import write_names
 from medgan.sources.prepare import prepare, prepare_fingerprint
-from medgan.sources.rejections import RejectedError, write_rejected
+from medgan.sources.rejections import RejectedError
 from medgan.workspace.counts import check_counts, doubts
 from medgan.workspace.kept import kept
+from medgan.workspace.naming import listing, naming
 from medgan.workspace.places import PARAMS, PREPARED
-
-# Of a data set that was not prepared; else it is among the prepared files.
-_REJECTED = PREPARED.with_name("rejected.csv")
 
 
 def main() -> None:
     config = load_config(PARAMS)
     check_raw(config.data.raw, PREPARED)
-    _REJECTED.unlink(missing_ok=True)
+    fingerprint = prepare_fingerprint(config.data, config.seed)
+    names = listing(config.data.raw, fingerprint)
 
     def make(folder: Path) -> None:
-        prepared = prepare(config.data, folder, seed=config.seed)
+        prepared = prepare(config.data, folder, seed=config.seed, naming=naming(config.data.raw, fingerprint))
         shown = by_class(prepared.labels, prepared.splits == "train", classes=prepared.spec.classes, columns=10)
         save_image(folder / "preview.png", grid(prepared.pictures(shown), columns=10))
 
     try:
-        kept("prepare", prepare_fingerprint(config.data, config.seed), PREPARED, make)
+        kept("prepare", fingerprint, PREPARED, make)
     except RejectedError as error:
-        write_rejected(_REJECTED, error.rejected)
-        raise MedganError(f"{error}; {_REJECTED} lists each file with its reason") from None
-    print(*account(PREPARED), sep="\n")
+        write_names(names, [], error.rejected)
+        raise MedganError(f"{error}; {names} lists each file with its reason") from None
+    print(*account(PREPARED, names), sep="\n")
+    if names.exists():
+        print(f"{names} says which file each number is: it may name people, and stays with the raw files")
     prepared = open_prepared(PREPARED)
     check_counts(config, prepared)
     for doubt in doubts(config, prepared):

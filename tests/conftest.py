@@ -2,6 +2,8 @@
 
 import gc
 import json
+import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -29,6 +31,8 @@ def pytest_sessionfinish() -> None:
     gc.unfreeze()
 
 
+# Not the key of whoever runs the tests.
+os.environ["MEDGAN_KEY"] = str(Path(tempfile.mkdtemp(prefix="medgan-key-")) / "patients.key")
 # As in pipelines/__init__.py.
 gc.set_threshold(50_000, 20, 100)
 # On busy cores a step of two threads can take forty times as long as one of a single thread.

@@ -100,7 +100,7 @@ def folder(prepared: Prepared) -> Path:
 
 
 def test_the_account_counts_images_and_patients_by_class_and_split(prepared: Prepared) -> None:
-    header, *rows = (line.split() for line in account(folder(prepared))[:5])
+    header, *rows = (line.split() for line in account(folder(prepared), Path("none"))[:5])
     assert header == ["images", "(patients)", "train", "validation", "test", "all"]
     assert [row[0] for row in rows] == ["healthy", "infarct", "tumour", "all"]
     assert rows[0][1:] == ["80", "(20)", "40", "(10)", "40", "(10)", "160", "(40)"]
@@ -118,7 +118,7 @@ def test_the_account_counts_images_and_patients_by_class_and_split(prepared: Pre
 def test_what_was_written_is_looked_at_for_leaks(prepared: Prepared, tmp_path: Path, column: str, says: str) -> None:
     for name in ("index.csv", "rejected.csv"):
         (tmp_path / name).write_bytes((folder(prepared) / name).read_bytes())
-    account(tmp_path)
+    account(tmp_path, Path("none"))
     with (tmp_path / "index.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     for split in ("train", "test"):
@@ -128,4 +128,4 @@ def test_what_was_written_is_looked_at_for_leaks(prepared: Prepared, tmp_path: P
         writer.writeheader()
         writer.writerows(rows)
     with pytest.raises(MedganError, match=says):
-        account(tmp_path)
+        account(tmp_path, Path("none"))

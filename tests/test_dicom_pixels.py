@@ -94,6 +94,25 @@ def add_palette(made: Dataset, reds: bytes, bits: int) -> None:
         made[f"{name}PaletteColorLookupTableData"].VR = "OW"
 
 
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, RLELossless, JPEGLSLossless])
+def test_text_in_bits_beyond_those_stored_is_cut_off_or_refused(tmp_path: Path, syntax: str) -> None:
+    """Scanners once packed overlays there, and drew names with them."""
+    pixels = ramp(0, 4095, "u2", (32, 32))
+    written = pixels.copy()
+    written[4:8, 4:20] |= 0x8000
+    packs = syntax == JPEGLSLossless  # its encoder takes no more bits than are said to be stored
+    path = save(tmp_path / "a.dcm", dataset(written, BitsStored=16 if packs else 12), syntax)
+    if packs:
+        made = pydicom.dcmread(path)
+        made.BitsStored, made.HighBit = 12, 11
+        made.save_as(path)
+        with pytest.raises(ValueError, match="more bits than BitsStored says"):
+            image(path)
+    else:
+        units = image(path)[..., 0] * HU.slope + HU.intercept
+        np.testing.assert_allclose(units, pixels - 1024.0, atol=HU.slope)
+
+
 def test_a_modality_lut_comes_before_the_window(tmp_path: Path) -> None:
     made = dataset(ramp(0, 3, "u1", (2, 2)), Modality="XA", RescaleSlope=None, RescaleIntercept=None)
     made.ModalityLUTSequence = [lut(0, [100, 300, 500, 900], 16)]

@@ -186,8 +186,8 @@ def test_hidden_files_are_passed_over_and_other_files_are_listed(tmp_path: Path)
     samples, rejected = read(tmp_path)
     assert [sample.origin for sample in samples] == ["ill/a.png"]
     assert {item.origin: item.reason for item in rejected} == {
-        "README": "suffix (none) is none of .bmp, .jpeg, .jpg, .png, .tif, .tiff",
-        "ill/notes.txt": "suffix .txt is none of .bmp, .jpeg, .jpg, .png, .tif, .tiff",
+        "README": "its suffix «(none)» is none of .bmp, .jpeg, .jpg, .png, .tif, .tiff",
+        "ill/notes.txt": "its suffix «.txt» is none of .bmp, .jpeg, .jpg, .png, .tif, .tiff",
     }
 
 
@@ -257,7 +257,7 @@ def test_what_is_no_file_and_a_folder_read_already_are_rejected(tmp_path: Path) 
     samples, rejected = read(tmp_path)
     assert [sample.origin for sample in samples] == ["ill/a.png"]
     assert {item.origin: item.reason for item in rejected} == {
-        "again": "it is the same folder as ill, which is read",
+        "again": "it is the same folder as «ill», which is read",
         r"ill/caf\xe9.png": "its name is not UTF-8; rename it (convmv renames many)",
         "ill/gone.png": "it is a link to nothing",
         "ill/pipe.png": "it is a pipe and no file",

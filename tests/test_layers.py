@@ -38,7 +38,8 @@ GROUND = {
     "medgan.locks": {"medgan.errors"},
     "medgan.randomness": {"medgan.seeds"},
     "medgan.seeds": set[str](),
-    "medgan.walking": set[str](),
+    "medgan.private": set[str](),
+    "medgan.walking": {"medgan.private"},
     "medgan.errors": set[str](),
 }
 # Beyond the order: training knows nothing of what it is scored by, and apps install no torch.

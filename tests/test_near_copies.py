@@ -19,6 +19,7 @@ from medgan.config.schema import Config
 from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS, SIXTEEN_BITS, Intensity
 from medgan.sources.account import account
+from medgan.sources.names import Naming, pseudonym
 from medgan.sources.near_copies import near_copies, perceptual_hashes, thumbnails
 from medgan.sources.prepare import prepare
 from medgan.sources.split import check_leaks
@@ -153,15 +154,20 @@ def test_copies_of_one_image_under_five_patients_never_cross_a_split(tmp_path: P
     made = folder(tmp_path / "raw", config)
     found = set()
     for seed in range(25):
-        prepare(made.data, tmp_path / str(seed), seed=seed)
+        prepare(made.data, tmp_path / str(seed), seed=seed, naming=Naming(b"key", tmp_path / "names.csv"))
         rows = table(tmp_path / str(seed))
         copies = [row for row in rows if row["near_copy_of"]]
-        assert [row["patient"] for row in copies] == [f"q{i}" for i in range(5)]
-        assert {row["near_copy_of"] for row in copies} == {"q0_original.png"}
+        assert [row["patient"] for row in copies] == [pseudonym(f"q{i}", b"key") for i in range(5)]
+        (first,) = {int(row["near_copy_of"]) for row in copies}
+        assert rows[first] == copies[0]
+        assert (tmp_path / "names.csv").read_text().splitlines()[1 + first].startswith(f"{first},,q0_original.png,q0,")
         (split,) = {row["split"] for row in copies}
         found.add(split)
     assert found == {"train", "validation", "test"}
-    assert any(" 5 (in 1 groups, the largest of 5) near-copies" in line for line in account(tmp_path / "0"))
+    assert any(
+        " 5 (in 1 groups, the largest of 5) near-copies" in line
+        for line in account(tmp_path / "0", tmp_path / "names.csv")
+    )
 
 
 def test_a_near_copy_in_two_splits_is_named() -> None:
@@ -191,7 +197,7 @@ def test_phantoms_of_different_patients_are_no_near_copies(tmp_path: Path, confi
     changes = {"data.size": 32, "data.options": {"count": 2400, "slices": 4}}
     prepare(config.override(changes).data, tmp_path / "prepared", seed=0)
     rows = table(tmp_path / "prepared")
-    copies = {(row["near_copy_of"].split("/")[1], row["patient"]) for row in rows if row["near_copy_of"]}
+    copies = {(rows[int(row["near_copy_of"])]["patient"], row["patient"]) for row in rows if row["near_copy_of"]}
     assert copies and all(one == other for one, other in copies)
 
 

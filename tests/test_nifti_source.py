@@ -216,7 +216,7 @@ def test_files_of_every_kind(tmp_path: Path) -> None:
     assert rejected == {
         "bomb.nii.gz": "its content is not that of NIfTI",
         "lone.img": "there is no .hdr of its name beside it",
-        "notes.txt": "suffix .txt is none of .nii, .nii.gz, .hdr",
+        "notes.txt": "its suffix «.txt» is none of .nii, .nii.gz, .hdr",
     }
 
 

@@ -62,10 +62,10 @@ def test_what_is_no_pair_is_listed_with_the_reason(tmp_path: Path) -> None:
     samples, rejected = read(tmp_path)
     assert [sample.origin for sample in samples] == ["T2/good.png"]
     assert {(item.origin, item.reason) for item in rejected} == {
-        ("T1/alone.png", "no pair: alone is there as T1/alone.png"),
-        ("T2/bare.png", "no pair: bare is there as T2/bare.png"),
-        ("T2/twice.jpg", "no pair: twice is there as T2/twice.jpg, T2/twice.png, T1/twice.png"),
-        ("T2/torn.png", "its content is not an image's, whatever .png says"),
+        ("T1/alone.png", "no pair: it is there as «T1/alone.png»"),
+        ("T2/bare.png", "no pair: it is there as «T2/bare.png»"),
+        ("T2/twice.jpg", "no pair: it is there as «T2/twice.jpg, T2/twice.png, T1/twice.png»"),
+        ("T2/torn.png", "its content is not an image's, whatever its suffix says"),
     }
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from medgan.config.schema import Config
 from medgan.data.spec import Rejected
 from medgan.errors import MedganError
+from medgan.sources.names import read_rejected_names, write_names
 from medgan.sources.prepare import prepare
 from medgan.sources.rejections import (
     RejectedError,
@@ -28,7 +29,7 @@ from medgan.sources.rejections import (
             ("a/1.png", "truncated (3 bytes not processed)"),
             ("b/2.png", "truncated (44 bytes not processed)"),
         ),
-        (("a/x y.png", "no pair: x y is there as image/x y.png"), ("b/z.png", "no pair: z is there as image/z.png")),
+        (("x y.png", "no pair: it is there as «x y.png, y»"), ("z.png", "no pair: it is there as «z.png»")),
         (
             ("a", "cannot identify <_io.BytesIO object at 0x7f3a>"),
             ("b", "cannot identify <_io.BytesIO object at 0x81bc>"),
@@ -102,8 +103,16 @@ def test_a_class_that_is_lost_is_named_whatever_the_limit() -> None:
 
 def test_what_is_written_is_read(tmp_path: Path) -> None:
     rejected = [Rejected("a,b\n'c'\r.png", 'it "says"\r\nso'), Rejected("", "é")]
-    write_rejected(tmp_path / "rejected.csv", rejected)
-    assert read_rejected(tmp_path / "rejected.csv") == rejected
+    write_names(tmp_path / "names.csv", [("doe.png", "Doe")], rejected, pseudonyms=["1f"])
+    assert read_rejected_names(tmp_path / "names.csv") == rejected
+
+
+def test_what_is_stored_with_the_images_names_no_file(tmp_path: Path) -> None:
+    reasons = ["doe, jane.png: torn", "its table says «Jane \n» «Doe», and not", "3 pages"]
+    write_rejected(tmp_path / "rejected.csv", [Rejected("scans/doe, jane.png", reason) for reason in reasons])
+    kept = read_rejected(tmp_path / "rejected.csv")
+    assert [item.origin for item in kept] == [f"file {i}" for i in range(3)]
+    assert [item.reason for item in kept] == ["…: torn", "its table says …, and not", "3 pages"]
 
 
 def test_a_class_of_torn_files_is_lost_where_there_are_labels(tmp_path: Path, config: Config) -> None:

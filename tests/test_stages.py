@@ -17,6 +17,8 @@ from medgan.errors import MedganError
 from medgan.gans import build_gan
 from medgan.imports import ROOT, closure
 from medgan.scores.extractor import Extractor
+from medgan.sources.names import read_rejected_names
+from medgan.sources.rejections import read_rejected
 from medgan.training.checkpoint import Checkpoint, save_checkpoint
 from medgan.workspace import places
 from medgan.workspace.preflight import preflight
@@ -365,7 +367,9 @@ def test_prepare_writes_what_the_other_stages_read(
     assert ["healthy", "132", "(132)", "34", "(34)", "34", "(34)", "200", "(200)"] in shown
     assert ["all", "198", "(198)", "51", "(51)", "51", "(51)", "300", "(300)"] in shown
     assert "none is in two splits, of 300 patients, 0 identical images, 0 near-copies" in said
-    assert "1 of 301 files (0.33 %) cannot be used" in said and "1  notes.txt: suffix .txt is none of .bmp, " in said
+    assert (
+        "1 of 301 files (0.33 %) cannot be used" in said and "1  notes.txt: its suffix «.txt» is none of .bmp, " in said
+    )
     few = "note: evaluate.n = 30 judges 18 of healthy, 12 of ill, and a class that is judged apart needs 100 images"
     assert few in said and "register.recall and register.coverage and register.passing to 0" in said
     prepare.main()
@@ -430,14 +434,16 @@ def test_files_that_cannot_be_used_stop_prepare_above_a_share(
         prepare.main()
     said = str(caught.value)
     assert "10 of 310 files (3.2 %) cannot be used, above data.max_rejected = 0.01: 9 such as ill/torn-0.png (" in said
-    assert "1 such as ill/notes.txt (suffix .txt is none of .bmp" in said and "or set data.max_rejected: 0.033" in said
-    assert "data/rejected.csv lists each file with its reason" in said
-    listed = (clone / "data" / "rejected.csv").read_text().splitlines()
-    assert len(listed) == 11 and not (clone / "data" / "prepared").exists()
+    assert (
+        "1 such as ill/notes.txt (its suffix «.txt» is none of .bmp" in said
+        and "or set data.max_rejected: 0.033" in said
+    )
+    (names,) = (clone / "data" / "raw.files").glob("*.csv")
+    assert f"{names} lists each file with its reason" in said
+    assert len(read_rejected_names(names)) == 10 and not (clone / "data" / "prepared").exists()
     edit(clone, "data.max_rejected", 0.033)
     prepare.main()
-    assert not (clone / "data" / "rejected.csv").exists()
-    assert (clone / "data" / "prepared" / "rejected.csv").read_text().splitlines() == listed
+    assert len(read_rejected(clone / "data" / "prepared" / "rejected.csv")) == 10
     edit(clone, "data.max_rejected", 0.01)
     with pytest.raises(MedganError, match=r"above data\.max_rejected"):  # nothing kept hides it
         prepare.main()
@@ -453,4 +459,5 @@ def test_a_class_of_which_nothing_can_be_used_stops_prepare(clone: Path, monkeyp
     with pytest.raises(MedganError) as caught:
         prepare.main()
     assert "no file of class 'ill' can be used: 100 such as ill/0.png (data.options.patient" in str(caught.value)
-    assert len((clone / "data" / "rejected.csv").read_text().splitlines()) == 101
+    (names,) = (clone / "data" / "raw.files").glob("*.csv")
+    assert len(read_rejected_names(names)) == 100

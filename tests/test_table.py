@@ -59,9 +59,9 @@ def test_what_is_not_there_or_not_clear(tmp_path: Path) -> None:
     [
         ("001,,ill,train", "the table's id is empty"),
         ("001,1,,train", "the table's kind is empty"),
-        ("001,1,ill,", "the table's part is empty, and none of train"),
-        ("001,1,ill,fold3", "the table's part is fold3, and none of train"),
-        ("001,1", "the table's part is empty"),
+        ("001,1,ill,", "the table's part is «», and none of train"),
+        ("001,1,ill,fold3", "the table's part is «fold3», and none of train"),
+        ("001,1", "the table's part is «»"),
     ],
 )
 def test_what_a_row_lacks(tmp_path: Path, line: str, reason: str) -> None:
@@ -80,7 +80,7 @@ def test_a_label_of_several_columns(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"no label; data\.options\.table\.label_else"):
         rows(tmp_path, content, Table("t.csv", "file", ("melanoma", "keratosis")))[FILES[1]]
     for value in ("", "2", "0.7"):
-        with pytest.raises(ValueError, match=f"melanoma is {value or 'empty'}, and neither 0 nor 1"):
+        with pytest.raises(ValueError, match=f"melanoma is «{value}», and neither 0 nor 1"):
             rows(tmp_path, f"file,melanoma,keratosis\n001,{value},0", table)[FILES[0]]
 
 

@@ -38,10 +38,10 @@ def test_a_folder_is_read_once_and_under_its_own_name(tmp_path: Path) -> None:
     assert names(tmp_path) == ["b/1.png", "b/in/2.png"]
     refused = {path.relative_to(tmp_path).as_posix(): reason for path, reason in walk(tmp_path).refused}
     assert refused == {
-        "a": "it is the same folder as b, which is read",
-        "c": "it is the same folder as in, which is read",
-        "b/loop": f"it is the same folder as {tmp_path.name}, which is read",
-        "b/self": "it is the same folder as b, which is read",
+        "a": "it is the same folder as «b», which is read",
+        "c": "it is the same folder as «in», which is read",
+        "b/loop": f"it is the same folder as «{tmp_path.name}», which is read",
+        "b/self": "it is the same folder as «b», which is read",
     }
 
 
@@ -57,7 +57,7 @@ def test_links_out_that_lead_back(tmp_path: Path) -> None:
     assert refused == {
         "ill/up": "it is a link to a folder that holds this one",
         "root": "it is a link to a folder that holds this one",
-        "other/back": "it is the same folder as raw, which is read",
+        "other/back": "it is the same folder as «raw», which is read",
     }
 
 

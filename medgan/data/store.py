@@ -20,6 +20,7 @@ class Prepared:
     """A prepared data set, arrays memory-mapped.
 
     images (N, H, W, C) uint8 or uint16; labels (N,) int64 into `label_names`, or None; splits (N,) of names;
+    patients: (N,) numbers in the order in which they appear, so that nothing depends on what they are called;
     intensity: of images and sources; direction: what the sources are translated into, None without sources;
     md5: of every prepared byte, the index, and an intensity that is not the whole range of the pixels' type.
     balance: whether training draws every class equally often, however many images it has (`data.balance`).
@@ -31,7 +32,7 @@ class Prepared:
     masks: NDArray[np.uint8] | None
     labels: NDArray[np.int64] | None
     label_names: tuple[str, ...]
-    patients: NDArray[np.str_]
+    patients: NDArray[np.int64]
     splits: NDArray[np.str_]
     intensity: Intensity
     direction: Direction | None
@@ -133,12 +134,18 @@ def open_prepared(directory: Path) -> Prepared:
         masks=arrays.get("masks"),
         labels=np.array([codes[row["label"]] for row in rows], dtype=np.int64) if names else None,
         label_names=names,
-        patients=np.array([row["patient"] for row in rows]),
+        patients=in_order_of_appearance([row["patient"] for row in rows]),
         splits=np.array([row["split"] for row in rows]),
         intensity=Intensity(**description["intensity"]),
         direction=Direction(**direction) if (direction := description["direction"]) else None,
         md5=description["md5"],
     )
+
+
+def in_order_of_appearance(names: Sequence[str]) -> NDArray[np.int64]:
+    """Number names: the first one 0, the next other one 1, and so on."""
+    numbers = {name: number for number, name in enumerate(dict.fromkeys(names))}
+    return np.array([numbers[name] for name in names], np.int64)
 
 
 def _open_array(directory: Path, name: str, dtype: str, rows: int) -> NDArray[Any]:

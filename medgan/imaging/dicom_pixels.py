@@ -71,6 +71,10 @@ def _decoded(pydicom: Any, path: Path, index: int) -> tuple[NDArray[Any], Any]:
         raise UnusableError(_undecoded(pydicom, syntax)) from None
     if pixels.shape[:2] != (tags.Rows, tags.Columns) or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
         raise UnusableError("its pixels have another shape than Rows, Columns and SamplesPerPixel say")
+    half = 2 ** (tags.BitsStored - 1) if tags.PixelRepresentation else 0
+    if pixels.min() < -half or pixels.max() >= 2**tags.BitsStored - half:
+        # Overlays once lay there: drawings and names. pydicom cuts them off where pixels are not packed.
+        raise UnusableError("its pixels have more bits than BitsStored says")
     return np.asarray(pixels, pixels.dtype.newbyteorder("=")), tags
 
 

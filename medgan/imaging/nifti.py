@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.imaging.files import nibabel_for
+from medgan.private import private
 
 Plane = Literal["axial", "coronal", "sagittal"]
 SUFFIXES = (".nii", ".nii.gz", ".hdr")  # .img lies beside .hdr
@@ -88,10 +89,10 @@ def read_volume(path: Path, *, number: int | None = None) -> Volume:
     except MemoryError:
         raise VolumeError("there is not enough memory to unpack it") from None
     except OSError as error:
-        raise VolumeError(f"it cannot be read: {error.strerror or ' '.join(str(error).split())}") from None
+        raise VolumeError(f"it cannot be read: {error.strerror or private(' '.join(str(error).split()))}") from None
     except Exception as error:  # nibabel, zlib and numpy have no common class for what is damaged
         message = " ".join(str(error).split()) or type(error).__name__
-        raise VolumeError(f"it is damaged, or of a kind that is not read ({message})") from None
+        raise VolumeError(f"it is damaged, or of a kind that is not read: {private(message)}") from None
 
 
 def _volume(nibabel: Any, path: Path, number: int | None) -> Volume:

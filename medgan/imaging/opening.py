@@ -20,6 +20,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from medgan.imaging.refusal import PictureError
 from medgan.imaging.tiff import MOST_PAGES, check_pixels, check_tags, count_pages
+from medgan.private import private
 
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff")
 MOST_PIXELS = 2**26  # 8192 x 8192: more than a mammogram has; CMYK turned by its EXIF takes 0.93 GB
@@ -73,7 +74,7 @@ def opened(path: Path) -> Iterator[tuple[ImageFile, str]]:
     except Exception as error:  # Pillow has no common class for what is damaged
         short = isinstance(error, struct.error) or isinstance(error.__cause__, struct.error)
         message = "it ends too early" if short else " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"it is damaged, or of a kind that is not read ({message})") from None
+        raise PictureError(f"it is damaged, or of a kind that is not read: {private(message)}") from None
 
 
 def _regular(path: Path) -> BufferedReader:
@@ -102,7 +103,7 @@ def _identified(stream: BufferedReader, path: Path) -> ImageFile:
         for offset, magic, name in _OTHERS:
             if head[offset:].startswith(magic):
                 raise PictureError(f"its content is that of a {name}; save it as PNG, JPEG, TIFF or BMP")
-        raise PictureError(f"its content is not an image's, whatever {path.suffix} says")
+        raise PictureError("its content is not an image's, whatever its suffix says")
     if reader is TiffImageFile:
         check_tags(stream)
     elif reader is jpeg_factory:

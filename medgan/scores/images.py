@@ -69,7 +69,7 @@ class ImageSet:
         images: ImageRows,
         *,
         labels: NDArray[np.int64] | None = None,
-        patients: NDArray[np.str_] | None = None,
+        patients: NDArray[np.int64] | None = None,
     ) -> None:
         self.images, self.labels, self.patients = images, labels, patients
         self._observed: dict[str, list[Any]] = {}

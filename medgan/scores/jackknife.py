@@ -25,7 +25,7 @@ class Side:
 
     features: NDArray[np.float32]
     groups: Sequence[Rows]
-    patients: NDArray[np.str_] | None
+    patients: NDArray[np.int64] | None
 
 
 def deviation(figure: Callable[..., Any], sides: Sequence[Side], *, resamples: int, seed: int) -> Any:
@@ -70,7 +70,7 @@ def _subsets(
         ]
 
 
-def _clusters(rows: Rows, patients: NDArray[np.str_] | None) -> list[Rows]:
+def _clusters(rows: Rows, patients: NDArray[np.int64] | None) -> list[Rows]:
     """Rows of each patient; each row on its own where there are none."""
     if patients is None:
         return list(rows[:, None])

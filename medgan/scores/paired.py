@@ -27,7 +27,7 @@ _SMALLEST = {"ssim": 11, "haarpsi": 16, "ms_gmsd": 17}
 
 
 def likeness(
-    generated: Images, target: Images, patients: NDArray[np.str_], *, bootstrap: int, seed: int, split: str
+    generated: Images, target: Images, patients: NDArray[np.int64], *, bootstrap: int, seed: int, split: str
 ) -> Likeness:
     """Every paired score of images (N, C, H, W) in [-1, 1]; patients (N,). Raises MedganError as `published` does."""
     near = published(generated, target)
@@ -45,7 +45,7 @@ def likeness(
 
 
 def difference_margin(
-    one: Images, other: Images, target: Images, patients: NDArray[np.str_], *, bootstrap: int, seed: int
+    one: Images, other: Images, target: Images, patients: NDArray[np.int64], *, bootstrap: int, seed: int
 ) -> float:
     """1.96 bootstrap standard deviations of the difference of two MAEs on the same targets.
 
@@ -108,7 +108,7 @@ def check_paired(paired: bool) -> None:
 
 
 def _over_patients(
-    values: NDArray[np.float64], patients: NDArray[np.str_], bootstrap: int, seed: int
+    values: NDArray[np.float64], patients: NDArray[np.int64], bootstrap: int, seed: int
 ) -> tuple[float, float]:
     """The mean, and 1.96 standard deviations of it when patients are drawn with replacement; infinite if too few."""
     codes = np.unique(patients, return_inverse=True)[1]

@@ -17,7 +17,11 @@ from medgan.sources.phantom.source import Phantom
 
 
 class Source(Protocol):
-    """A frozen dataclass of its options. One that gives pairs has a `direction` beside, a `Direction`."""
+    """A frozen dataclass of its options.
+
+    One that gives pairs has a `direction` beside, a `Direction`; one whose patients and files are numbers of its own
+    has `nameless = True`: nobody is named.
+    """
 
     @property
     def intensity(self) -> Intensity:

@@ -6,20 +6,23 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from medgan.data.spec import SPARE, SPLITS
+from medgan.sources.names import read_rejected_names
 from medgan.sources.rejections import described, read_rejected
 from medgan.sources.split import check_leaks
 
 Row = Mapping[str, str]
 
 
-def account(directory: Path) -> list[str]:
+def account(directory: Path, names: Path) -> list[str]:
     """Lines for people on the prepared data in there, all that is counted read from its tables.
 
+    names: the list beside the raw files; where it is not, rejected files have numbers alone.
     Raises MedganError where a patient, an identical image or a near-copy is in two splits.
     """
     with (directory / "index.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return [*_table(rows), "", _leaks(rows), *described(read_rejected(directory / "rejected.csv"), len(rows))]
+    rejected = read_rejected_names(names) if names.exists() else read_rejected(directory / "rejected.csv")
+    return [*_table(rows), "", _leaks(rows), *described(rejected, len(rows))]
 
 
 def _table(rows: Sequence[Row]) -> list[str]:

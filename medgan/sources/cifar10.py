@@ -21,6 +21,7 @@ class Cifar10:
     """No options. There are no patients: each picture counts as one, and byte-identical ones stay in one split."""
 
     intensity: ClassVar[Intensity] = EIGHT_BITS
+    nameless: ClassVar[bool] = True
 
     def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
         """Training and test part alike, since medgan splits by itself; `raw` is torchvision's root."""

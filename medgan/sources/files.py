@@ -14,6 +14,7 @@ from medgan.data.spec import Rejected, Sample
 from medgan.errors import MedganError
 from medgan.imaging.opening import SUFFIXES
 from medgan.imaging.reading import read_picture
+from medgan.private import private
 from medgan.walking import Walk, walk
 
 _LOG = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def readable(walked: Walk, raw: Path) -> Iterator[Path | Rejected]:
 def read_image(path: Path, bits: int) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], str]:
     """What `read_picture` gives of a file with a picture's suffix. Raises ValueError for others, and other depths."""
     if path.suffix.lower() not in SUFFIXES:
-        raise ValueError(f"suffix {path.suffix or '(none)'} is none of {', '.join(SUFFIXES)}")
+        raise ValueError(f"its suffix {private(path.suffix or '(none)')} is none of {', '.join(SUFFIXES)}")
     pixels, digest = read_picture(path)
     if (own := 8 * pixels.itemsize) != bits:
         raise ValueError(f"its pixels have {own} bits and data.options.bits is {bits}; a data set has one depth")

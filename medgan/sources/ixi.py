@@ -14,6 +14,7 @@ from medgan.config.checking import STRICT
 from medgan.data.spec import Direction, ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.imaging.intensity import SIXTEEN_BITS, Intensity
+from medgan.private import private
 
 SIZE = 64
 _TRAIN_SHARE = 0.8
@@ -51,7 +52,7 @@ class Ixi:
             try:
                 t1, t2 = (_read(path) for path in paths)
             except (OSError, ValueError, RuntimeError, EOFError, UnpicklingError) as error:
-                yield Rejected(subject, " ".join(str(error).split())[:200])
+                yield Rejected(subject, f"it cannot be read: {private(' '.join(str(error).split())[:200])}")
                 continue
             image, source = (t2, t1) if self.image == "T2" else (t1, t2)
             yield Sample(

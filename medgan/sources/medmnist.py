@@ -31,6 +31,7 @@ class MedMnist:
     """
 
     intensity: ClassVar[Intensity] = EIGHT_BITS
+    nameless: ClassVar[bool] = True
 
     flag: str
 

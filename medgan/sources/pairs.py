@@ -13,6 +13,7 @@ from medgan.data.spec import Direction, ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS, SIXTEEN_BITS, Intensity
 from medgan.imaging.opening import SUFFIXES
+from medgan.private import private
 from medgan.sources.files import patient_of, patient_pattern, read_image, readable
 from medgan.walking import walk
 
@@ -61,7 +62,7 @@ class Pairs:
             try:
                 if len(files) != 2 or name not in sources or name not in images:
                     listed = ", ".join(path.relative_to(raw).as_posix() for path in files)
-                    raise ValueError(f"no pair: {name} is there as {listed}")
+                    raise ValueError(f"no pair: it is there as {private(listed)}")
                 (image, digest), (source, other) = (read_image(path, self.bits) for path in files)
                 _check_shapes(image, source, spec.size)
                 patient = patient_of(files[0].name, pattern)

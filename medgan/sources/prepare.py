@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from medgan.data.spec import ImageSpec, Rejected, Sample
 from medgan.data.store import Prepared
 from medgan.fingerprint import ARITHMETIC, code_digest, fingerprint, tree_digest
 from medgan.sources import SOURCES, Source
+from medgan.sources.names import Naming
 from medgan.sources.parallel import Fitted, Fitting, fitted
 from medgan.sources.rejections import nothing_usable
 from medgan.sources.writing import write_prepared
@@ -20,9 +22,14 @@ _LOG = logging.getLogger(__name__)
 _LIBRARIES = {**ARITHMETIC, "PIL": "pillow", "imagehash": "imagehash", "pydicom": "pydicom"}
 
 
-def prepare(config: DataConfig, directory: Path, *, seed: int) -> Prepared:
-    """Read `config.raw` into `directory`, which must not hold older files. Raises MedganError as the source does."""
+def prepare(config: DataConfig, directory: Path, *, seed: int, naming: Naming | None = None) -> Prepared:
+    """Read `config.raw` into `directory`, which must not hold older files. Raises MedganError as the source does.
+
+    naming: of patients and files. Without it files are listed nowhere, and patients are hashed with a key that nobody
+    keeps. A source that names nobody needs neither.
+    """
     source = _source(config)
+    named = not getattr(source, "nameless", False)
     return write_prepared(
         directory,
         _fitted(source, config, processes=len(os.sched_getaffinity(0))),
@@ -36,6 +43,7 @@ def prepare(config: DataConfig, directory: Path, *, seed: int) -> Prepared:
         max_rejected=config.max_rejected,
         train_per_class=config.train_per_class,
         direction=getattr(source, "direction", None),
+        naming=(naming or Naming(secrets.token_bytes())) if named else None,
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from medgan.data.spec import Rejected
 from medgan.errors import MedganError
+from medgan.private import public
 
 _NAMED = 3  # kinds of reasons in a sentence: the most frequent ones
 # What differs between two files of one trouble: what is quoted, paths, addresses and numbers.
@@ -69,12 +70,14 @@ def kinds(rejected: Iterable[Rejected]) -> list[tuple[Rejected, int]]:
 
 
 def write_rejected(path: Path, rejected: Iterable[Rejected]) -> None:
-    write_csv(path, ("file", "reason"), ((item.origin, item.reason) for item in rejected))
+    """Number them, each with the kind of its reason: no name of a file is in there."""
+    write_csv(path, ("number", "reason"), ((str(i), public(_nameless(item))) for i, item in enumerate(rejected)))
 
 
 def read_rejected(path: Path) -> list[Rejected]:
+    """What `write_rejected` left: as files that have a number alone."""
     with path.open(newline="", encoding="utf-8") as file:
-        return [Rejected(row["file"], row["reason"]) for row in csv.DictReader(file)]
+        return [Rejected(f"file {row['number']}", row["reason"]) for row in csv.DictReader(file)]
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -87,10 +90,14 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[str]]) 
 
 
 def _kind(item: Rejected) -> str:
+    return _DETAILS.sub("…", public(_nameless(item)))
+
+
+def _nameless(item: Rejected) -> str:
+    """The reason without names of the file itself."""
     path = PurePosixPath(item.origin)
     names = sorted({item.origin, path.with_suffix("").as_posix(), path.name, path.stem} - {""}, key=len, reverse=True)
-    reason = re.sub("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in names), "…", item.reason)
-    return _DETAILS.sub("…", reason)
+    return re.sub("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in names), "…", item.reason)
 
 
 def _share(rejected: Sequence[Rejected], used: int) -> str:

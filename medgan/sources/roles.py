@@ -8,6 +8,7 @@ from medgan.config.checking import nearest
 from medgan.data.spec import Rejected
 from medgan.errors import MedganError
 from medgan.imaging.nifti import SUFFIXES, volume_name
+from medgan.private import private
 from medgan.sources.files import pattern_of
 
 ROLES = ("image", "source", "mask")
@@ -50,7 +51,7 @@ def by_role(files: list[Path], roles: dict[str, re.Pattern[str] | None]) -> Foun
         elif name is not None:
             found.of[role].setdefault(match.group(1) if match else key, []).append(path)
         elif path.suffix.lower() != ".img":
-            reason = f"suffix {path.suffix or '(none)'} is none of {', '.join(SUFFIXES)}"
+            reason = f"its suffix {private(path.suffix or '(none)')} is none of {', '.join(SUFFIXES)}"
             found.rejected.append(Rejected(path.as_posix(), reason))
         elif path.with_suffix(".hdr") not in every:
             found.rejected.append(Rejected(path.as_posix(), "there is no .hdr of its name beside it"))

@@ -12,6 +12,7 @@ from pydantic.dataclasses import dataclass
 from medgan.config.checking import STRICT, nearest
 from medgan.data.spec import Rejected
 from medgan.errors import MedganError
+from medgan.private import private
 
 _SEPARATORS = ",;\t"
 _SPLITS = {"train": False, "training": False, "val": False, "valid": False, "validation": False}
@@ -107,7 +108,7 @@ def files_by_name(files: Iterable[Path]) -> dict[str, list[Path]]:
 def _row(table: Table, values: Mapping[str, str]) -> Row:
     split = values[table.split].lower() if table.split else ""
     if table.split and split not in _SPLITS:
-        raise ValueError(f"the table's {table.split} is {split or 'empty'}, and none of {', '.join(_SPLITS)}")
+        raise ValueError(f"the table's {table.split} is {private(split)}, and none of {', '.join(_SPLITS)}")
     if table.patient and not values[table.patient]:
         raise ValueError(f"the table's {table.patient} is empty")
     return Row(
@@ -125,7 +126,7 @@ def _label(table: Table, values: Mapping[str, str]) -> str:
         return values[table.label]
     for name in table.label:
         if values[name].lower() not in _NUMBERS:
-            raise ValueError(f"the table's {name} is {values[name] or 'empty'}, and neither 0 nor 1")
+            raise ValueError(f"the table's {name} is {private(values[name])}, and neither 0 nor 1")
     given = [name for name in table.label if _NUMBERS[values[name].lower()]]
     if len(given) > 1:
         raise ValueError(f"the table gives it several labels: {', '.join(given)}")

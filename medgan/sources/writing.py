@@ -13,16 +13,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.data.spec import Direction, ImageSpec, Rejected, Sample
-from medgan.data.store import Prepared, open_prepared
+from medgan.data.store import Prepared, in_order_of_appearance, open_prepared
 from medgan.errors import MedganError
 from medgan.imaging.intensity import Intensity
 from medgan.sources.growing import GrowingArray
+from medgan.sources.names import Naming, pseudonym, write_names
 from medgan.sources.near_copies import near_copies, thumbnails
 from medgan.sources.parallel import Fitted
 from medgan.sources.rejections import check_rejected, nothing_usable, write_csv, write_rejected
 from medgan.sources.split import limit_training, split_by_patient
 
-INDEX_COLUMNS = ("patient", "label", "split", "origin", "digest", "near_copy_of")
+INDEX_COLUMNS = ("patient", "label", "split", "digest", "near_copy_of")
 _LOG = logging.getLogger(__name__)
 
 
@@ -98,9 +99,11 @@ def write_prepared(
     max_rejected: float,
     train_per_class: int | None = None,
     direction: Direction | None = None,
+    naming: Naming | None = None,
 ) -> Prepared:
     """Drain a source into `directory` (created, which must not hold older files), and open the result.
 
+    naming: how patients are called and where files are listed; None where nobody is named.
     No more than one sample is held at a time. Raises RejectedError for an empty source, for more than the share
     `max_rejected` that cannot be used, and for a class of which nothing can; MedganError for samples of another shape,
     or splits that cannot be filled. What is in the directory then cannot be opened.
@@ -110,7 +113,8 @@ def write_prepared(
     check_rejected(rejected, len(samples), {s.label for s in samples if s.label}, most=max_rejected)
     copies = _near_copies(directory, samples, arrays, intensity)
     splits = _splits(samples, copies, validation=validation, test=test, seed=seed, train_per_class=train_per_class)
-    rows = [(s.patient, s.label or "", split, s.origin, s.digest) for s, split in zip(samples, splits, strict=True)]
+    called = [pseudonym(s.patient, naming.key) if naming else s.patient for s in samples]
+    rows = [(s.label or "", split, s.digest) for s, split in zip(samples, splits, strict=True)]
     names = sorted({s.label for s in samples if s.label})
     if len(names) == 1:
         _LOG.warning("one class, %s, is nothing to tell apart: judges treat these images as unlabelled", names[0])
@@ -121,16 +125,18 @@ def write_prepared(
         source_channels=arrays.channels("sources"),
         mask_channels=arrays.channels("masks"),
     )
-    noted = [(*row, original or "") for row, original in zip(rows, copies, strict=True)]
+    noted = [(who, *row, original or "") for who, row, original in zip(called, rows, copies, strict=True)]
     write_csv(directory / "index.csv", INDEX_COLUMNS, noted)
     write_rejected(directory / "rejected.csv", rejected)
+    if naming and naming.listing:
+        write_names(naming.listing, [(s.origin, s.patient) for s in samples], rejected, pseudonyms=called)
     description = {
         "spec": asdict(spec),
         "arrays": {name: file.dtype.name for name, file in arrays.files.items()},
         "labels": names,
         "intensity": asdict(intensity),
         "direction": asdict(direction) if direction else None,
-        "md5": _md5(directory, arrays, rows, intensity),
+        "md5": _md5(directory, arrays, [s.patient for s in samples], rows, intensity),
     }
     # Last: a directory without it has not been prepared.
     (directory / "spec.json").write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
@@ -187,7 +193,7 @@ def _splits(
 def _near_copies(
     directory: Path, samples: Sequence[_Described], arrays: _Arrays, intensity: Intensity
 ) -> list[str | None]:
-    """For each sample the smallest origin among its near-copies and itself; None where it has none."""
+    """For each sample the number of the first of its near-copies and itself; None where it has none."""
     maps = {name: np.load(directory / f"{name}.npy", mmap_mode="r") for name in arrays.files}
 
     def of_sample(index: int) -> NDArray[np.uint8]:
@@ -198,16 +204,22 @@ def _near_copies(
     copies: list[str | None] = [None] * len(samples)
     for group in groups:
         for index in group:
-            copies[index] = min(samples[member].origin for member in group)
+            copies[index] = str(group[0])
     return copies
 
 
-def _md5(directory: Path, arrays: _Arrays, rows: Sequence[Sequence[str]], intensity: Intensity) -> str:
-    """Digest arrays, one after the other, then the index but for `near_copy_of`, which follows from the arrays."""
+def _md5(
+    directory: Path, arrays: _Arrays, patients: Sequence[str], rows: Sequence[Sequence[str]], intensity: Intensity
+) -> str:
+    """Digest arrays, one after the other, then the index: which images share a patient, and not who it is.
+
+    `near_copy_of` follows from the arrays.
+    """
     digest = hashlib.md5(usedforsecurity=False)
     for name in arrays.files:
         digest.update(np.load(directory / f"{name}.npy", mmap_mode="r").data)
-    digest.update(json.dumps(rows).encode())
+    numbers = in_order_of_appearance(patients).tolist()
+    digest.update(json.dumps([(number, *row) for number, row in zip(numbers, rows, strict=True)]).encode())
     if intensity.bounds != (0, np.iinfo(arrays.files["images"].dtype).max):
         # Equal pixels that mean other intensities train another generator.
         digest.update(json.dumps(intensity.bounds).encode())

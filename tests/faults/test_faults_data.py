@@ -38,8 +38,9 @@ def test_a_raw_folder_outside_the_clone_may_hold_any_name_of_utf8(clone: Clone) 
     path = f"{PYTHON.parent}{os.pathsep}{os.environ['PATH']}"
     done = clone.run(PYTHON, "-m", "dvc", "repro", "prepare", env={"PATH": path, "MEDGAN_PYTHON": str(PYTHON)})
     assert done.returncode == 0, no_traceback(done)
-    with (clone.root / "data/prepared/index.csv").open(newline="", encoding="utf-8") as file:
-        origins = {row["origin"] for row in csv.DictReader(file)}
+    (names,) = folder.with_name(f"{folder.name}.files").glob("*.csv")
+    with names.open(newline="", encoding="utf-8") as file:
+        origins = {row["file"] for row in csv.DictReader(file)}
     assert origins == {path.relative_to(folder).as_posix() for path in folder.glob("*/*.png")}
 
 

@@ -84,7 +84,7 @@ class _Counter:
 
 
 def _tried(
-    honest: Scored, planted: dict[str, Scored], kinds: int, patients: NDArray[np.str_], seed: int
+    honest: Scored, planted: dict[str, Scored], kinds: int, patients: NDArray[np.int64], seed: int
 ) -> tuple[float, float, dict[str, float]]:
     """Audit halves of the held-out images by the other halves, alone and with copies.
 

@@ -53,7 +53,7 @@ class Thresholds:
     group: NDArray[np.int64]
 
     @classmethod
-    def of(cls, scores: Scores, classes: Classes, patients: NDArray[np.str_], count: int) -> "Thresholds":
+    def of(cls, scores: Scores, classes: Classes, patients: NDArray[np.int64], count: int) -> "Thresholds":
         """Of held-out images (n,), each in one of so many classes."""
         sizes = np.bincount(classes, minlength=count)
         large = np.flatnonzero(sizes >= _LEAST)
@@ -83,7 +83,7 @@ class Thresholds:
         ]
 
 
-def _design_effect(scores: Scores, patients: NDArray[np.str_]) -> float:
+def _design_effect(scores: Scores, patients: NDArray[np.int64]) -> float:
     """How many images (n,) say as much as one would if they were independent (Kish 1965): 1 to those of a patient."""
     _, codes = np.unique(patients, return_inverse=True)
     counts = np.bincount(codes)

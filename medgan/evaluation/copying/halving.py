@@ -28,7 +28,7 @@ class Scored:
     def with_some_of(self, other: "Scored") -> "Scored":
         return Scored(np.concatenate([self.score, other.score]), np.concatenate([self.classes, other.classes]))
 
-    def thresholds(self, patients: NDArray[np.str_], kinds: int) -> Thresholds:
+    def thresholds(self, patients: NDArray[np.int64], kinds: int) -> Thresholds:
         """Where these are held out, of so many classes. patients: (n,)."""
         return Thresholds.of(self.score, self.classes, patients, kinds)
 
@@ -55,7 +55,7 @@ class Half:
         return kept.with_some_of(copies[self.rng.integers(0, len(copies), count)])
 
 
-def halves(honest: Scored, patients: NDArray[np.str_], kinds: int, *, times: int, seed: int) -> Iterator[Half]:
+def halves(honest: Scored, patients: NDArray[np.int64], kinds: int, *, times: int, seed: int) -> Iterator[Half]:
     """So many, each at random. honest: of held-out images of these patients (n,), of so many classes."""
     rng = numpy_generator(seed, "halves")
     _, codes = np.unique(patients, return_inverse=True)

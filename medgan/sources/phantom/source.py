@@ -42,6 +42,7 @@ class Phantom:
     """
 
     intensity: ClassVar[Intensity] = EIGHT_BITS
+    nameless: ClassVar[bool] = True
 
     count: Annotated[int, Field(ge=1, le=10_000_000)] = 6000
     slices: Annotated[int, Field(ge=1, le=64)] = 4
