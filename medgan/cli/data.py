@@ -18,6 +18,17 @@ def fetch(
     typer.echo(raw_data(Path.cwd(), name))
 
 
+def add(
+    path: Annotated[Path, typer.Argument(help="The folder with the images, or a file such as an .npz.")],
+    name: Annotated[str, typer.Option("--name", help="What to call it: it comes to data/raw/NAME.")],
+    push: Annotated[bool, typer.Option("--push", help="Let `dvc push` send raw files, which may name people.")] = False,
+) -> None:
+    """Copy raw files to data/raw/NAME and version them with DVC; again, after a change, anew."""
+    from medgan.workspace.adding import add as add_files
+
+    typer.echo(add_files(Path.cwd(), path, name, push=push))
+
+
 def weights(
     name: Annotated[str, typer.Argument(help="inception, dinov2-small or dinov2-base.")],
 ) -> None:

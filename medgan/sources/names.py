@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medgan.data.spec import Rejected
+from medgan.files import replacing
 from medgan.sources.rejections import write_csv
 
 # used: row of index.csv, from 0. rejected: row of rejected.csv, from 0.
@@ -35,11 +36,9 @@ def write_names(
     """List files, for whoever may see them. used: file and patient of each image that is."""
     rows = [(str(i), "", file, patient, pseudonyms[i], "") for i, (file, patient) in enumerate(used)]
     rows += [("", str(i), item.origin, "", "", item.reason) for i, item in enumerate(rejected)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    (path.parent / ".gitignore").write_text("*\n")  # wherever raw files lie: nobody commits the list by accident
-    aside = path.with_suffix(".writing")
-    write_csv(aside, _COLUMNS, rows)
-    aside.replace(path)
+    with replacing(path) as aside:
+        (path.parent / ".gitignore").write_text("*\n")  # wherever raw files lie: nobody commits the list by accident
+        write_csv(aside, _COLUMNS, rows)
 
 
 def read_rejected_names(path: Path) -> list[Rejected]:

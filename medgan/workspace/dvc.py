@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 from medgan.errors import MedganError
@@ -15,20 +16,37 @@ _DVC = (sys.executable, "-m", "dvc")
 _LOCKS_OF_DVC = Path(".dvc/tmp/rwlock")
 
 
-def up_to_date() -> bool:
-    """Say whether no stage has anything to do. Raises MedganError outside a git repository, where DVC does nothing."""
-    status = _dvc("status", "-q", "dvc.yaml")
-    if status.returncode > 1 and "is not a git repository" in _dvc("status", "dvc.yaml").stderr:
+@dataclass(frozen=True)
+class Standing:
+    """Of the pipeline. raw_away: all that `prepare` lacks are its raw files, as after `dvc pull`; it need not run."""
+
+    up_to_date: bool
+    raw_away: bool
+
+
+def standing(raw: Path) -> Standing:
+    """What DVC says of the stages. Raises MedganError outside a git repository, where DVC does nothing."""
+    status = _dvc("status", "--json", "dvc.yaml")
+    if "is not a git repository" in status.stderr:
         raise MedganError(
             f"{Path.cwd()} is no git repository, and DVC expects one; run `git init` here, or work without one by "
             f"`{Path(sys.executable).parent / 'dvc'} config --local core.no_scm true`"
         )
-    return status.returncode == 0
+    try:
+        changed = json.loads(status.stdout)
+    except ValueError:
+        return Standing(up_to_date=False, raw_away=False)
+    raw_away = changed.get("prepare") == [{"changed deps": {str(raw): "deleted"}}]
+    return Standing(up_to_date=not changed.keys() - ({"prepare"} if raw_away else set()), raw_away=raw_away)
 
 
-def repro() -> int:
-    """Exit status of `dvc repro`. Ctrl-C and SIGTERM both reach it as Ctrl-C: the stage saves and stops, DVC waits."""
-    process = subprocess.Popen([*_DVC, "repro"], env=_environment(), start_new_session=True)
+def repro(*, first: str | None = None) -> int:
+    """Exit status of `dvc repro`. Ctrl-C and SIGTERM both reach it as Ctrl-C: the stage saves and stops, DVC waits.
+
+    first: the stage with which to begin; those before it are left alone.
+    """
+    command = [*_DVC, "repro", *(["--downstream", first] if first else [])]
+    process = subprocess.Popen(command, env=_environment(), start_new_session=True)
 
     def stop(*_: object) -> None:
         with suppress(ProcessLookupError):

@@ -1,7 +1,9 @@
 """What can be checked before DVC starts, since DVC removes a stage's outputs before it runs."""
 
+from medgan.config.data import DataConfig
 from medgan.config.schema import load_config
 from medgan.data.spec import ImageSpec
+from medgan.data.store import open_prepared
 from medgan.errors import MedganError
 from medgan.gans import check_gan
 from medgan.scores.validation import check_score
@@ -14,18 +16,18 @@ from medgan.training.transfer import initial_networks, start_from
 from medgan.workspace.places import PARAMS, PREPARED, store_root
 
 
-def preflight() -> None:
-    """Raise MedganError for parameters, models, raw data or an MLflow store that cannot work."""
+def preflight(*, raw_away: bool) -> None:
+    """Raise MedganError for parameters, models, raw data or an MLflow store that cannot work.
+
+    raw_away: the raw files are elsewhere, and what was prepared of them is here.
+    """
     config = load_config(PARAMS)
     initial = initial_networks(config.train.init_from)
     for path in config.features.weights:
         known(store_root() / path)
-    check_raw(config.data.raw, PREPARED)
-    data, sample = config.data, first_sample(config.data)
-    masks, sources = (0 if plane is None else plane.shape[2] for plane in (sample.mask, sample.source))
-    spec = ImageSpec(data.size, data.channels, 2 if data.labels else 0, source_channels=sources, mask_channels=masks)
+    spec = open_prepared(PREPARED).spec if raw_away else _spec(config.data)
     gan = check_gan(config.gan, spec)
-    if sources and config.features.weights:
+    if spec.source_channels and config.features.weights:
         raise MedganError(
             "features.weights: translation is judged by pairs, without published extractors; leave it empty"
         )
@@ -34,3 +36,11 @@ def preflight() -> None:
     check_score(config.gan, config.train.score, spec)
     check_space(config, spec)
     check_store(store_root())
+
+
+def _spec(data: DataConfig) -> ImageSpec:
+    """As the first image dictates it: of its classes, only whether there are any."""
+    check_raw(data.raw, PREPARED)
+    sample = first_sample(data)
+    masks, sources = (0 if plane is None else plane.shape[2] for plane in (sample.mask, sample.source))
+    return ImageSpec(data.size, data.channels, 2 if data.labels else 0, source_channels=sources, mask_channels=masks)
