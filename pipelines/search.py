@@ -14,6 +14,7 @@ from medgan.search.session import run_search
 from medgan.search.space import check_space
 from medgan.tracking.recording import search_mirror
 from medgan.workspace.counts import check_counts
+from medgan.workspace.estimate import estimate, in_words
 from medgan.workspace.places import EXTRACTOR, PARAMS, PREPARED, SEARCH, checkpoints, store_root, studies
 
 
@@ -24,6 +25,7 @@ def main() -> None:
     check_space(config, prepared.spec)
     check_score(config.gan, config.train.score, prepared.spec)
     check_counts(config, prepared)
+    print(in_words(estimate(config, prepared.spec)), flush=True)
     outcome = Outcome({}, [], {})
     if config.search.trials:
         extractor = Extractor.load(EXTRACTOR)

@@ -50,12 +50,12 @@ def test_a_split_below_the_least_is_given_the_share_that_it_needs(config: Config
     small = replace(prepared, splits=few, images=prepared.images[rows], labels=None)
     validation, test = said(config, small, search__trials=0)
     assert validation == (
-        "train.n is 100 and there are 5 validation images, of 30 at least: set data.validation: 0.3 (a published split "
-        "stays as it is), or add images"
+        "train.n is 100 and there are 5 validation images, of 15 at least: set data.validation: 0.15 (a published "
+        "split stays as it is), or add images"
     )
-    assert "evaluate.n is 100 and there are 10 test images, of 30 at least: set data.test: 0.3" in test
-    tiny = replace(small, splits=few[:40], images=prepared.images[:40])
-    assert said(config, tiny, search__trials=0)[0].endswith("there are 5 validation images, of 30 at least: add images")
+    assert "evaluate.n is 100 and there are 10 test images, of 15 at least: set data.test: 0.15" in test
+    tiny = replace(small, splits=few[:30], images=prepared.images[:30])
+    assert said(config, tiny, search__trials=0)[0].endswith("there are 5 validation images, of 15 at least: add images")
 
 
 @pytest.mark.parametrize("kept", [8, 20, 60])

@@ -269,8 +269,8 @@ def test_the_shipped_input_passes(clone: Path, monkeypatch: pytest.MonkeyPatch) 
         ("train.init_from", "data/phantom.yaml", r"train.init_from: data/phantom.yaml is damaged or not a checkpoint"),
         ("train.score", "mae", r"MAE, PSNR, SSIM and the other paired scores compare an image with its own target"),
         ("train.score", "psnr", r"'train.score' = 'psnr'"),
-        ("train.n", 29, r"params.yaml: train.n is 29 and train.score is fid, which needs at least 30 images"),
-        ("search.n", 20, r"search.n is 20 and train.score is fid"),
+        ("train.n", 14, r"params.yaml: train.n is 14 and train.score is fid, which needs at least 15 images"),
+        ("search.n", 10, "search.n is 10 and train.score is fid"),
         ("gan.name", "synthesise", r"gan.name: unknown name 'synthesise' \(did you mean 'synthesis'"),
         ("gan.name", "cyclegan", r"gan.conditional is a knob of multiscale and synthesis, and gan.name is cyclegan"),
         ("gan.model.name", "dcgna", r"unknown name 'dcgna' \(did you mean 'dcgan'"),
@@ -397,9 +397,9 @@ def test_prepare_says_at_once_all_that_does_not_fit(clone: Path, monkeypatch: py
     with pytest.raises(MedganError) as caught:
         prepare.main()
     assert str(caught.value).split("; ") == [
-        "search.n is 1,000 and there are 5 validation images, of 30 at least: add images",
-        "train.n is 2,000 and there are 5 validation images, of 30 at least: add images",
-        "evaluate.n is 2,000 and there are 5 test images, of 30 at least: add images",
+        "search.n is 1,000 and there are 5 validation images, of 15 at least: add images",
+        "train.n is 2,000 and there are 5 validation images, of 15 at least: add images",
+        "evaluate.n is 2,000 and there are 5 test images, of 15 at least: add images",
         "gan.batch is 32 and there are 20 training images: set gan.batch: 20",
     ]
     assert open_prepared(places.PREPARED).images.shape[0] == 30  # there to be looked at
@@ -409,7 +409,7 @@ def test_with_the_values_that_prepare_names_it_succeeds(
     clone: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(clone)
-    use_folder(clone, {"healthy": 80, "ill": 40})
+    use_folder(clone, {"healthy": 50, "ill": 25})
     for wanted in (["data.validation", "data.test"], ["search.n", "train.n", "evaluate.n"]):
         with pytest.raises(MedganError) as caught:
             prepare.main()
@@ -439,7 +439,7 @@ def test_files_that_cannot_be_used_stop_prepare_above_a_share(
         and "or set data.max_rejected: 0.033" in said
     )
     (names,) = (clone / "data" / "raw.files").glob("*.csv")
-    assert f"{names} lists each file with its reason" in said
+    assert f"{names.relative_to(clone)} lists each file with its reason" in said
     assert len(read_rejected_names(names)) == 10 and not (clone / "data" / "prepared").exists()
     edit(clone, "data.max_rejected", 0.033)
     prepare.main()

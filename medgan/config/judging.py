@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field
 from medgan.config.checking import Section
 
 # Behind a FID: with fewer, floor and interval are too wide to tell generators apart.
-LEAST_IMAGES = 30
+LEAST_IMAGES = 15
 
 
 def _as_many(value: Any) -> Any:

@@ -24,7 +24,7 @@ Rows = NDArray[np.int64]
 _WIDTHS = (16, 32, 64, 128)
 _GRID = 32
 _FINE_GAIN = 8.0  # by which fine detail is made as large as the image
-_SIDE = 32  # images of each side in a batch
+SIDE = 32  # images of each side in a batch
 _LEARNING_RATE = 3e-3
 _DECAY = 0.99
 _CHECKS, _BETWEEN_CHECKS = 20, 10  # at most, and steps at least
@@ -183,7 +183,7 @@ class _Batches:
     def __init__(self, images: Material, seed: int) -> None:
         learning = images.learning
         self._sides = ((images.drawn, learning.drawn, "drawn"), (images.real, learning.real, "real"))
-        self._count = min(_SIDE, len(learning.drawn), len(learning.real))
+        self._count = min(SIDE, len(learning.drawn), len(learning.real))
         self._shift, self._seed = max(1, images.real.shape[2] // 8), seed
 
     def at(self, step: int) -> tuple[Tensor, Tensor]:

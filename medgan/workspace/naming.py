@@ -32,7 +32,7 @@ def listing(raw: Path, fingerprint: str) -> Path:
     others = sorted((path for path in folder.glob("*.csv") if path != found), key=lambda path: path.stat().st_mtime)
     for path in others[: -KEPT + 1]:
         path.unlink()
-    return found
+    return found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found
 
 
 def _key() -> bytes:

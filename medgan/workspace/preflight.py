@@ -16,7 +16,7 @@ from medgan.training.transfer import initial_networks, start_from
 from medgan.workspace.places import PARAMS, PREPARED, store_root
 
 
-def preflight(*, raw_away: bool) -> None:
+def preflight(*, raw_away: bool = False) -> None:
     """Raise MedganError for parameters, models, raw data or an MLflow store that cannot work.
 
     raw_away: the raw files are elsewhere, and what was prepared of them is here.

@@ -1,0 +1,148 @@
+"""How long a pipeline takes on this machine, from a few steps of everything that it repeats, on blank images."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from medgan.config.schema import Config
+from medgan.data.loader import Batches
+from medgan.data.spec import Direction, ImageSpec
+from medgan.data.store import Prepared
+from medgan.device import autocast, resolve_precision
+from medgan.gans.drawing import draw
+from medgan.imaging.intensity import EIGHT_BITS
+from medgan.scores.discerning import SIDE, Discerner
+from medgan.scores.extractor import Extractor
+from medgan.training.loop import step
+from medgan.training.state import State
+
+_IMAGES = 64  # images that are drawn and looked at for a time
+# Of an evaluation, in looks of the extractor an image: at copies under every transformation, by resampling, and so on.
+_LOOKS = 60
+_LONG = 3.0  # seconds beside which no setting up counts
+_STARTS = 8.0  # seconds in which a stage imports, opens stores and writes
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Seconds: of a training step, of drawing an image, of a look at one, and of a step that tells images apart."""
+
+    step: float
+    draw: float
+    look: float
+    discern: float
+
+
+def estimate(config: Config, spec: ImageSpec) -> dict[str, float]:
+    """Seconds of each stage from `search` on, if nothing of it has been done. spec: what the data dictate."""
+    costs = _measured(config, spec)
+    search, train, judged = config.search, config.train, config.evaluate
+
+    def trained(steps: int, evaluations: int, n: int) -> float:
+        return steps * costs.step + evaluations * n * (costs.draw + costs.look)
+
+    trials = search.trials + (search.finalists * search.seeds if search.trials else 0)
+    told = judged.told_apart_steps * costs.discern if spec.source_channels == 0 else 0.0
+    return {
+        "search": _STARTS + trials * trained(search.steps, search.evaluations, search.n),
+        "train": _STARTS + trained(train.steps, train.evaluations, train.n),
+        "evaluate": _STARTS + told + judged.n * (costs.draw + _LOOKS * costs.look),
+        "export and register": 2 * _STARTS,
+    }
+
+
+def in_words(seconds: dict[str, float]) -> str:
+    """A line for people."""
+    parts = ", ".join(f"{name} {_minutes(value)}" for name, value in seconds.items())
+    return (
+        f"about {_minutes(sum(seconds.values()))} from here on this machine ({parts}), less what has been done already"
+    )
+
+
+def _minutes(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _measured(config: Config, spec: ImageSpec) -> Costs:
+    data = _blank(spec, max(config.gan.batch, _IMAGES))
+    state = State(config.gan, config.train, spec, seed=0)
+    seen = data.only(state.gan.spec)
+    batches = Batches(seen, "train", batch=config.gan.batch, seed=0, paired=state.gan.paired)
+    # Networks that grow take longer and longer.
+    moments = (1 / 6, 1 / 2, 5 / 6) if state.gan.grows else (0.0,)
+    period = config.gan.penalty_every
+
+    def steps() -> None:
+        for moment in moments:
+            state.step = int(moment * config.train.steps)
+            for _ in range(period):
+                step(state, batches)
+                state.step += 1
+
+    extractor, discerner = Extractor(spec.channels, spec.size, spec.classes), Discerner(spec.channels, spec.size)
+    batch = Batches(seen, "train", batch=_IMAGES, seed=0).at(0)
+    inputs = {"z": torch.zeros(_IMAGES, state.gan.latent_dim), **batch.conditions()}
+
+    def look() -> None:
+        with torch.no_grad():
+            extractor.blocks(batch.image)
+
+    def discern() -> None:
+        with autocast(resolve_precision("auto")):
+            discerner(batch.image[: 2 * SIDE]).mean().backward()
+
+    return Costs(
+        step=_seconds(steps) / (period * len(moments)),
+        draw=_seconds(lambda: draw(state.gan, state.gan.generators, inputs)) / _IMAGES,
+        look=_seconds(look) / _IMAGES,
+        discern=_seconds(discern),
+    )
+
+
+def _blank(spec: ImageSpec, count: int) -> Prepared:
+    """Grey images, all of them to train on, each of a patient of its own."""
+
+    def planes(channels: int) -> NDArray[np.uint8]:
+        return np.full((count, spec.size, spec.size, channels), 127, np.uint8)
+
+    return Prepared(
+        spec=spec,
+        images=planes(spec.channels),
+        sources=planes(spec.source_channels) if spec.source_channels else None,
+        masks=planes(spec.mask_channels) // 127 if spec.mask_channels else None,
+        labels=np.arange(count) % spec.classes if spec.classes else None,
+        label_names=tuple(map(str, range(spec.classes))),
+        patients=np.arange(count),
+        splits=np.full(count, "train"),
+        intensity=EIGHT_BITS,
+        direction=Direction("source", "image") if spec.source_channels else None,
+        md5="",
+    )
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    """Of the second time, since the first one sets up; of that one where it is long.
+
+    On a CPU what other programs take from it does not count.
+    """
+    threads = torch.get_num_threads()
+    times = [_now(threads)]
+    for _ in range(2):
+        work()
+        times.append(_now(threads))
+        if times[-1] - times[-2] > _LONG:
+            break
+    return times[-1] - times[-2]
+
+
+def _now(threads: int) -> float:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+        return time.perf_counter()
+    return time.process_time() / threads
