@@ -1,6 +1,6 @@
-"""How often the 95 % interval of a FID covers the mean of many fresh draws -> results/intervals.md.
+"""How often the 95 % interval of a score covers the mean of many fresh draws -> results/intervals.md.
 
-python -m benchmarks.intervals [DRAWS]     # some 40 minutes for 200; Medical MNIST is left out where it is not at hand
+python -m benchmarks.intervals [DRAWS]     # some 60 minutes for 200; Medical MNIST is left out where it is not at hand
 
 Fresh phantoms of the default recipe, four slices a patient, are judged against fresh phantoms, and so is what a briefly
 trained generator draws of fresh z. Of Medical MNIST, held-out images are judged against others, as they are and with
@@ -8,7 +8,8 @@ noise, in as many disjoint draws as there are. The mean over all draws stands fo
 """
 
 import argparse
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from benchmarks.tables import save
 from medgan.config.schema import Config
 from medgan.console import progress
 from medgan.data.spec import ImageSpec, Sample
+from medgan.data.store import in_order_of_appearance
 from medgan.gans.drawing import draw, latents
 from medgan.imaging.arrays import quantised
 from medgan.scores.fidelity import measure
@@ -32,21 +34,22 @@ from medgan.sources.phantom.source import Phantom
 from medgan.training.loop import Trained
 
 SIZES = (500, 1000, 2000)
+OTHERS = ("kid", "precision", "recall", "density", "coverage")  # figures that have a margin, beside FID
 _STEPS = 1000
 _NOISE = 16  # grey levels
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """Of the intervals of one n: the share that covers the mean, and that mean."""
+    """Of the intervals of one n: of each figure the share that covers the mean, and that mean."""
 
     what: str
     n: int
     draws: int
-    mean: float
-    covered: float
-    half_width: float
-    deviation: float
+    mean: Mapping[str, float]
+    covered: Mapping[str, float]
+    half_width: Mapping[str, float]
+    deviation: Mapping[str, float]
 
 
 def main() -> None:
@@ -56,7 +59,7 @@ def main() -> None:
     config = configuration("default", changes={"train.steps": _STEPS, "train.evaluations": 1})
     subject = open_subject(config)
     trained, _ = train("generator", config, subject, checkpoints(config, subject))
-    fids: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    scores = defaultdict[tuple[str, int], list[Fidelity]](list)
     with progress("draws", draws) as done:
         for number in range(draws):
             real = phantoms(config, subject, number=2 * number)
@@ -66,23 +69,24 @@ def main() -> None:
             }
             for what, images in judged.items():
                 for n in SIZES:
-                    score = scored(images, real, judged["phantoms"], n, subject)
-                    fids.setdefault((what, n), []).append((score.fid, score.fid_high - score.fid))
+                    scores[what, n].append(scored(images, real, judged["phantoms"], n, subject))
             done(number + 1)
-    fids |= disjoint()
-    rows = [coverage(what, n, values) for (what, n), values in fids.items()]
+    scores |= disjoint()
+    rows = [coverage(what, n, of_draws) for (what, n), of_draws in scores.items()]
     lines = [
-        "# 95 % intervals of the FID",
+        "# 95 % intervals of scores",
         "",
         f"`python -m benchmarks.intervals {draws}`: {draws} fresh draws of both sides of phantoms, "
         f"{subject.extractor.name} {subject.extractor.digest}. The generator has learnt for {_STEPS:,} steps. Draws of "
         "Medical MNIST are disjoint.",
         "",
-        "| images judged | n | draws | mean FID | intervals that cover it | mean half width | 1.96 deviations |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| images judged | n | draws | mean FID | intervals that cover it | mean half width | 1.96 deviations | "
+        f"{' | '.join(f'covered: {name}' for name in OTHERS)} |",
+        f"|{' --- |' * (7 + len(OTHERS))}",
         *(
-            f"| {row.what} | {row.n:,} | {row.draws} | {row.mean:.4f} | {row.covered:.1%} | {row.half_width:.4f} "
-            f"| {1.96 * row.deviation:.4f} |"
+            f"| {row.what} | {row.n:,} | {row.draws} | {row.mean['fid']:.4f} | {row.covered['fid']:.1%} "
+            f"| {row.half_width['fid']:.4f} | {1.96 * row.deviation['fid']:.4f} "
+            f"| {' | '.join(f'{row.covered[name]:.1%}' for name in OTHERS)} |"
             for row in rows
         ),
     ]
@@ -103,16 +107,16 @@ def phantoms(config: Config, subject: Subject, *, number: int) -> ImageSet:
     return ImageSet(
         (pixels.astype(np.float32) / 127.5 - 1).transpose(0, 3, 1, 2),
         labels=np.array([subject.prepared.label_names.index(str(sample.label)) for sample in samples]),
-        patients=np.array([sample.patient for sample in samples]),
+        patients=in_order_of_appearance([sample.patient for sample in samples]),
     )
 
 
-def disjoint() -> dict[tuple[str, int], list[tuple[float, float]]]:
-    """FID and half width of each draw of Medical MNIST, by what is judged and n; none where it is not there."""
+def disjoint() -> dict[tuple[str, int], list[Fidelity]]:
+    """Scores of each draw of Medical MNIST, by what is judged and n; none where it is not there."""
     config = configured("medical-mnist", {"data.raw": "medical-mnist"})
     if config is None:
         return {}
-    fids: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    scores = defaultdict[tuple[str, int], list[Fidelity]](list)
     subject = open_subject(config)
     data = subject.prepared
     assert data.labels is not None
@@ -132,10 +136,9 @@ def disjoint() -> dict[tuple[str, int], list[tuple[float, float]]]:
                 noisy = quantised(one.images[:] + _NOISE / 127.5 * noise, data.levels)
                 judged = {"Medical MNIST": one, f"the same, noise {_NOISE}": ImageSet(noisy, labels=one.labels)}
                 for what, images in judged.items():
-                    score = scored(images, other, one, len(one), subject)
-                    fids.setdefault((what, n), []).append((score.fid, score.fid_high - score.fid))
+                    scores[what, n].append(scored(images, other, one, len(one), subject))
                 done(number + 1)
-    return fids
+    return scores
 
 
 def drawn(trained: Trained, real: ImageSet, *, seed: int) -> ImageSet:
@@ -162,11 +165,22 @@ def scored(images: ImageSet, real: ImageSet, alike: ImageSet, n: int, subject: S
     )
 
 
-def coverage(what: str, n: int, values: Sequence[tuple[float, float]]) -> Coverage:
-    """values: of each draw, FID and half width of its interval."""
-    fids, widths = np.array(values).T
-    covered = np.abs(fids - fids.mean()) <= widths
-    return Coverage(what, n, len(fids), fids.mean(), covered.mean(), widths.mean(), fids.std(ddof=1))
+def coverage(what: str, n: int, scores: Sequence[Fidelity]) -> Coverage:
+    """Of the same images in each draw, or others of their kind."""
+    figures = {
+        "fid": [(score.fid, score.fid_high - score.fid) for score in scores],
+        **{name: [(getattr(score, name), score.margins[name]) for score in scores] for name in OTHERS},
+    }
+    values, widths = ({name: np.array(of)[:, part] for name, of in figures.items()} for part in (0, 1))
+    return Coverage(
+        what=what,
+        n=n,
+        draws=len(scores),
+        mean={name: float(of.mean()) for name, of in values.items()},
+        covered={name: float((np.abs(of - of.mean()) <= widths[name]).mean()) for name, of in values.items()},
+        half_width={name: float(of.mean()) for name, of in widths.items()},
+        deviation={name: float(of.std(ddof=1)) for name, of in values.items()},
+    )
 
 
 if __name__ == "__main__":
