@@ -16,6 +16,7 @@ for command in (*draw.COMMANDS, *clone.COMMANDS):
 app.command()(data.weights)
 data_sets = typer.Typer(no_args_is_help=True, help="Raw data sets.")
 data_sets.command()(data.fetch)
+data_sets.command()(data.check)
 app.add_typer(data_sets, name="data")
 
 

@@ -2,7 +2,7 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from medgan.config.checking import build
@@ -20,12 +20,17 @@ _LOG = logging.getLogger(__name__)
 _LIBRARIES = {**ARITHMETIC, "PIL": "pillow", "imagehash": "imagehash", "pydicom": "pydicom"}
 
 
-def prepare(config: DataConfig, directory: Path, *, seed: int) -> Prepared:
-    """Read `config.raw` into `directory`, which must not hold older files. Raises MedganError as the source does."""
+def prepare(
+    config: DataConfig, directory: Path, *, seed: int, watch: Callable[[int], None] = lambda _: None
+) -> Prepared:
+    """Read `config.raw` into `directory`, which must not hold older files. Raises MedganError as the source does.
+
+    watch: is told how many images were read or rejected.
+    """
     source = _source(config)
     return write_prepared(
         directory,
-        _fitted(source, config, processes=len(os.sched_getaffinity(0))),
+        _watched(_fitted(source, config, processes=len(os.sched_getaffinity(0))), watch),
         intensity=source.intensity,
         size=config.size,
         channels=config.channels,
@@ -65,6 +70,12 @@ def first_sample(config: DataConfig) -> Sample:
 
 def _source(config: DataConfig) -> Source:
     return build(SOURCES, config.source, config.options, "data.options")
+
+
+def _watched(items: Iterator[Fitted | Rejected], watch: Callable[[int], None]) -> Iterator[Fitted | Rejected]:
+    for number, item in enumerate(items, start=1):
+        yield item
+        watch(number)
 
 
 def _fitted(source: Source, config: DataConfig, *, processes: int = 1) -> Iterator[Fitted | Rejected]:

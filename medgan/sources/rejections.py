@@ -40,13 +40,17 @@ def check_rejected(rejected: Sequence[Rejected], used: int, classes: Collection[
     told = [_lost(label, [item for item in rejected if item.label == label]) for label in lost]
     others = [item for item in rejected if item.label not in lost]
     if len(others) > most * (used + len(others)):
-        enough = math.ceil(1000 * len(others) / (used + len(others))) / 1000
         told.append(
             f"{_share(others, used)} cannot be used, above data.max_rejected = {most:g}: {_kinds(others)}; mend them, "
-            f"or set data.max_rejected: {enough:g}"
+            f"or set data.max_rejected: {enough(len(others), used):g}"
         )
     if told:
         raise RejectedError("; ".join(told), rejected)
+
+
+def enough(rejected: int, used: int) -> float:
+    """The least `data.max_rejected` under which so many files may be rejected."""
+    return math.ceil(1000 * rejected / (used + rejected)) / 1000
 
 
 def described(rejected: Sequence[Rejected], used: int) -> list[str]:

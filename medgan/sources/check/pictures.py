@@ -227,10 +227,11 @@ def _masked(raw: Path, masks: _Masks, images: Sequence[Path], notes: list[str]) 
             return {}
         for picture in _read(raw, [image]):
             if abs(width * picture.shape[0] / height - picture.shape[1]) > 1:
+                own, its = f"{picture.shape[1]}x{picture.shape[0]}", f"{width}x{height}"
                 notes.append(
-                    f"masks in {masks.folder} are left aside, since some are of another shape than their images, such as "
-                    f"{width}x{height} of {picture.shape[1]}x{picture.shape[0]}; where images were squashed and masks were "
-                    f"not, add {options} and mask_fit: stretch to data.options, and use recipe mscgan's gan"
+                    f"masks in {masks.folder} are left aside, since some are of another shape than their images, such "
+                    f"as {its} of {own}; where images were squashed and masks were not, add {options} and mask_fit: "
+                    "stretch to data.options, and take gan from recipe mscgan"
                 )
                 return {}
     return options

@@ -20,7 +20,8 @@ class Found:
 
 @dataclass(frozen=True)
 class Proposal:
-    """A source and its options. kind: what the files are, for people. files: how many are to be read.
+    """A source and its options. kind: what the files are, for people. files: how many are to be read. expected: images
+    that they may give, where they are several a file.
 
     notes: sentences on what was decided, and what else is possible. shape: size and channels, where the source takes
     no others.
@@ -35,6 +36,7 @@ class Proposal:
     modality: str = "unknown"
     notes: tuple[str, ...] = ()
     shape: tuple[int, int] | None = None
+    expected: int | None = None
 
 
 def some(values: Sequence[T], count: int) -> list[T]:

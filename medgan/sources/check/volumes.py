@@ -58,7 +58,9 @@ def _proposed(found: Found, roles: dict[str, Any], images: Sequence[Path], notes
     volumes = _read(found.raw, images)
     plane = _plane(volumes)
     count = int(np.median([volume.count(plane) for volume in volumes]))
-    options: dict[str, Any] = {**roles, "plane": plane, "slices": f"every {max(1, count // _SLICES)}"}
+    step = max(1, count // _SLICES)
+    options: dict[str, Any] = {**roles, "plane": plane, "slices": f"every {step}"}
+    expected = len(images) * (count // step)
     if "mask" in roles:
         options["least_mask"] = 0.005
     if all(re.search(_SUBJECT, path.as_posix()) for path in images):
@@ -69,7 +71,9 @@ def _proposed(found: Found, roles: dict[str, Any], images: Sequence[Path], notes
         "each file is a subject" if "patient" not in options else f"patients by {_SUBJECT}",
         "each volume by its own percentiles; data.options.window sets one window with a unit for all",
     ]
-    return Proposal("NIfTI volumes", "nifti", found.raw, len(images), False, options, notes=tuple(notes))
+    return Proposal(
+        "NIfTI volumes", "nifti", found.raw, len(images), False, options, notes=tuple(notes), expected=expected
+    )
 
 
 def _by_folder(paths: Sequence[Path]) -> _Roles:
