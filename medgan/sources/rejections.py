@@ -57,8 +57,12 @@ def described(rejected: Sequence[Rejected], used: int) -> list[str]:
     """Lines for people: how many were rejected, and of each kind of reason an example."""
     if not rejected:
         return ["every file is used"]
-    lines = [f"{number:>7,}  {item.origin}: {item.reason}" for item, number in kinds(rejected)]
-    return [f"{_share(rejected, used)} cannot be used, for reasons such as:", *lines]
+    return [f"{_share(rejected, used)} cannot be used, for reasons such as:", *reasons(rejected)]
+
+
+def reasons(rejected: Iterable[Rejected]) -> list[str]:
+    """A line of each kind of reason, with an example and how many there are."""
+    return [f"{number:>7,}  {item.origin}: {item.reason}" for item, number in kinds(rejected)]
 
 
 def kinds(rejected: Iterable[Rejected]) -> list[tuple[Rejected, int]]:

@@ -26,7 +26,7 @@ from medgan.sources.check.looking import Look, look
 from medgan.sources.check.proposal import Proposal
 from medgan.sources.files import check_raw
 from medgan.sources.prepare import prepare_fingerprint
-from medgan.sources.rejections import RejectedError, described, enough, read_rejected
+from medgan.sources.rejections import RejectedError, enough, read_rejected, reasons
 from medgan.workspace.counts import doubts, fitting
 from medgan.workspace.kept import keep
 from medgan.workspace.places import PARAMS, PREPARED, REPORTS, results
@@ -76,7 +76,7 @@ def check(here: Path, path: Path, *, write: bool, force: bool) -> Iterator[str]:
         try:
             found = _fitted(root, _data(root, path, proposal, seen), proposal, Path(place))
         except RejectedError as error:
-            yield from described(error.rejected, 0)
+            yield from reasons(error.rejected)
             raise
         yield from account(found.folder)
         yield from _advice(found)
@@ -115,7 +115,7 @@ def _fitted(root: Path, data: _TREE, proposal: Proposal, place: Path) -> _Fitted
         with progress("reading", proposal.expected or proposal.files) as told:
             prepared = prepare_folder(whole, folder, told)
         rejected, used = len(read_rejected(folder / "rejected.csv")), len(prepared.images)
-        if rejected > _MOST_REJECTED * (rejected + used):
+        if rejected - proposal.aside > _MOST_REJECTED * (rejected - proposal.aside + used):
             raise RejectedError(_mostly(rejected, used), read_rejected(folder / "rejected.csv"))
         most = max(read_recipe(root, DEFAULT)[0]["data"]["max_rejected"], enough(rejected, used))
         recipe, tree = _system(root, {**section, "raw": data["raw"], "max_rejected": most}, prepared)
@@ -196,7 +196,7 @@ def _result(root: Path, path: Path, found: _Fitted, *, write: bool, force: bool)
         changed = {key: value for key, value in found.tree.items() if value != shipped[key]}
         yield f"sections of {PARAMS} that fit (--write writes them):"
         yield ""
-        yield yaml.safe_dump(changed, sort_keys=False, allow_unicode=True).rstrip()
+        yield yaml.safe_dump(changed, sort_keys=False, allow_unicode=True, default_flow_style=None, width=120).rstrip()
         return
     text = made_text(found.recipe, found.tree, f"medgan data check {_shown(path, root)} --write")
     changed_lines = write_params(root, found.tree, text, force=force)

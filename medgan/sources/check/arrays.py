@@ -55,6 +55,14 @@ def medmnist(found: Found) -> Proposal:
 def ixi(found: Found) -> Proposal:
     folder = found.files[0].parent
     subjects = {match.group(1) for path in found.files if (match := _IXI.match(path.name))}
-    notes = ("T1 is translated into T2; for the other way set data.options.image: T1",)
-    pairs = Proposal("IXI's pairs of T1 and T2", "ixi", found.raw / folder, len(subjects), False, {"image": "T2"})
-    return Proposal(**{**vars(pairs), "notes": notes, "shape": (SIZE, 1), "modality": "MR T1w and T2w"})
+    return Proposal(
+        kind="IXI's pairs of T1 and T2",
+        source="ixi",
+        raw=found.raw / folder,
+        files=len(subjects),
+        labels=False,
+        options={"image": "T2"},
+        modality="MR T1w and T2w",
+        notes=("T1 is translated into T2; for the other way set data.options.image: T1",),
+        shape=(SIZE, 1),
+    )

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from medgan.data.spec import Rejected
@@ -65,15 +66,11 @@ def propose(path: Path) -> Proposal:
     mine, beside = ([f for f in files if (kinds[f] == main) is wanted] for wanted in (True, False))
     found = Found(path, mine, [f for f in beside if kinds[f] == "text"])
     proposal = _PROPOSE[main](found)
-    others = [f"beside them lie other files: {_suffixes(beside)}"] if beside else []
-    return _noted(proposal, others)
+    others = (f"beside them lie other files: {_suffixes(beside)}",) if beside else ()
+    return replace(proposal, notes=(*others, *proposal.notes))
 
 
 _CHOICES = "pictures (PNG, JPEG, TIFF, BMP), DICOM, NIfTI, MedMNIST's .npz and IXI's .pt are"
-
-
-def _noted(proposal: Proposal, notes: list[str]) -> Proposal:
-    return Proposal(**{**vars(proposal), "notes": (*notes, *proposal.notes)})
 
 
 def _of_file(path: Path) -> Proposal:

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from statistics import median
 from typing import Any
 
@@ -112,7 +111,7 @@ def _picture(samples: Sequence[Sample], intensity: Intensity, channels: int) -> 
     each = _COLUMNS if len(rows) > 1 else 4 * _COLUMNS
     tiles = []
     for row in rows:
-        of_row = [np.concatenate(list(_parts(sample, intensity)), axis=1) for sample in islice(row, each)]
+        of_row = [np.concatenate(list(_parts(sample, intensity)), axis=1) for sample in some(row, each)]
         blank = np.zeros_like(of_row[0])
         tiles += [*of_row, *[blank] * (-len(of_row) % _COLUMNS)]
     return grid(np.stack(tiles), columns=_COLUMNS)

@@ -3,25 +3,19 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from medgan.errors import MedganError
 from medgan.imaging.masks import read_mask
-from medgan.imaging.reading import read_picture
+from medgan.sources.check.likeness import LOOKED, MOST, are_masks, are_neighbours, are_pairs, read_some
 from medgan.sources.check.names import are_numbers, are_patients, patient_pattern
 from medgan.sources.check.proposal import Found, Proposal, numbered, some
 from medgan.sources.check.tables import guess_table
 from medgan.sources.table import SPLITS
 
-_LOOKED = 16  # pictures that a guess is made from
-_MOST = 0.8  # share of them, or of names, that must agree
+_RANGE = 25  # slices of a patient, at most
 
 
 def propose(found: Found) -> Proposal:
@@ -51,7 +45,7 @@ def propose(found: Found) -> Proposal:
     masked = _masked(found.raw, masks, images, notes) if masks else {}
     options |= masked | _files(found, images, "" if masks is None or masked else masks.folder)
     if not table.get("patient"):
-        options |= _patient(images, notes)
+        options |= _patient(found.raw, images, notes)
     if masks:
         kind += f", and masks in {masks.folder}"
     labels = bool(table.get("label") or classes)
@@ -96,7 +90,7 @@ def _mask_folder(found: Found, by_folder: dict[str, list[Path]]) -> _Masks | Non
             continue
         suffixes = Counter(_suffix(path.stem, stems) for path in some(files, 200))
         suffix, number = suffixes.most_common(1)[0]
-        if suffix is not None and number > _MOST * min(200, len(files)) and _two_valued(found.raw, files):
+        if suffix is not None and number > MOST * min(200, len(files)) and are_masks(found.raw, files):
             return _Masks(folder, files, suffix)
     return None
 
@@ -105,23 +99,8 @@ def _suffix(stem: str, images: set[str]) -> str | None:
     return next((stem[length:] for length in range(len(stem), 0, -1) if stem[:length] in images), None)
 
 
-def _two_valued(raw: Path, files: Sequence[Path]) -> bool:
-    pictures = _read(raw, some(files, _LOOKED // 2))
-    two = [picture for picture in pictures if len(np.unique(picture)) <= 2]
-    return len(two) > _MOST * len(pictures)
-
-
-def _read(raw: Path, files: Sequence[Path]) -> list[NDArray[Any]]:
-    """(H, W, C) each; what cannot be read is left out."""
-    pictures = []
-    for path in files:
-        with suppress(ValueError):
-            pictures.append(read_picture(raw / path)[0])
-    return pictures
-
-
 def _bits(raw: Path, images: Sequence[Path]) -> int:
-    depths = Counter(8 * picture.itemsize for picture in _read(raw, some(images, _LOOKED)))
+    depths = Counter(8 * picture.itemsize for picture in read_some(raw, some(images, LOOKED)))
     return depths.most_common(1)[0][0] if depths else 8
 
 
@@ -135,23 +114,10 @@ def _pair(found: Found, by_folder: dict[str, list[Path]]) -> tuple[str, str] | N
         for name in (source, image)
     ]
     common = sorted(named[0].keys() & named[1].keys())
-    if len(common) < _MOST * max(map(len, named)):
+    if len(common) < MOST * max(map(len, named)):
         return None
-    read = [_read(found.raw, [paths[name], other[name]]) for name in some(common, _LOOKED) for paths, other in [named]]
-    pairs = [tuple(map(_small, pair)) for pair in read if len(pair) == 2]
-    alike = [_alike(a, b) > _alike(a, pairs[index - 1][1]) for index, (a, b) in enumerate(pairs)]
-    return (source, image) if len(pairs) > 3 and sum(alike) > _MOST * len(alike) else None
-
-
-def _small(picture: NDArray[Any]) -> NDArray[np.float64]:
-    grey = Image.fromarray(picture.mean(axis=2).astype(np.float32)).resize((32, 32), Image.Resampling.BOX)
-    return np.asarray(grey, np.float64)
-
-
-def _alike(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Size of the correlation: what is bright in one kind of image may be dark in another."""
-    a, b = a - a.mean(), b - b.mean()
-    return float(abs((a * b).sum()) / max(1e-9, np.sqrt((a * a).sum() * (b * b).sum())))
+    pairs = [(named[0][name], named[1][name]) for name in common]
+    return (source, image) if are_pairs(found.raw, pairs) else None
 
 
 def _pairs(found: Found, pair: tuple[str, str], images: Sequence[Path], bits: int, notes: list[str]) -> Proposal:
@@ -193,17 +159,22 @@ def _files(found: Found, images: Sequence[Path], aside: str) -> dict[str, str]:
     return {"files": rf"(?i){f'^(?!{re.escape(aside)}/).*' if aside else ''}\.({'|'.join(map(re.escape, suffixes))})$"}
 
 
-def _patient(images: Sequence[Path], notes: list[str]) -> dict[str, Any]:
+def _patient(raw: Path, images: Sequence[Path], notes: list[str]) -> dict[str, Any]:
     pattern = patient_pattern(images)
     if not pattern and are_patients(sorted({path.parts[0] for path in images if len(path.parts) > 1})):
         pattern = "^([^/]+)/"
-    notes.append(_patients(pattern))
-    if not pattern and are_numbers(images):
+    if pattern or not are_numbers(images):
+        notes.append(_patients(pattern))
+        return {"patient": pattern} if pattern else {}
+    ranges = {"patient": r"^(\d+)", "patient_ranges": _RANGE}
+    if are_neighbours(raw, images):
         notes.append(
-            "names are numbers: where neighbours are of one patient, set data.options.patient: ^(\\d+) and "
-            "data.options.patient_ranges: 25, so that 25 in a row count as one patient"
+            f"names are numbers, and neighbours look alike: {_RANGE} numbers in a row count as one patient "
+            "(data.options.patient_ranges); leave patient out where they are of different people"
         )
-    return {"patient": pattern} if pattern else {}
+        return ranges
+    notes.append(f"{_patients('')}; where neighbours in number are of one patient: {ranges}")
+    return {}
 
 
 def _patients(pattern: str) -> str:
@@ -216,7 +187,7 @@ def _masked(raw: Path, masks: _Masks, images: Sequence[Path], notes: list[str]) 
     """Options of the masks; none where they cannot be laid over the images without a guess."""
     options = {"masks": masks.folder, **({"mask_suffix": masks.suffix} if masks.suffix else {})}
     of_image = {path.stem: path for path in masks.files}
-    for image in some(images, _LOOKED):
+    for image in some(images, LOOKED):
         mask = of_image.get(image.stem + masks.suffix)
         if mask is None:
             continue
@@ -225,7 +196,7 @@ def _masked(raw: Path, masks: _Masks, images: Sequence[Path], notes: list[str]) 
         except MedganError as error:
             notes.append(f"masks in {masks.folder} are left aside: {error}")
             return {}
-        for picture in _read(raw, [image]):
+        for picture in read_some(raw, [image]):
             if abs(width * picture.shape[0] / height - picture.shape[1]) > 1:
                 own, its = f"{picture.shape[1]}x{picture.shape[0]}", f"{width}x{height}"
                 notes.append(

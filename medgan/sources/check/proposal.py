@@ -21,7 +21,7 @@ class Found:
 @dataclass(frozen=True)
 class Proposal:
     """A source and its options. kind: what the files are, for people. files: how many are to be read. expected: images
-    that they may give, where they are several a file.
+    that they may give, where they are several a file. aside: files that options are to reject.
 
     notes: sentences on what was decided, and what else is possible. shape: size and channels, where the source takes
     no others.
@@ -37,6 +37,7 @@ class Proposal:
     notes: tuple[str, ...] = ()
     shape: tuple[int, int] | None = None
     expected: int | None = None
+    aside: int = 0
 
 
 def some(values: Sequence[T], count: int) -> list[T]:

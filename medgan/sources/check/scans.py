@@ -59,7 +59,17 @@ def propose(found: Found) -> Proposal:
         else "no classes; data.options.label names a tag or folder"
     )
     notes.append(f"patients by PatientID: {len({h.patient for h in mine.values()}):,} in these headers")
-    return Proposal("DICOM files", "dicom", found.raw, len(found.files), bool(classes), options, modality, tuple(notes))
+    return Proposal(
+        kind="DICOM files",
+        source="dicom",
+        raw=found.raw,
+        files=len(found.files),
+        labels=bool(classes),
+        options=options,
+        modality=modality or "unknown",
+        notes=tuple(notes),
+        aside=round(len(found.files) * (len(headers) - len(mine)) / len(headers)),
+    )
 
 
 def _classes(headers: dict[Path, Header]) -> list[str]:
