@@ -157,9 +157,9 @@ def _write(rows: list[Row]) -> None:
     lines = [
         "# A first folder of each kind",
         "",
-        "`python -m benchmarks.first_folder`: in a fresh clone, `medgan data check data/raw/NAME --write`, then `dvc exp "
-        f"run -S ... dvc.yaml` with a small budget ({budget}), one thread of a CPU. No file is touched by hand, all numbers "
-        "of images are those that the check fitted.",
+        "`python -m benchmarks.first_folder`: in a fresh clone, `medgan data check data/raw/NAME --write`, then `dvc "
+        f"exp run -S ... dvc.yaml` with a small budget ({budget}), one thread. No file is touched by hand; all "
+        "numbers of images are those that the check fitted.",
         "",
         f"| {' | '.join(columns)} |",
         f"|{' --- |' * len(columns)}",

@@ -75,8 +75,11 @@ def check_unedited(root: Path, *, force: bool) -> None:
     """Raise MedganError where params.yaml holds hand edits, or cannot be read, and force is not given."""
     params = root / "params.yaml"
     current = read_yaml(params) if params.exists() and not force else {}
-    known = (path.stem for path in (root / "recipes").glob("*.yaml"))
-    if current and not _is_made(params, current) and not any(current == read_recipe(root, name)[0] for name in known):
+    if not current or _is_made(params, current):
+        return
+    known = [path.stem for path in (root / "recipes").glob("*.yaml")]
+    likely = recipe_of(root, params)
+    if not any(current == read_recipe(root, name)[0] for name in sorted(known, key=lambda name: name != likely)):
         raise MedganError("params.yaml was edited by hand; keep it, or use --force to drop the edits")
 
 

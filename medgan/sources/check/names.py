@@ -14,15 +14,15 @@ _IN_NAMES = (
     r"^((?:.*[A-Za-z])?[-_ ]?\d+(?=[-_ ]\d)|.*[A-Za-z](?=[-_ ]?\d+\.))",
 )
 _OF_FOLDER = r"([^/]+)/[^/]+$"
-_FEWEST, _DISTINCT, _LARGEST = 9, 0.95, 20
+_FEWEST, _DISTINCT, _LARGEST = 9, 0.95, 12
 
 
-def patient_pattern(images: Sequence[Path]) -> str:
+def patient_pattern(images: Sequence[Path], folders: int) -> str:
     """Guess a regular expression for `data.options.patient`; empty where names do not say who has several images.
 
-    images: named within the raw folder.
+    images: named within the raw folder. folders: how many of those that an image lies in say its class.
     """
-    if all(len(path.parts) > 1 for path in images) and _tells_patients(_OF_FOLDER, images):
+    if all(len(path.parts) > folders + 1 for path in images) and _tells_patients(_OF_FOLDER, images):
         return _OF_FOLDER
     return next((pattern for pattern in _IN_NAMES if _tells_patients(pattern, images)), "")
 

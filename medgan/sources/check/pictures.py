@@ -45,7 +45,7 @@ def propose(found: Found) -> Proposal:
     masked = _masked(found.raw, masks, images, notes) if masks else {}
     options |= masked | _files(found, images, "" if masks is None or masked else masks.folder)
     if not table.get("patient"):
-        options |= _patient(found.raw, images, notes)
+        options |= _patient(found.raw, images, notes, by_folder=bool(classes))
     if masks:
         kind += f", and masks in {masks.folder}"
     labels = bool(table.get("label") or classes)
@@ -66,7 +66,7 @@ def _entered(found: Found) -> tuple[Found, list[str]]:
     raw, files, beside = found.raw, found.files, found.beside
     while len({path.parts[0] for path in files}) == 1 and all(len(path.parts) > 1 for path in files):
         inner = files[0].parts[0]
-        if inner.lower() in SPLITS:
+        if inner.lower() in SPLITS or guess_table(raw, files, []):
             break
         raw = raw / inner
         files = [path.relative_to(inner) for path in files]
@@ -124,7 +124,7 @@ def _pairs(found: Found, pair: tuple[str, str], images: Sequence[Path], bits: in
     source, image = pair
     drawn = [path for path in images if path.parts[0] == image]
     options = {"source": source, "image": image, **({"bits": bits} if bits == 16 else {})}
-    pattern = patient_pattern([Path(path.name) for path in drawn])
+    pattern = patient_pattern([Path(path.name) for path in drawn], 0)
     notes += [f"{source} is translated into {image}; for the other way exchange source and image"]
     notes += [_patients(pattern)]
     options |= {"patient": pattern} if pattern else {}
@@ -135,20 +135,20 @@ def _pairs(found: Found, pair: tuple[str, str], images: Sequence[Path], bits: in
 
 def _classes(images: Sequence[Path]) -> list[str]:
     """The class of each image by its folder; empty where folders say none."""
-    depth = 1 if _in_splits(images) else 0
+    depth = _class_depth(images)
     if any(len(path.parts) < depth + 2 for path in images):
         return []
     names = [path.parts[depth] for path in images]
     return names if len({*names}) > 1 and not are_patients(sorted({*names})) else []
 
 
-def _in_splits(images: Sequence[Path]) -> bool:
-    """Say whether the first folders are called train, test and the like."""
-    return all(len(path.parts) > 1 and path.parts[0].lower() in SPLITS for path in images)
+def _class_depth(images: Sequence[Path]) -> int:
+    """How many folders are above those of classes: one where they are called train, test and the like."""
+    return int(all(len(path.parts) > 1 and path.parts[0].lower() in SPLITS for path in images))
 
 
 def _label(images: Sequence[Path]) -> dict[str, str]:
-    return {"label": "^[^/]+/([^/]+)/"} if _in_splits(images) else {}
+    return {"label": "^[^/]+/([^/]+)/"} if _class_depth(images) else {}
 
 
 def _files(found: Found, images: Sequence[Path], aside: str) -> dict[str, str]:
@@ -159,8 +159,9 @@ def _files(found: Found, images: Sequence[Path], aside: str) -> dict[str, str]:
     return {"files": rf"(?i){f'^(?!{re.escape(aside)}/).*' if aside else ''}\.({'|'.join(map(re.escape, suffixes))})$"}
 
 
-def _patient(raw: Path, images: Sequence[Path], notes: list[str]) -> dict[str, Any]:
-    pattern = patient_pattern(images)
+def _patient(raw: Path, images: Sequence[Path], notes: list[str], *, by_folder: bool) -> dict[str, Any]:
+    folders = _class_depth(images) + 1 if by_folder else 0
+    pattern = patient_pattern(images, folders)
     if not pattern and are_patients(sorted({path.parts[0] for path in images if len(path.parts) > 1})):
         pattern = "^([^/]+)/"
     if pattern or not are_numbers(images):
