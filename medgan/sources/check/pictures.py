@@ -83,7 +83,7 @@ def _by_folder(files: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def _mask_folder(found: Found, by_folder: dict[str, list[Path]]) -> _Masks | None:
-    """The folder whose pictures have two values each, under names that begin with those of images elsewhere."""
+    """The folder whose pictures have few colours each, under names that begin with those of images elsewhere."""
     for folder, files in sorted(by_folder.items()):
         stems = {path.stem for path in found.files if path.parts[0] != folder}
         if not folder or not stems:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from medgan.sources.check.proposal import Found, Proposal, some
 
 _LOOKED = 6
 _SLICES = 10  # that are taken of a volume, about
-_MOST_LABELS = 4  # planes of a mask
+_MOST_LABELS, _MOST_VALUES = 4, 64  # planes of a mask; values by which a volume may be one
 _MOST = 0.8
 _SUBJECT = r"(sub-[A-Za-z0-9]+)"
 _ENDING = re.compile(r"^(.*[^A-Za-z0-9])([A-Za-z][A-Za-z0-9]*)$")
@@ -55,9 +55,9 @@ def _proposal(found: Found, groups: _Roles, images: Sequence[str], masks: Mappin
 
 
 def _proposed(found: Found, roles: dict[str, Any], images: Sequence[Path], notes: list[str]) -> Proposal:
-    volumes = _read(found.raw, images)
-    plane = _plane(volumes)
-    count = int(np.median([volume.count(plane) for volume in volumes]))
+    seen = [(volume.spacing, {plane: volume.count(plane) for plane in _PLANES}) for volume in _read(found.raw, images)]
+    plane = _plane([spacing for spacing, _ in seen])
+    count = int(np.median([counts[plane] for _, counts in seen]))
     step = max(1, count // _SLICES)
     options: dict[str, Any] = {**roles, "plane": plane, "slices": f"every {step}"}
     expected = len(images) * (count // step)
@@ -107,38 +107,37 @@ def _share(a: Mapping[str, Path], b: Mapping[str, Path]) -> float:
     return len(a.keys() & b.keys()) / max(1, len(b))
 
 
-def _read(raw: Path, paths: Sequence[Path]) -> list[Volume]:
-    """Raises MedganError with the first reason where none can be read."""
-    volumes, reason = [], ""
+def _read(raw: Path, paths: Sequence[Path]) -> Iterator[Volume]:
+    """Some, one at a time. Raises MedganError with the first reason where none can be read."""
+    read, reason = 0, ""
     for path in some(paths, _LOOKED):
         try:
-            volumes.append(read_volume(raw / path))
+            volume = read_volume(raw / path)
         except ValueError as error:
             reason = reason or f"{path.as_posix()}: {error}"
-    if not volumes:
+            continue
+        read += 1
+        yield volume
+    if not read:
         raise MedganError(f"{raw} holds no volume that is read ({reason})")
-    return volumes
 
 
 def _mask_labels(raw: Path, paths: Sequence[Path]) -> list[int]:
     """Values of masks but 0; empty where volumes are no masks."""
+    found = set[float]()
     try:
-        volumes = _read(raw, paths)
+        for volume in _read(raw, paths):
+            for voxels in (volume.voxels[::4, ::4, ::4], volume.voxels):  # few first: images are left early
+                found |= {*(np.unique(voxels).astype(float) * volume.slope + volume.intercept)}
+                if len(found) > _MOST_VALUES or any(value < 0 or value != int(value) for value in found):
+                    return []
     except MedganError:
         return []
-    found = set[float]()
-    for volume in volumes:
-        found |= {*(np.unique(volume.voxels).astype(float) * volume.slope + volume.intercept)}
-        if len(found) > 2**6 or any(value < 0 or value != int(value) for value in found):
-            return []
     return sorted({int(value) for value in found} - {0})
 
 
-def _plane(volumes: Sequence[Volume]) -> Plane:
+def _plane(spacings: Sequence[tuple[float, float, float]]) -> Plane:
     """Across the axis along which voxels are thickest; axial where none is."""
-    thickness = {plane: float(np.median([_across(v, plane) for v in volumes])) for plane in _PLANES}
-    return max(_PLANES, key=lambda plane: (round(thickness[plane], 2), plane == "axial"))
-
-
-def _across(volume: Volume, plane: Plane) -> float:
-    return float(volume.spacing[{"sagittal": 0, "coronal": 1, "axial": 2}[plane]])
+    sagittal, coronal, axial = (round(float(value), 2) for value in np.median(spacings, axis=0))
+    thickness: dict[Plane, float] = {"axial": axial, "coronal": coronal, "sagittal": sagittal}
+    return max(thickness, key=lambda plane: thickness[plane])
