@@ -23,14 +23,15 @@ from medgan.sources.rejections import read_rejected
 from medgan.workspace.places import PREPARED, REGISTRY
 
 WORK = ROOT / ".benchmarks" / "first-folder"
-FOLDERS = {  # by kind: the archive, and the folder in it
+FOLDERS = {  # by kind: a name, the archive, and the folder in it
     "pictures, a class a sub-folder": ("chest-xray", "chest-xray-kermany.tar.xz", "chest_xray"),
     "pictures with a CSV": ("isic2017", "isic2017-lesions.tar.xz", "isic2017"),
     "pictures with masks": ("cheng", "brain-tumour-cheng.tar.xz", "cheng"),
     "DICOM": ("dicom-ct", "dicom-ct-ny-sbu.tar.xz", "dicom_ct"),
     "NIfTI": ("hippocampus", "hippocampus-nifti.tar.xz", "hippocampus"),
     "MedMNIST": ("breastmnist", "medmnist-28.tar.xz", "medmnist"),
-    "pairs": ("ixi", "ixi.tar.xz", "."),
+    # Not data/raw/ixi: data/ixi.dvc makes that, and DVC would ask its source over the network.
+    "pairs": ("ixi-pairs", "ixi.tar.xz", "."),
 }
 BUDGET = {
     "features.steps": 100,

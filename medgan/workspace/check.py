@@ -16,6 +16,7 @@ from medgan.config.judging import LEAST_IMAGES
 from medgan.config.schema import Config, parse_config
 from medgan.config.trees import set_path
 from medgan.console import progress, show_log
+from medgan.data.spec import Rejected
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.gans import check_gan
@@ -86,8 +87,9 @@ def check(here: Path, path: Path, *, write: bool, force: bool) -> Iterator[str]:
 def _data(root: Path, path: Path, proposal: Proposal, seen: Look) -> dict[str, Any]:
     """Section data, but for what counts decide."""
     section: dict[str, Any] = read_recipe(root, DEFAULT)[0]["data"]
+    name = path.resolve().name if path.is_dir() else path.stem
     return section | {
-        "name": re.sub(r"[^a-z0-9]+", "-", path.resolve().stem.lower()).strip("-") or "images",
+        "name": re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "images",
         "source": proposal.source,
         "raw": _shown(proposal.raw, root),
         "size": seen.size,
@@ -114,9 +116,10 @@ def _fitted(root: Path, data: _TREE, proposal: Proposal, place: Path) -> _Fitted
         folder = place / f"{share}"
         with progress("reading", proposal.expected or proposal.files) as told:
             prepared = prepare_folder(whole, folder, told)
-        rejected, used = len(read_rejected(folder / "rejected.csv")), len(prepared.images)
-        if rejected - proposal.aside > _MOST_REJECTED * (rejected - proposal.aside + used):
-            raise RejectedError(_mostly(rejected, used), read_rejected(folder / "rejected.csv"))
+        refused, used = _rejected(folder), len(prepared.images)
+        rejected, unwanted = len(refused), len(refused) - proposal.aside
+        if unwanted > _MOST_REJECTED * (unwanted + used):
+            raise RejectedError(_mostly(rejected, used), refused)
         most = max(read_recipe(root, DEFAULT)[0]["data"]["max_rejected"], enough(rejected, used))
         recipe, tree = _system(root, {**section, "raw": data["raw"], "max_rejected": most}, prepared)
         try:
@@ -131,6 +134,11 @@ def _fitted(root: Path, data: _TREE, proposal: Proposal, place: Path) -> _Fitted
         check_gan(config.gan, prepared.spec)
         return _Fitted(config, tree, prepared, folder, recipe)
     raise AssertionError("the last share returns or raises")
+
+
+def _rejected(folder: Path) -> list[Rejected]:
+    """What could not be used of the data that are prepared in there."""
+    return read_rejected(folder / "rejected.csv")
 
 
 def _mostly(rejected: int, used: int) -> str:
