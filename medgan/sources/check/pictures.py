@@ -35,12 +35,18 @@ def propose(found: Found) -> Proposal:
     elif classes:
         kind = f"pictures, classes by sub-folder ({numbered(classes)})"
         options |= _label(images)
+        if all(name.isdecimal() for name in classes) and not options.get("label"):
+            notes.append('data.options.classes gives classes names, such as {"0": benign, "1": malignant}')
     else:
         kind = "pictures without classes"
     if table:
         notes += [
             f"{table['path']} names them: columns {', '.join(f'{k} {v}' for k, v in table.items() if k != 'path')}"
         ]
+        if "label_else" in table:
+            notes.append(
+                f"images with 0 in all of these are called {table['label_else']} (data.options.table.label_else)"
+            )
         options["table"] = {key: value for key, value in table.items() if key != "mask"}
     masked = _masked(found.raw, masks, images, notes) if masks else {}
     options |= masked | _files(found, images, "" if masks is None or masked else masks.folder)

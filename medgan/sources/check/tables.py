@@ -47,7 +47,8 @@ def _guess(path: Path, images: Sequence[Path], masks: Sequence[Path]) -> dict[st
         "mask": [n for n, values in others.items() if _MASK.search(n) and any(v in called for v in values)],
     }
     table: dict[str, Any] = {"path": path.name, "file": file, **_label(others)}
-    return table | {key: names[0] for key, names in beside.items() if names}
+    table |= {key: names[0] for key, names in beside.items() if names}
+    return table if len(table) > len(("path", "file")) else {}
 
 
 def _label(columns: _Columns) -> dict[str, Any]:
