@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
-# The first that fits is taken: images of too many together do less harm than one patient in two splits.
+# The first that fits is taken, an uneven one rather than none: images of too many together do less harm than one
+# patient in two splits.
 _IN_NAMES = (
     r"(?i)^((?:patient|subject|subj|sub|person|case|pat|pid)[-_ ]?\d+)",
     r"^(\D*\d+)",
@@ -14,7 +15,7 @@ _IN_NAMES = (
     r"^((?:.*[A-Za-z])?[-_ ]?\d+(?=[-_ ]\d)|.*[A-Za-z](?=[-_ ]?\d+\.))",
 )
 _OF_FOLDER = r"([^/]+)/[^/]+$"
-_FEWEST, _DISTINCT, _LARGEST = 9, 0.95, 12
+_FEWEST, _DISTINCT, _LARGEST = 9, 0.95, 20
 
 
 def patient_pattern(images: Sequence[Path], folders: int) -> str:
@@ -22,9 +23,10 @@ def patient_pattern(images: Sequence[Path], folders: int) -> str:
 
     images: named within the raw folder. folders: how many of those that an image lies in say its class.
     """
-    if all(len(path.parts) > folders + 1 for path in images) and _tells_patients(_OF_FOLDER, images):
-        return _OF_FOLDER
-    return next((pattern for pattern in _IN_NAMES if _tells_patients(pattern, images)), "")
+    deep = all(len(path.parts) > folders + 1 for path in images)
+    patterns = [pattern for pattern in ((_OF_FOLDER,) if deep else ()) + _IN_NAMES if _tells_patients(pattern, images)]
+    even = (pattern for pattern in patterns if _is_even(pattern, images))
+    return next(even, patterns[-1] if patterns else "")
 
 
 def are_patients(folders: Sequence[str]) -> bool:
@@ -38,14 +40,19 @@ def are_numbers(images: Sequence[Path]) -> bool:
 
 
 def _tells_patients(pattern: str, images: Sequence[Path]) -> bool:
-    """It must fit every name, and find groups of like size that are fewer than the names and enough for splits."""
-    whole = "/" in pattern
-    keys = []
-    for path in images:
-        match = re.search(pattern, path.as_posix() if whole else path.name)
-        if match is None:
-            return False
-        keys.append(match.group(1))
-    groups, names = Counter(keys), len({*images} if whole else {path.stem for path in images})
-    even = max(groups.values(), default=0) <= _LARGEST * median(groups.values() or [1])
-    return even and _FEWEST <= len(groups) < _DISTINCT * names
+    """It must fit every name, and find groups that are fewer than the names and enough for splits."""
+    names = len({*images} if "/" in pattern else {path.stem for path in images})
+    groups = _groups(pattern, images)
+    return "" not in groups and _FEWEST <= len(groups) < _DISTINCT * names
+
+
+def _is_even(pattern: str, images: Sequence[Path]) -> bool:
+    """Say whether no group is so large that it is rather a word that many names begin with."""
+    sizes = _groups(pattern, images).values()
+    return max(sizes) <= _LARGEST * median(sizes)
+
+
+def _groups(pattern: str, images: Sequence[Path]) -> Counter[str]:
+    """How many images each patient has, "" of those whose name the pattern does not fit."""
+    names = (path.as_posix() if "/" in pattern else path.name for path in images)
+    return Counter(match.group(1) if (match := re.search(pattern, name)) else "" for name in names)
