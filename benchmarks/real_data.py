@@ -30,21 +30,25 @@ def configured(recipe: str, changes: Mapping[str, Any]) -> Config | None:
 
 def raw(name: str) -> Path | None:
     """The folder of images of one of SETS, unpacked once; None where neither folder nor archive is at hand."""
-    archive, within = SETS[name]
-    unpacked = judging.WORK / "raw" / name
-    for folder in (judging.ROOT / "data" / "raw" / name, unpacked):
+    return unpacked(name, *SETS[name])
+
+
+def unpacked(name: str, archive: str, within: str) -> Path | None:
+    """A folder in data/raw/NAME, or in an archive that is unpacked once; None where neither is at hand."""
+    place = judging.WORK / "raw" / name
+    for folder in (judging.ROOT / "data" / "raw" / name, place):
         if (folder / within).is_dir():
             return folder / within
     packed = Path(os.environ.get("MEDGAN_REAL_DATA", "")) / archive
     if not packed.is_file():
         print(f"data/raw/{name} is not there, nor {archive} in a folder MEDGAN_REAL_DATA", flush=True)
         return None
-    aside = unpacked.with_name(f"{name}.unpacking")
+    aside = place.with_name(f"{name}.unpacking")
     with tarfile.open(packed) as tar:
         for member in tar:
             _unpack(tar, member, aside)
-    aside.rename(unpacked)
-    return unpacked / within
+    aside.rename(place)
+    return place / within
 
 
 def _unpack(tar: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:

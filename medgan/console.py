@@ -17,17 +17,20 @@ _ERRORS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar; the yielded function takes how much is done. Away from a terminal it prints a line a quarter."""
+    """A bar; the yielded function takes how much is done, more than `total` where that was a guess.
+
+    Away from a terminal it prints a line a quarter.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
         printed = 0
 
         def say(done: int) -> None:
             nonlocal printed
-            quarter = 4 * done // total
+            quarter = 4 * min(done, total) // total
             if quarter > printed:
                 printed = quarter
-                print(f"{title}: {done}/{total}", file=sys.stderr, flush=True)
+                print(f"{title}: {min(done, total)}/{total}", file=sys.stderr, flush=True)
 
         yield say
         return
@@ -40,7 +43,7 @@ def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
     )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(title, total=total)
-        yield lambda done: bar.update(task, completed=done)
+        yield lambda done: bar.update(task, completed=min(done, total))
 
 
 def run(command: Callable[[], None]) -> None:

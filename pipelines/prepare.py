@@ -1,21 +1,21 @@
 """Stage prepare: raw files -> data/prepared."""
 
-from pathlib import Path
+from functools import partial
 
 from medgan.config.schema import load_config
 from medgan.console import run
 from medgan.data.store import open_prepared
 from medgan.errors import MedganError
-from medgan.imaging.grids import by_class, grid, save_image
 from medgan.sources.account import account
 from medgan.sources.files import check_raw
 from medgan.sources.names import write_names
-from medgan.sources.prepare import prepare, prepare_fingerprint
+from medgan.sources.prepare import prepare_fingerprint
 from medgan.sources.rejections import RejectedError
 from medgan.workspace.counts import check_counts, doubts
 from medgan.workspace.kept import kept
 from medgan.workspace.naming import listing, naming
 from medgan.workspace.places import PARAMS, PREPARED
+from medgan.workspace.preparing import prepare_folder
 
 
 def main() -> None:
@@ -24,13 +24,8 @@ def main() -> None:
     fingerprint = prepare_fingerprint(config.data, config.seed)
     names = listing(config.data.raw, fingerprint)
 
-    def make(folder: Path) -> None:
-        prepared = prepare(config.data, folder, seed=config.seed, naming=naming(config.data.raw, fingerprint))
-        shown = by_class(prepared.labels, prepared.splits == "train", classes=prepared.spec.classes, columns=10)
-        save_image(folder / "preview.png", grid(prepared.pictures(shown), columns=10))
-
     try:
-        kept("prepare", fingerprint, PREPARED, make)
+        kept("prepare", fingerprint, PREPARED, partial(prepare_folder, config, naming(config.data.raw, fingerprint)))
     except RejectedError as error:
         write_names(names, [], error.rejected)
         raise MedganError(f"{error}; {names} lists each file with its reason") from None

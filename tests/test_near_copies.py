@@ -154,7 +154,7 @@ def test_copies_of_one_image_under_five_patients_never_cross_a_split(tmp_path: P
     made = folder(tmp_path / "raw", config)
     found = set()
     for seed in range(25):
-        prepare(made.data, tmp_path / str(seed), seed=seed, naming=Naming(b"key", tmp_path / "names.csv"))
+        prepare(made.data, tmp_path / str(seed), seed=seed, naming=Naming(lambda: b"key", tmp_path / "names.csv"))
         rows = table(tmp_path / str(seed))
         copies = [row for row in rows if row["near_copy_of"]]
         assert [row["patient"] for row in copies] == [pseudonym(f"q{i}", b"key") for i in range(5)]

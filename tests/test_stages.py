@@ -81,7 +81,7 @@ def test_a_file_that_a_parameter_names_is_a_dependency_where_it_is_read(stage: s
         for alias in node.names
     }
     read = {
-        "data.raw": ("medgan.sources.prepare", "prepare") in names,
+        "data.raw": ("medgan.workspace.preparing", "prepare_folder") in names,
         "train.init_from": bool(
             {("medgan.workspace.task", "training_task"), ("medgan.search.objective", "TrialTraining")} & names
         ),

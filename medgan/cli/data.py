@@ -29,6 +29,18 @@ def add(
     typer.echo(add_files(Path.cwd(), path, name, push=push))
 
 
+def check(
+    path: Annotated[Path, typer.Argument(help="A folder of raw files, or a file of MedMNIST.")],
+    write: Annotated[bool, typer.Option("--write", help="Write params.yaml.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Drop hand edits of params.yaml.")] = False,
+) -> None:
+    """Say what is in a folder of images, and which params.yaml fits it."""
+    from medgan.workspace.check import check as checked
+
+    for line in checked(Path.cwd(), path, write=write, force=force):
+        typer.echo(line)
+
+
 def weights(
     name: Annotated[str, typer.Argument(help="inception, dinov2-small or dinov2-base.")],
 ) -> None:

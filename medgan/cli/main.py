@@ -17,6 +17,7 @@ app.command()(data.weights)
 data_sets = typer.Typer(no_args_is_help=True, help="Raw data sets.")
 data_sets.command()(data.fetch)
 data_sets.command()(data.add)
+data_sets.command()(data.check)
 app.add_typer(data_sets, name="data")
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from medgan.data.spec import SPARE, SPLITS
+from medgan.data.spec import SPARE, SPLITS, Rejected
 from medgan.sources.names import read_rejected_names
 from medgan.sources.rejections import described, read_rejected
 from medgan.sources.split import check_leaks
@@ -21,8 +21,12 @@ def account(directory: Path, names: Path) -> list[str]:
     """
     with (directory / "index.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    rejected = read_rejected_names(names) if names.exists() else read_rejected(directory / "rejected.csv")
-    return [*_table(rows), "", _leaks(rows), *described(rejected, len(rows))]
+    return [*_table(rows), "", _leaks(rows), *described(rejections(directory, names), len(rows))]
+
+
+def rejections(directory: Path, names: Path) -> list[Rejected]:
+    """What could not be used, by the list beside the raw files, or else in numbers."""
+    return read_rejected_names(names) if names.exists() else read_rejected(directory / "rejected.csv")
 
 
 def _table(rows: Sequence[Row]) -> list[str]:

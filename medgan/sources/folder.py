@@ -25,10 +25,9 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, config=STRICT)
 class Folder:
-    """patient: a regular expression whose first group is the patient in a file's name; empty: each file is one.
-
-    With an empty expression byte-identical files still stay in one split. patient_ranges: what is in the group are
-    numbers, of which so many in a row count as one patient, from 0 on.
+    """patient: a regular expression whose first group is the patient in a file's name, or, where it has a slash, in the
+    file's path; empty: each file is one. With an empty expression byte-identical files still stay in one split.
+    patient_ranges: what is in the group are numbers, of which so many in a row count as one patient, from 0 on.
     classes: the sub-folders to read; empty: all. A mapping gives them other names. files: a regular expression; files
     whose path within the folder it is not found in are left out. bits: of a pixel; files of the other depth are
     rejected.
@@ -121,7 +120,7 @@ class Folder:
             return _Described(path, path.as_posix(), self._class_of(path))
         row = beside.rows[path] if beside.rows else Row()
         label = row.label or patterns.label_of(path) or self._class_of(path)
-        patient = row.patient or patient_of(path.name, patterns.patient)
+        patient = row.patient or patterns.patient_of(path)
         if patient and self.patient_ranges:
             patient = ranged(patient, self.patient_ranges)
         return _Described(
@@ -137,6 +136,11 @@ class Folder:
 class _Patterns:
     patient: re.Pattern[str] | None
     label: re.Pattern[str] | None
+
+    def patient_of(self, path: Path) -> str | None:
+        """None without a pattern. Raises ValueError where it does not match."""
+        in_path = self.patient is not None and "/" in self.patient.pattern
+        return patient_of(path.as_posix() if in_path else path.name, self.patient)
 
     def label_of(self, path: Path) -> str | None:
         """None without a pattern. Raises ValueError where it does not match."""

@@ -3,7 +3,9 @@
 import csv
 import hashlib
 import hmac
-from collections.abc import Iterable, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,11 +19,11 @@ _COLUMNS = ("used", "rejected", "file", "patient", "pseudonym", "reason")
 
 @dataclass(frozen=True)
 class Naming:
-    """key: secret, of pseudonyms: only with it can be told whom one means. listing: where is said which file each
-    number is; None: nowhere.
+    """key: gives the secret of pseudonyms: only with it can be told whom one means. listing: where is said which file
+    each number is; None: nowhere.
     """
 
-    key: bytes
+    key: Callable[[], bytes]
     listing: Path | None = None
 
 
@@ -36,12 +38,25 @@ def write_names(
     """List files, for whoever may see them. used: file and patient of each image that is."""
     rows = [(str(i), "", file, patient, pseudonyms[i], "") for i, (file, patient) in enumerate(used)]
     rows += [("", str(i), item.origin, "", "", item.reason) for i, item in enumerate(rejected)]
-    with replacing(path) as aside:
-        (path.parent / ".gitignore").write_text("*\n")  # wherever raw files lie: nobody commits the list by accident
+    with _unnoticed_by_git(path) as aside:
         write_csv(aside, _COLUMNS, rows)
+
+
+def copy_names(origin: Path, target: Path) -> None:
+    """List the same files elsewhere."""
+    with _unnoticed_by_git(target) as aside:
+        shutil.copyfile(origin, aside)
 
 
 def read_rejected_names(path: Path) -> list[Rejected]:
     """What `write_names` listed as rejected."""
     with path.open(newline="", encoding="utf-8") as file:
         return [Rejected(row["file"], row["reason"]) for row in csv.DictReader(file) if row["rejected"]]
+
+
+@contextmanager
+def _unnoticed_by_git(path: Path) -> Iterator[Path]:
+    """As `replacing`, in a folder that nobody commits by accident, wherever raw files lie."""
+    with replacing(path) as aside:
+        (path.parent / ".gitignore").write_text("*\n")
+        yield aside

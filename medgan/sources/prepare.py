@@ -3,7 +3,7 @@
 import logging
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from medgan.config.checking import build
@@ -22,17 +22,24 @@ _LOG = logging.getLogger(__name__)
 _LIBRARIES = {**ARITHMETIC, "PIL": "pillow", "imagehash": "imagehash", "pydicom": "pydicom"}
 
 
-def prepare(config: DataConfig, directory: Path, *, seed: int, naming: Naming | None = None) -> Prepared:
+def prepare(
+    config: DataConfig,
+    directory: Path,
+    *,
+    seed: int,
+    naming: Naming | None = None,
+    watch: Callable[[int], None] = lambda _: None,
+) -> Prepared:
     """Read `config.raw` into `directory`, which must not hold older files. Raises MedganError as the source does.
 
     naming: of patients and files. Without it files are listed nowhere, and patients are hashed with a key that nobody
-    keeps. A source that names nobody needs neither.
+    keeps. A source that names nobody needs neither. watch: is told how many images were read or rejected.
     """
     source = _source(config)
     named = not getattr(source, "nameless", False)
     return write_prepared(
         directory,
-        _fitted(source, config, processes=len(os.sched_getaffinity(0))),
+        _watched(_fitted(source, config, processes=len(os.sched_getaffinity(0))), watch),
         intensity=source.intensity,
         size=config.size,
         channels=config.channels,
@@ -43,7 +50,7 @@ def prepare(config: DataConfig, directory: Path, *, seed: int, naming: Naming | 
         max_rejected=config.max_rejected,
         train_per_class=config.train_per_class,
         direction=getattr(source, "direction", None),
-        naming=(naming or Naming(secrets.token_bytes())) if named else None,
+        naming=(naming or Naming(secrets.token_bytes)) if named else None,
     )
 
 
@@ -73,6 +80,12 @@ def first_sample(config: DataConfig) -> Sample:
 
 def _source(config: DataConfig) -> Source:
     return build(SOURCES, config.source, config.options, "data.options")
+
+
+def _watched(items: Iterator[Fitted | Rejected], watch: Callable[[int], None]) -> Iterator[Fitted | Rejected]:
+    for number, item in enumerate(items, start=1):
+        yield item
+        watch(number)
 
 
 def _fitted(source: Source, config: DataConfig, *, processes: int = 1) -> Iterator[Fitted | Rejected]:

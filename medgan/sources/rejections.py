@@ -41,21 +41,29 @@ def check_rejected(rejected: Sequence[Rejected], used: int, classes: Collection[
     told = [_lost(label, [item for item in rejected if item.label == label]) for label in lost]
     others = [item for item in rejected if item.label not in lost]
     if len(others) > most * (used + len(others)):
-        enough = math.ceil(1000 * len(others) / (used + len(others))) / 1000
         told.append(
             f"{_share(others, used)} cannot be used, above data.max_rejected = {most:g}: {_kinds(others)}; mend them, "
-            f"or set data.max_rejected: {enough:g}"
+            f"or set data.max_rejected: {enough(len(others), used):g}"
         )
     if told:
         raise RejectedError("; ".join(told), rejected)
+
+
+def enough(rejected: int, used: int) -> float:
+    """The least `data.max_rejected` under which so many files may be rejected."""
+    return math.ceil(1000 * rejected / (used + rejected)) / 1000
 
 
 def described(rejected: Sequence[Rejected], used: int) -> list[str]:
     """Lines for people: how many were rejected, and of each kind of reason an example."""
     if not rejected:
         return ["every file is used"]
-    lines = [f"{number:>7,}  {item.origin}: {item.reason}" for item, number in kinds(rejected)]
-    return [f"{_share(rejected, used)} cannot be used, for reasons such as:", *lines]
+    return [f"{_share(rejected, used)} cannot be used, for reasons such as:", *reasons(rejected)]
+
+
+def reasons(rejected: Iterable[Rejected]) -> list[str]:
+    """A line of each kind of reason, with an example and how many there are."""
+    return [f"{number:>7,}  {item.origin}: {item.reason}" for item, number in kinds(rejected)]
 
 
 def kinds(rejected: Iterable[Rejected]) -> list[tuple[Rejected, int]]:

@@ -14,10 +14,10 @@ from medgan.data.spec import Rejected
 from medgan.errors import MedganError
 from medgan.private import private
 
-_SEPARATORS = ",;\t"
-_SPLITS = {"train": False, "training": False, "val": False, "valid": False, "validation": False}
-_SPLITS |= {"test": True, "testing": True}
-_NUMBERS = {"0": False, "0.0": False, "false": False, "no": False, "1": True, "1.0": True, "true": True, "yes": True}
+SEPARATORS = ",;\t"
+SPLITS = {"train": False, "training": False, "val": False, "valid": False, "validation": False}
+SPLITS |= {"test": True, "testing": True}
+NUMBERS = {"0": False, "0.0": False, "false": False, "no": False, "1": True, "1.0": True, "true": True, "yes": True}
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -107,14 +107,14 @@ def files_by_name(files: Iterable[Path]) -> dict[str, list[Path]]:
 
 def _row(table: Table, values: Mapping[str, str]) -> Row:
     split = values[table.split].lower() if table.split else ""
-    if table.split and split not in _SPLITS:
-        raise ValueError(f"the table's {table.split} is {private(split)}, and none of {', '.join(_SPLITS)}")
+    if table.split and split not in SPLITS:
+        raise ValueError(f"the table's {table.split} is {private(split)}, and none of {', '.join(SPLITS)}")
     if table.patient and not values[table.patient]:
         raise ValueError(f"the table's {table.patient} is empty")
     return Row(
         label=_label(table, values) if table.label else None,
         patient=values[table.patient] if table.patient else None,
-        test=_SPLITS[split] if table.split else None,
+        test=SPLITS[split] if table.split else None,
         mask=values[table.mask] or None if table.mask else None,
     )
 
@@ -125,9 +125,9 @@ def _label(table: Table, values: Mapping[str, str]) -> str:
             raise ValueError(f"the table's {table.label} is empty")
         return values[table.label]
     for name in table.label:
-        if values[name].lower() not in _NUMBERS:
+        if values[name].lower() not in NUMBERS:
             raise ValueError(f"the table's {name} is {private(values[name])}, and neither 0 nor 1")
-    given = [name for name in table.label if _NUMBERS[values[name].lower()]]
+    given = [name for name in table.label if NUMBERS[values[name].lower()]]
     if len(given) > 1:
         raise ValueError(f"the table gives it several labels: {', '.join(given)}")
     if not given and not table.label_else:
@@ -166,8 +166,8 @@ def _lines(table: Table, raw: Path) -> list[tuple[int, dict[str, str]]]:
 
 def _separator(header: str, columns: Sequence[str], path: Path) -> str:
     """What lies between columns: that by which all are found. Raises MedganError where none is."""
-    named = {s: [n.strip() for n in next(csv.reader([header], delimiter=s), [])] for s in _SEPARATORS}
-    best = max(_SEPARATORS, key=lambda separator: (len({*columns} & {*named[separator]}), len(named[separator])))
+    named = {s: [n.strip() for n in next(csv.reader([header], delimiter=s), [])] for s in SEPARATORS}
+    best = max(SEPARATORS, key=lambda separator: (len({*columns} & {*named[separator]}), len(named[separator])))
     for column in columns:
         if (count := named[best].count(column)) != 1:
             what = "has no column" if count == 0 else f"has {count} columns"

@@ -113,7 +113,8 @@ def write_prepared(
     check_rejected(rejected, len(samples), {s.label for s in samples if s.label}, most=max_rejected)
     copies = _near_copies(directory, samples, arrays, intensity)
     splits = _splits(samples, copies, validation=validation, test=test, seed=seed, train_per_class=train_per_class)
-    called = [pseudonym(s.patient, naming.key) if naming else s.patient for s in samples]
+    key = naming.key() if naming else None
+    called = [s.patient if key is None else pseudonym(s.patient, key) for s in samples]
     rows = [(s.label or "", split, s.digest) for s, split in zip(samples, splits, strict=True)]
     names = sorted({s.label for s in samples if s.label})
     if len(names) == 1:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,14 +14,40 @@ from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.seeds import derive_seed
 
+_LEAST_BATCH = 2
 _LARGEST_SHARE = 0.4  # of the images, that both validation and test may be
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A parameter that asks for images: for how many, how many there are, and how many are the least it can ask for.
+
+    sentence: of what is asked for in vain, and the remedy.
+    """
+
+    name: str
+    asked: int
+    fits: int
+    least: int
+    sentence: str
 
 
 def check_counts(config: Config, prepared: Prepared) -> None:
     """Raise MedganError, with a sentence for each parameter, where later stages ask for more images than there are."""
-    obstacles = [*_validation(config, prepared), *_judging(config, prepared), *_training(config, prepared)]
+    obstacles = [asked.sentence for asked in _all_asked(config, prepared) if asked.asked > asked.fits]
     if obstacles:
         raise MedganError("; ".join(obstacles))
+
+
+def fitting(config: Config, prepared: Prepared) -> dict[str, int]:
+    """What `check_counts` looks at, by dotted path, lowered to the images that there are; also for searches to come.
+
+    Raises MedganError, with a sentence for each parameter, where there are fewer than the least.
+    """
+    asked = _all_asked(config.override({"search.trials": max(1, config.search.trials)}), prepared)
+    if short := [part.sentence for part in asked if part.fits < part.least]:
+        raise MedganError("; ".join(short))
+    return {part.name: min(part.asked, part.fits) for part in asked}
 
 
 def doubts(config: Config, prepared: Prepared) -> Iterator[str]:
@@ -44,31 +71,34 @@ def doubts(config: Config, prepared: Prepared) -> Iterator[str]:
         )
 
 
-def _validation(config: Config, prepared: Prepared) -> Iterator[str]:
+def _all_asked(config: Config, prepared: Prepared) -> list[_Asked]:
+    return [*_validation(config, prepared), _judging(config, prepared), _training(config, prepared)]
+
+
+def _validation(config: Config, prepared: Prepared) -> Iterator[_Asked]:
     available = len(prepared.indices("validation"))
-    asked = {"search.n": config.search.n if config.search.trials else 0, "train.n": config.train.n}
+    wanted = {"search.n": config.search.n if config.search.trials else 0, "train.n": config.train.n}
     least = LEAST_IMAGES if config.train.score == "fid" else 2
-    for name, n in asked.items():
-        if n > available:
-            remedy = _remedy(name, available, least, len(prepared.images))
-            yield f"{name} is {n:,} and there are {available:,} validation images{remedy}"
+    for name, n in wanted.items():
+        remedy = _remedy(name, available, least, len(prepared.images))
+        sentence = f"{name} is {n:,} and there are {available:,} validation images{remedy}"
+        yield _Asked(name, n, available, least, sentence)
 
 
-def _judging(config: Config, prepared: Prepared) -> Iterator[str]:
+def _judging(config: Config, prepared: Prepared) -> _Asked:
     """Test images, and as many training images of the same classes for the floor."""
-    available, n = len(prepared.indices("test")), config.evaluate.n
-    if n > (fits := _most_judged(config, prepared)):
-        there = f"{available:,} test images"
-        if fits < available:
-            there += f" and training images of their classes for {fits:,}"
-        remedy = _remedy("evaluate.n", fits, LEAST_IMAGES, len(prepared.images))
-        yield f"evaluate.n is {n:,} and there are {there}{remedy}"
+    available, n, fits = len(prepared.indices("test")), config.evaluate.n, _most_judged(config, prepared)
+    there = f"{available:,} test images"
+    if fits < available:
+        there += f" and training images of their classes for {fits:,}"
+    remedy = _remedy("evaluate.n", fits, LEAST_IMAGES, len(prepared.images))
+    return _Asked("evaluate.n", n, fits, LEAST_IMAGES, f"evaluate.n is {n:,} and there are {there}{remedy}")
 
 
-def _training(config: Config, prepared: Prepared) -> Iterator[str]:
+def _training(config: Config, prepared: Prepared) -> _Asked:
     available, batch = len(prepared.indices("train")), config.gan.batch
-    if batch > available:
-        yield f"gan.batch is {batch:,} and there are {available:,} training images: set gan.batch: {available}"
+    sentence = f"gan.batch is {batch:,} and there are {available:,} training images: set gan.batch: {available}"
+    return _Asked("gan.batch", batch, available, _LEAST_BATCH, sentence)
 
 
 def _most_judged(config: Config, prepared: Prepared) -> int:

@@ -26,7 +26,7 @@ def kept(stage: str, key: str, out: Path, make: Callable[[Path], object]) -> boo
         found = _restore(folder, aside)
         if not found:
             make(aside)
-            _keep(aside, folder)
+            keep(aside, folder)
     if found:
         _LOG.info(f"{stage}: found what it made of the same data, parameters and code")
         os.utime(folder)
@@ -36,8 +36,11 @@ def kept(stage: str, key: str, out: Path, make: Callable[[Path], object]) -> boo
     return found
 
 
-def _keep(made: Path, folder: Path) -> None:
-    """Keep a result. Without it the next run works as long as this one, so a full disk is no error."""
+def keep(made: Path, folder: Path) -> None:
+    """Keep a result in `results()`/STAGE/KEY, where `kept` finds it.
+
+    Without it the next run works as long as this one, so a full disk is no error.
+    """
     try:
         with replacing(folder) as aside:
             _link(made, aside)

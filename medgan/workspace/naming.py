@@ -15,7 +15,7 @@ _LEAST = 32  # bytes
 
 def naming(raw: Path, fingerprint: str) -> Naming:
     """How patients and files of `raw` are named once prepared under this fingerprint."""
-    return Naming(_key(), listing(raw, fingerprint))
+    return Naming(patients_key, listing(raw, fingerprint))
 
 
 def listing(raw: Path, fingerprint: str) -> Path:
@@ -35,7 +35,7 @@ def listing(raw: Path, fingerprint: str) -> Path:
     return found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found
 
 
-def _key() -> bytes:
+def patients_key() -> bytes:
     """Of this user, made when it is first needed."""
     own = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config") / "medgan" / "patients.key"
     path = Path(os.environ.get(KEY) or own).expanduser().absolute()

@@ -31,9 +31,9 @@ def checkpoints() -> Path:
     return store_root() / ".checkpoints"
 
 
-def results() -> Path:
+def results(here: Path | None = None) -> Path:
     """The folder of stages' results, by fingerprint (see kept.py)."""
-    return store_root() / ".results"
+    return store_root(here) / ".results"
 
 
 def features_seen() -> Path:

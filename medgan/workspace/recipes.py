@@ -1,7 +1,8 @@
 """Recipes: overlays of the shipped params.yaml. The shipped one lives in recipes/default.yaml."""
 
+import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from medgan.fingerprint import Origin, git_commit
 
 DEFAULT = "default"
 _MADE_BY = "# medgan use "  # begins a params.yaml, before the name of its recipe
+_FOR_DATA, _DIGEST = "# then, for other data: ", "; these values: "
 _REPLACED_WHOLE = (("gan", "model"), ("data", "options"), ("search", "space"))
 
 
@@ -45,22 +47,55 @@ def use_recipe(here: Path, name: str, *, force: bool) -> list[str]:
     known = [path.stem for path in (root / "recipes").glob("*.yaml")]
     if name not in known:
         raise MedganError(f"unknown recipe '{name}'{nearest(name, known)}")
-    params = root / "params.yaml"
-    current: dict[str, Any] = {}
-    with suppress(MedganError) if force else nullcontext():  # with --force even a broken file is replaced
-        current = read_yaml(params) if params.exists() else {}
-    if current and not force and not any(current == read_recipe(root, other)[0] for other in known):
-        raise MedganError("params.yaml was edited by hand; keep it, or use --force to drop the edits")
     wanted, text = read_recipe(root, name)
     parse_config(wanted, where=f"recipes/{name}.yaml")
+    return write_params(root, wanted, text, force=force) or [f"params.yaml is recipe '{name}' already"]
+
+
+def write_params(root: Path, wanted: Mapping[str, Any], text: str, *, force: bool) -> list[str]:
+    """Make params.yaml this text, which says the tree `wanted`, and return the lines that changed.
+
+    Raises MedganError where params.yaml holds hand edits and force is not given.
+    """
+    params = root / "params.yaml"
+    check_unedited(root, force=force)
+    current: dict[str, Any] = {}
+    with suppress(MedganError):  # with force even a broken file is replaced
+        current = read_yaml(params)
     write_atomically(params, text.encode())
     before, after = dict(_flat(current)), dict(_flat(wanted))
-    changed = [
+    return [
         f"{key}: {before.get(key, '(none)')} -> {after.get(key, '(none)')}"
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key)
     ]
-    return changed or [f"params.yaml is recipe '{name}' already"]
+
+
+def check_unedited(root: Path, *, force: bool) -> None:
+    """Raise MedganError where params.yaml holds hand edits, or cannot be read, and force is not given."""
+    params = root / "params.yaml"
+    current = read_yaml(params) if params.exists() and not force else {}
+    if not current or _is_made(params, current):
+        return
+    known = [path.stem for path in (root / "recipes").glob("*.yaml")]
+    likely = recipe_of(root, params)
+    if not any(current == read_recipe(root, name)[0] for name in sorted(known, key=lambda name: name != likely)):
+        raise MedganError("params.yaml was edited by hand; keep it, or use --force to drop the edits")
+
+
+def made_text(recipe: str, tree: Mapping[str, Any], what: str) -> str:
+    """The text of a params.yaml of a recipe's system for other data. what: the command that makes it."""
+    return f"{_MADE_BY}{recipe}\n{_FOR_DATA}{what}{_DIGEST}{_digest(tree)}\n{yaml.safe_dump(tree, sort_keys=False)}"
+
+
+def _is_made(params: Path, tree: Mapping[str, Any]) -> bool:
+    """Say whether a tree is as `made_text` wrote it."""
+    second = params.read_bytes().split(b"\n")[1:2]
+    return bool(second) and second[0].decode(errors="replace").strip().endswith(f"{_DIGEST}{_digest(tree)}")
+
+
+def _digest(tree: Mapping[str, Any]) -> str:
+    return hashlib.sha256(yaml.safe_dump(tree).encode()).hexdigest()[:12]
 
 
 def read_recipe(root: Path, name: str) -> tuple[dict[str, Any], str]:

@@ -1,0 +1,58 @@
+"""Who the patient is, guessed from the names of files."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+
+# The first that fits is taken, an uneven one rather than none: images of too many together do less harm than one
+# patient in two splits.
+_IN_NAMES = (
+    r"(?i)^((?:patient|subject|subj|sub|person|case|pat|pid)[-_ ]?\d+)",
+    r"^(\D*\d+)",
+    # To the first number after the last letter, or, where it is the only one there, to that letter.
+    r"^((?:.*[A-Za-z])?[-_ ]?\d+(?=[-_ ]\d)|.*[A-Za-z](?=[-_ ]?\d+\.))",
+)
+_OF_FOLDER = r"([^/]+)/[^/]+$"
+_FEWEST, _DISTINCT, _LARGEST = 9, 0.95, 20
+
+
+def patient_pattern(images: Sequence[Path], folders: int) -> str:
+    """Guess a regular expression for `data.options.patient`; empty where names do not say who has several images.
+
+    images: named within the raw folder. folders: how many of those that an image lies in say its class.
+    """
+    deep = all(len(path.parts) > folders + 1 for path in images)
+    patterns = [pattern for pattern in ((_OF_FOLDER,) if deep else ()) + _IN_NAMES if _tells_patients(pattern, images)]
+    even = (pattern for pattern in patterns if _is_even(pattern, images))
+    return next(even, patterns[-1] if patterns else "")
+
+
+def are_patients(folders: Sequence[str]) -> bool:
+    """Say whether names of folders are rather those of patients than of classes."""
+    return len(folders) >= _FEWEST and sum(bool(re.search(r"\d", name)) for name in folders) > 0.9 * len(folders)
+
+
+def are_numbers(images: Sequence[Path]) -> bool:
+    """Say whether files are named by numbers alone, a number each."""
+    return all(path.stem.isdecimal() for path in images) and len({path.stem for path in images}) == len(images)
+
+
+def _tells_patients(pattern: str, images: Sequence[Path]) -> bool:
+    """It must fit every name, and find groups that are fewer than the names and enough for splits."""
+    names = len({*images} if "/" in pattern else {path.stem for path in images})
+    groups = _groups(pattern, images)
+    return "" not in groups and _FEWEST <= len(groups) < _DISTINCT * names
+
+
+def _is_even(pattern: str, images: Sequence[Path]) -> bool:
+    """Say whether no group is so large that it is rather a word that many names begin with."""
+    sizes = _groups(pattern, images).values()
+    return max(sizes) <= _LARGEST * median(sizes)
+
+
+def _groups(pattern: str, images: Sequence[Path]) -> Counter[str]:
+    """How many images each patient has, "" of those whose name the pattern does not fit."""
+    names = (path.as_posix() if "/" in pattern else path.name for path in images)
+    return Counter(match.group(1) if (match := re.search(pattern, name)) else "" for name in names)
