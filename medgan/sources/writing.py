@@ -16,7 +16,7 @@ from medgan.data.spec import Direction, ImageSpec, Rejected, Sample
 from medgan.data.store import Prepared, open_prepared
 from medgan.errors import MedganError
 from medgan.imaging.intensity import Intensity
-from medgan.sources.growing import GrowingArray
+from medgan.sources.growing import GrowingArray, blocks
 from medgan.sources.near_copies import near_copies, thumbnails
 from medgan.sources.parallel import Fitted
 from medgan.sources.rejections import check_rejected, nothing_usable, write_csv, write_rejected
@@ -206,7 +206,8 @@ def _md5(directory: Path, arrays: _Arrays, rows: Sequence[Sequence[str]], intens
     """Digest arrays, one after the other, then the index but for `near_copy_of`, which follows from the arrays."""
     digest = hashlib.md5(usedforsecurity=False)
     for name in arrays.files:
-        digest.update(np.load(directory / f"{name}.npy", mmap_mode="r").data)
+        for block in blocks(directory / f"{name}.npy"):
+            digest.update(block)
     digest.update(json.dumps(rows).encode())
     if intensity.bounds != (0, np.iinfo(arrays.files["images"].dtype).max):
         # Equal pixels that mean other intensities train another generator.
