@@ -25,7 +25,7 @@ from medgan.config.schema import load_config
 from medgan.sources.prepare import prepare
 
 ROOT = Path(__file__).parents[1]  # benchmarks.judging has it too, and torch, which prepare does without
-_COUNT, _SIDE, _ROUNDS = 600, 1024, 1
+_COUNT, _SIDE, _ROUNDS = 1500, 1024, 2
 
 
 def main() -> None:
