@@ -18,7 +18,17 @@ _LARGEST_SHARE = 0.4  # of the images, that both validation and test may be
 
 def check_counts(config: Config, prepared: Prepared) -> None:
     """Raise MedganError, with a sentence for each parameter, where later stages ask for more images than there are."""
-    obstacles = [*_validation(config, prepared), *_judging(config, prepared), *_training(config, prepared)]
+    if config.data.direction and prepared.sources is not None and prepared.paired:
+        raise MedganError(
+            "data.direction is for images without pairs, and these have sources; set data.direction: null"
+        )
+    seen = prepared.towards(config.data.direction)
+    ways = [seen] if seen.paired else [seen, seen.opposite()]
+    obstacles = dict.fromkeys(
+        sentence
+        for way in ways
+        for sentence in (*_validation(config, way), *_judging(config, way), *_training(config, way))
+    )
     if obstacles:
         raise MedganError("; ".join(obstacles))
 
@@ -50,8 +60,13 @@ def _validation(config: Config, prepared: Prepared) -> Iterator[str]:
     least = LEAST_IMAGES if config.train.score == "fid" else 2
     for name, n in asked.items():
         if n > available:
-            remedy = _remedy(name, available, least, len(prepared.images))
+            remedy = _remedy(name, available, least, _number(prepared))
             yield f"{name} is {n:,} and there are {available:,} validation images{remedy}"
+
+
+def _number(prepared: Prepared) -> int:
+    """Of images in any split: of two classes that are no pairs, those of one are in none."""
+    return int(np.count_nonzero(prepared.splits))
 
 
 def _judging(config: Config, prepared: Prepared) -> Iterator[str]:
@@ -61,7 +76,7 @@ def _judging(config: Config, prepared: Prepared) -> Iterator[str]:
         there = f"{available:,} test images"
         if fits < available:
             there += f" and training images of their classes for {fits:,}"
-        remedy = _remedy("evaluate.n", fits, LEAST_IMAGES, len(prepared.images))
+        remedy = _remedy("evaluate.n", fits, LEAST_IMAGES, _number(prepared))
         yield f"evaluate.n is {n:,} and there are {there}{remedy}"
 
 

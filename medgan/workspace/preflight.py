@@ -1,5 +1,7 @@
 """What can be checked before DVC starts, since DVC removes a stage's outputs before it runs."""
 
+from dataclasses import replace
+
 from medgan.config.schema import load_config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
@@ -24,6 +26,8 @@ def preflight() -> None:
     data, sample = config.data, first_sample(config.data)
     masks, sources = (0 if plane is None else plane.shape[2] for plane in (sample.mask, sample.source))
     spec = ImageSpec(data.size, data.channels, 2 if data.labels else 0, source_channels=sources, mask_channels=masks)
+    if data.direction and not sources:
+        spec = replace(spec, classes=0, source_channels=data.channels)
     gan = check_gan(config.gan, spec)
     if sources and config.features.weights:
         raise MedganError(
