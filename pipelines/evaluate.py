@@ -19,8 +19,8 @@ from medgan.workspace.places import METRICS, PARAMS, PREPARED, REPORTS, TRAIN, s
 def main() -> None:
     config = load_config(PARAMS)
     use_cpu(config.train.threads)
-    prepared, protocol = open_prepared(PREPARED), protocol_of(config)
     gan, generators, description = load_generators(TRAIN)
+    prepared, protocol = open_prepared(PREPARED).towards(description.between), protocol_of(config)
     make = partial(
         write_evaluation, gan=gan, generators=generators, prepared=prepared, protocol=protocol, progress=progress
     )

@@ -24,10 +24,11 @@ def main() -> None:
     name, gates = f"medgan-{config.data.name}-{config.gan.name}", config.register_.model_dump()
     with opened_store(store_root(), config.data.name) as store:
         run_id, description = find_run(store, config.data.name, TRAIN)
+        prepared = prepared.towards(description.between)
         for way in load_generators(TRAIN)[0].ways():
             report = reports[way.name]
             candidate = Candidate.exported(name, way, EXPORT / way.name, report, description.fingerprint)
-            data, seen = way.view(prepared), protocol.seen_from(way)
+            data, seen = way.view(prepared), protocol.seen_from(way, prepared)
             results[way.name] = register(store, run_id, candidate, data, seen, gates=gates)
             print(results[way.name])
     write_atomically(REGISTRY, (json.dumps(to_tree(results), indent=2) + "\n").encode())

@@ -21,7 +21,7 @@ from medgan.workspace.places import EXTRACTOR, PARAMS, PREPARED, SEARCH, checkpo
 def main() -> None:
     config = load_config(PARAMS)
     use_cpu(config.train.threads)
-    prepared = open_prepared(PREPARED).balanced(config.data.balance)
+    prepared = open_prepared(PREPARED).balanced(config.data.balance).towards(config.data.direction)
     check_space(config, prepared.spec)
     check_score(config.gan, config.train.score, prepared.spec)
     check_counts(config, prepared)

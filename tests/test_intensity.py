@@ -102,6 +102,16 @@ def test_a_window_has_as_many_steps_as_sixteen_bits_hold(low: float, high: float
     np.testing.assert_allclose(back, values, atol=max(step, (high - low) / 65535))
 
 
+def test_the_ends_of_a_window_are_whole_levels() -> None:
+    """As stored images have them: none of 65,535 may lie above a highest level of 65,534.999999, or be cut by it."""
+    for seed in range(500):
+        rng = np.random.default_rng(seed)
+        low = round(rng.uniform(-3000, 100), 2)
+        window = Intensity.windowed(low, low + round(10 ** rng.uniform(-1, 2), 2), step=0)
+        assert window.bounds == (0, 65535) and window.stored(np.array([low, window.high])).tolist() == [0, 65535]
+    assert Intensity(0, 1, slope=0.4).bounds == (0, 2.5)
+
+
 @pytest.mark.parametrize("steps", [{"slope": 0.0}, {"slope": -1.0}, {"intercept": float("nan")}])
 def test_a_slope_that_is_none_is_a_sentence(steps: Any) -> None:
     with pytest.raises(MedganError, match="give a slope above 0"):

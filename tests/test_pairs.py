@@ -1,6 +1,8 @@
 """Folders of pairs: files of one name belong together, and every file that has no mate is told."""
 
+import pickle
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,9 +11,11 @@ from conftest import ROOT
 from PIL import Image
 from test_folder import fitted, picture
 
+from medgan.config.data import Fit
 from medgan.config.schema import Config
 from medgan.data.spec import Direction, ImageSpec, Rejected, Sample
 from medgan.errors import MedganError
+from medgan.sources.fit import fit
 from medgan.sources.pairs import Pairs
 from medgan.sources.prepare import prepare
 
@@ -70,7 +74,7 @@ def test_what_is_no_pair_is_listed_with_the_reason(tmp_path: Path) -> None:
 
 
 def test_two_of_different_shapes_are_no_pair(tmp_path: Path) -> None:
-    """They would be cropped apart. Another size or a pixel more does no harm; sizes are as viewers show them."""
+    """They would lie apart. Another size or a pixel more does no harm; sizes are as viewers show them."""
     for name, one, other in (
         ("scaled", (32, 16), (64, 32)),
         ("near", (256, 255), (256, 256)),
@@ -88,6 +92,58 @@ def test_two_of_different_shapes_are_no_pair(tmp_path: Path) -> None:
     turned = "no pair: image and source are 32x24 and 24x32 pixels, of different shapes; crop them alike"
     half = "no pair: image and source are 32x16 and 16x16 pixels, of different shapes; crop them alike"
     assert {item.origin: item.reason for item in rejected} == {"T2/turned.png": turned, "T2/half.png": half}
+
+
+@pytest.mark.parametrize("how", get_args(Fit))
+@pytest.mark.parametrize(
+    ("shape", "other"),
+    [((24, 24), (96, 96)), ((20, 40), (100, 200)), ((96, 24), (40, 10)), ((64, 64), (24, 24)), ((130, 64), (257, 128))],
+)
+@pytest.mark.parametrize("size", [32, 64])
+def test_image_and_source_lie_upon_one_another_however_they_are_fitted(
+    shape: tuple[int, int], other: tuple[int, int], how: Fit, size: int, tmp_path: Path
+) -> None:
+    """Of two sizes and one shape; a bright spot off the middle is at the same place."""
+    for folder, (height, width) in (("T2", shape), ("T1", other)):
+        y, x = np.linspace(0, 1, height)[:, None], np.linspace(0, 1, width)
+        spot = 30 + 220 * np.exp(-(((y - 0.58) / 0.15) ** 2) - ((x - 0.4) / 0.15) ** 2)
+        (tmp_path / folder).mkdir(exist_ok=True)
+        Image.fromarray(spot.astype(np.uint8)).save(tmp_path / folder / "a.png")
+    spec = ImageSpec(size, 1)
+    ((sample,),) = (item() for item in T1_T2.samples(tmp_path, spec) if callable(item))
+    assert isinstance(sample, Sample)
+    made = fit(sample, spec, T1_T2.intensity, how)
+    assert isinstance(made, Sample) and made.source is not None
+    centres = []
+    for array in (made.image, made.source):
+        weights = array[..., 0] * (array[..., 0] > 90.0)
+        centres.append(np.array([(weights * axis).sum() / weights.sum() for axis in np.indices((size, size))]))
+    assert np.abs(centres[0] - centres[1]).max() < 0.5
+    if how == "pad":  # nothing is enlarged
+        shown = [max(np.ptp(places) + 1 for places in np.nonzero(array[..., 0])) for array in (made.image, made.source)]
+        assert shown == [min(size, max(shape), max(other))] * 2
+
+
+@pytest.mark.parametrize("taller", [1.0, 0.5, 4.0])
+def test_what_counts_as_one_shape_is_the_same_for_wide_and_tall_pictures(tmp_path: Path, taller: float) -> None:
+    """16 pixels wide, 4 % may be missing at a side, 10 % may not."""
+    for name, share in (("near", 0.96), ("far", 0.9)):
+        for folder, part in (("T1", 1.0), ("T2", share)):
+            (tmp_path / folder).mkdir(exist_ok=True)
+            Image.new("L", (200, round(200 * taller * part))).save(tmp_path / folder / f"{name}.png")
+    samples, rejected = read(tmp_path)
+    assert [item.origin for item in samples] == ["T2/near.png"] and [item.origin for item in rejected] == ["T2/far.png"]
+
+
+def test_pairs_are_read_by_several_processes(tmp_path: Path) -> None:
+    """Each is a call, and what is no pair needs none."""
+    pair(tmp_path, "a")
+    pair(tmp_path, "b")
+    picture(tmp_path / "T1" / "alone.png")
+    items = list(T1_T2.samples(tmp_path, GREY))
+    assert sum(map(callable, items)) == 2 and sum(isinstance(item, Rejected) for item in items) == 1
+    again = [pickle.loads(pickle.dumps(item)) for item in items if callable(item)]
+    assert [sample.origin for item in again for sample in item()] == ["T2/a.png", "T2/b.png"]
 
 
 def test_pairs_of_sixteen_bits(tmp_path: Path) -> None:

@@ -50,6 +50,37 @@ def test_several_processes_give_the_same_in_the_same_order(monkeypatch: pytest.M
     assert {made.lost > 0 for made in one if isinstance(made, Fitted)} == {True, False}
 
 
+def volume(index: int) -> Iterator[Sample | Rejected]:
+    """Eight slices."""
+    yield from (Sample(np.full((16, 16, 1), index % 256, np.uint8), "p", f"{index}-{i}", "d") for i in range(8))
+
+
+@pytest.mark.parametrize("slices", [1, 8])
+def test_calls_that_give_many_samples_are_given_out_a_few_at_a_time(
+    slices: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a hundred samples and not a hundred volumes are held; the same samples come, in the same order."""
+    monkeypatch.setattr(parallel, "_HELD", 100 * 16 * 16)
+    given, ahead = [], []
+    call = volume if slices == 8 else one
+
+    def calls() -> Iterator[Item]:
+        for index in range(600):
+            given.append(index)
+            yield partial(call, index)
+
+    for number, made in enumerate(fitted(calls(), FITTING, processes=2)):
+        assert isinstance(made, Fitted) and made.sample.origin == f"{number // slices}-{number % slices}"
+        ahead.append(len(given) - number // slices)
+    assert len(ahead) == 600 * slices
+    # At first 512 are looked at for whether it pays to start processes.
+    assert max(ahead[512 * slices :]) <= 100 // slices
+
+
+def one(index: int) -> Iterator[Sample | Rejected]:
+    yield next(volume(index))
+
+
 @pytest.mark.parametrize("count", [0, 3])
 def test_a_few_files_need_no_processes(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "Parallel", None)

@@ -143,6 +143,22 @@ def test_noise_is_as_strong_as_asked() -> None:
     assert np.std((noisy - clean)[inside]) == pytest.approx(0.03 * 235, rel=0.1)
 
 
+def test_twelve_bits_are_the_same_heads_in_a_unit() -> None:
+    eight, twelve = (
+        Phantom(count=12, source_modalities=("T1w",)),
+        Phantom(count=12, source_modalities=("T1w",), bits=12),
+    )
+    assert (eight.intensity.unit, twelve.intensity.unit, twelve.intensity.levels) == ("", "%", 4096)
+    for coarse, fine in zip(render(eight), render(twelve), strict=True):
+        assert fine.source is not None and coarse.source is not None and fine.mask is not None
+        for image, other in ((fine.image, coarse.image), (fine.source, coarse.source)):
+            assert image.dtype == np.uint16 and image.max() > 2000
+            assert np.abs(image / 4095 * 255 - other).max() < 0.6
+        assert np.array_equal(fine.mask, coarse.mask)
+        # The strongest signal is 100 %, as it is level 235 of 255.
+        assert twelve.intensity.high / 255 * 235 == pytest.approx(100)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -65,11 +65,13 @@ def place(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Iterator[
 
 
 @contextmanager
-def after_stages(folder: Path, config: Config, names: Iterable[str] = STAGES) -> Iterator[Path]:
+def after_stages(
+    folder: Path, config: Config, names: Iterable[str] = STAGES, *, raw: Path = Path("data/phantom.yaml")
+) -> Iterator[Path]:
     shutil.copytree(ROOT / "data", folder / "data", ignore=shutil.ignore_patterns("prepared", "raw"))
     shutil.copytree(ROOT / "recipes", folder / "recipes")
     tree = config.model_dump(mode="json", by_alias=True)
-    tree["data"]["raw"] = "data/phantom.yaml"
+    tree["data"]["raw"] = str(raw)
     (folder / "params.yaml").write_text(yaml.safe_dump(tree))
     with pytest.MonkeyPatch.context() as patch:
         # MLflow sets this one for its children; set here first, so that it is gone afterwards.
@@ -281,7 +283,7 @@ def judging(both_ways: Path) -> Judging:
         way.name: (
             both_ways / "artifacts/export" / way.name / "generator.onnx",
             way.view(prepared),
-            protocol.seen_from(way),
+            protocol.seen_from(way, prepared),
         )
         for way in gan.ways()
     }

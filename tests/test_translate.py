@@ -6,6 +6,7 @@ import re
 import struct
 import zlib
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.export.onnx_file import export
 from medgan.gans import build_gan
+from medgan.imaging.intensity import Intensity
 from medgan.runtime.generator import OnnxGenerator
 from medgan.runtime.translate import read_source
 
@@ -44,7 +46,9 @@ class Negative(nn.Module):
 
 @pytest.fixture(scope="module")
 def exported(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Exporter:
-    def made(source_channels: int, channels: int, network: nn.Module | None = None) -> Path:
+    def made(
+        source_channels: int, channels: int, network: nn.Module | None = None, intensity: Intensity | None = None
+    ) -> Path:
         model = {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4}
         changed = config.override({"gan.name": "translation", "gan.model": model})
         with torch.random.fork_rng(devices=[]):
@@ -52,6 +56,7 @@ def exported(config: Config, tmp_path_factory: pytest.TempPathFactory) -> Export
             gan = build_gan(changed.gan, ImageSpec(SIZE, channels, source_channels=source_channels))
         generators = gan.generators if network is None else nn.ModuleDict({"generator": network})
         metadata = {"name": "tiny", "label_names": json.dumps([]), "notice": "synthetic; not for diagnosis"}
+        metadata |= {"intensity": json.dumps(asdict(intensity))} if intensity else {}
         return export(gan, generators, tmp_path_factory.mktemp("translator"), metadata).path
 
     return made
@@ -65,6 +70,11 @@ def unet(exported: Exporter) -> Path:
 @pytest.fixture(scope="module")
 def grey(exported: Exporter) -> Path:
     return exported(1, 1, Negative(1))
+
+
+@pytest.fixture(scope="module")
+def hounsfield(exported: Exporter) -> Path:
+    return exported(1, 1, Negative(1), Intensity.windowed(-1000, 1000, "HU"))
 
 
 @pytest.fixture(scope="module")
@@ -333,6 +343,22 @@ def test_a_volume_with_a_range_says_nothing_of_its_own(grey: Path, tmp_path: Pat
     assert line == f"{out / 'v.nii'}: 2 axial images of 16x16"
     made = nibabel.load(out / "v.nii").get_fdata()
     assert np.abs(made - (300 - nibabel.load(source).get_fdata())).max() < 1e-3
+
+
+def test_a_volume_is_in_the_unit_that_the_model_learnt(hounsfield: Path, tmp_path: Path, out: Path) -> None:
+    """Not stretched from its own minimum to its own maximum, which are others in each file."""
+    source = volume(tmp_path / "v.nii", RNG.integers(-450, 400, (SIZE, SIZE, 2)).astype(np.int16))
+    line = translated(hounsfield, source, out=out)[0]
+    assert line == f"{out / 'v.nii'}: 2 axial images of 16x16, -1000 and 1000 HU taken as -1 and 1"
+    made = nibabel.load(out / "v.nii").get_fdata()
+    assert np.abs(made + nibabel.load(source).get_fdata()).max() < 1e-3
+    faint = volume(tmp_path / "faint.nii", RNG.integers(0, 100, (SIZE, SIZE)).astype(np.int16))
+    assert "-1000 and 1000 HU taken as -1 and 1 though it holds 5 to 203" in translated(hounsfield, faint, out=out)[0]
+    line = translated(hounsfield, faint, "--range", "0", "300", "--force", out=out)[0]
+    assert line == f"{out / 'faint.nii'}: 1 axial image of 16x16"
+    picture = save(tmp_path / "a.png", integers("u1", SIZE, SIZE))
+    assert translated(hounsfield, picture, out=out)[0] == f"{out / 'a.png'}: 1 image of 16x16"
+    assert (load(out / "a.png") == 255 - load(picture)).all()  # a picture does not say its unit
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,15 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _unpaired_images_suit(self) -> Self:
+        if self.data.direction and (self.gan.name, self.train.score) != ("cyclegan", "fid"):
+            raise ValueError(
+                f"data.direction names two classes without pairs, gan.name is {self.gan.name} and train.score "
+                f"{self.train.score}; set gan.name: cyclegan and train.score: fid"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _fid_has_enough_images(self) -> Self:
         for name in ("search", "train") if self.train.score == "fid" else ():
             if (n := getattr(self, name).n) < LEAST_IMAGES:

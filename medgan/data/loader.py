@@ -39,6 +39,9 @@ class Batches:
         self._indices = prepared.indices(split)
         if len(self._indices) == 0:
             raise MedganError(f"the {split} split is empty; raise its share under data in params.yaml")
+        self._sources, self._givers = (
+            (None, self._indices) if paired or prepared.sources is None else prepared.givers(split)
+        )
         codes = np.zeros(len(self._indices), np.int64) if classes is None else classes[self._indices]
         streams = [("order" if classes is None else f"order of class {code}", code) for code in np.unique(codes)]
         self._epochs = [_Epochs(self._indices[codes == code], seed, stream) for stream, code in streams]
@@ -53,18 +56,20 @@ class Batches:
             images = numpy_generator(self._seed, "rows", step).permutation(images)
         if self._paired:
             return gather(self._prepared, images[self._rows])
-        strangers, sources = self._strangers(images, step)[self._rows], self._prepared.sources
         batch = gather(replace(self._prepared, sources=None), images[self._rows])
-        return batch if sources is None else replace(batch, source=_normalised(self._prepared, sources, strangers))
+        if self._sources is None:
+            return batch
+        strangers = self._strangers(images, step)[self._rows]
+        return replace(batch, source=_normalised(self._prepared, self._sources, strangers))
 
     def _strangers(self, images: NDArray[np.int64], step: int) -> NDArray[np.int64]:
-        """Draw as many random images of the split, none of the patient beside whom it stands."""
+        """Draw as many random sources of the split, none of the patient beside whom it stands."""
         rng, patients = numpy_generator(self._seed, "unpaired", step), self._prepared.patients
-        chosen = rng.choice(self._indices, size=len(images))
+        chosen = rng.choice(self._givers, size=len(images))
         while (same := patients[chosen] == patients[images]).any():
-            if (patients[self._indices] == patients[images[same][0]]).all():
+            if (patients[self._givers] == patients[images[same][0]]).all():
                 raise MedganError("unpaired training needs two patients in the train split; add images")
-            chosen[same] = rng.choice(self._indices, size=int(same.sum()))
+            chosen[same] = rng.choice(self._givers, size=int(same.sum()))
         return chosen
 
 

@@ -35,6 +35,10 @@ class Direction:
     image: str
 
     @property
+    def names(self) -> tuple[str, str]:
+        return self.source, self.image
+
+    @property
     def opposite(self) -> "Direction":
         return Direction(self.image, self.source)
 

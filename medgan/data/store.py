@@ -5,14 +5,18 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.data.spec import SPARE, Direction, ImageSpec
+from medgan.config.checking import nearest
+from medgan.data.spec import SPARE, SPLITS, Direction, ImageSpec
 from medgan.errors import MedganError
 from medgan.imaging.intensity import Intensity
+from medgan.seeds import numpy_generator
+
+LEARNABLE = ("train", SPARE)
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,7 @@ class Prepared:
     intensity: of images and sources; direction: what the sources are translated into, None without sources;
     md5: of every prepared byte, the index, and an intensity that is not the whole range of the pixels' type.
     balance: whether training draws every class equally often, however many images it has (`data.balance`).
+    classes: where images and sources are no pairs, the data of which they are two classes (see `towards`); else None.
     """
 
     spec: ImageSpec
@@ -38,6 +43,12 @@ class Prepared:
     direction: Direction | None
     md5: str
     balance: bool = False
+    classes: "Prepared | None" = None
+
+    @property
+    def paired(self) -> bool:
+        """False where an image's source is another patient's."""
+        return self.classes is None
 
     @property
     def levels(self) -> int:
@@ -48,9 +59,46 @@ class Prepared:
         """Images as sources and sources as images. Raises MedganError where there are none."""
         if self.sources is None:
             raise MedganError("these data have no source images: there is nothing to translate back from")
+        if self.classes is not None and self.direction is not None:
+            return self.classes.towards(self.direction.opposite.names)
         spec = replace(self.spec, channels=self.spec.source_channels, source_channels=self.spec.channels)
         direction = self.direction and self.direction.opposite
         return replace(self, spec=spec, images=self.sources, sources=self.images, direction=direction)
+
+    def towards(self, names: tuple[str, str] | None) -> "Prepared":
+        """Images of the second of two classes, to be drawn from those of the first; the same where there are sources.
+
+        There are no pairs: each image has the source of somebody of its split, dealt in turn. Images of other classes
+        are in no split. Raises MedganError for a class that there is not.
+        """
+        if names is None or self.sources is not None:
+            return self
+        if unknown := [name for name in names if name not in self.label_names]:
+            raise MedganError(
+                f"data.direction: no class is called '{unknown[0]}'{nearest(unknown[0], [*self.label_names])}"
+            )
+        wanted, given = (self.labels == self.label_names.index(name) for name in reversed(names))
+        dealt = np.zeros(len(self.images), np.int64)
+        for of_split in (np.isin(self.splits, LEARNABLE), *(self.splits == split for split in SPLITS)):
+            rows, sources = np.flatnonzero(of_split & wanted), np.flatnonzero(of_split & given)
+            dealt[rows] = np.resize(numpy_generator(0, "dealt", len(rows)).permutation(sources), len(rows))
+        return replace(
+            self,
+            spec=replace(self.spec, classes=0, source_channels=self.spec.channels),
+            sources=cast(NDArray[Any], _Dealt(self.images, dealt)),
+            labels=None,
+            label_names=(),
+            splits=np.where(wanted, self.splits, ""),
+            direction=Direction(*names),
+            classes=self,
+        )
+
+    def givers(self, split: str) -> tuple[NDArray[Any] | None, NDArray[np.int64]]:
+        """An array, and its rows that are sources of the split; None where there are no sources."""
+        if self.classes is None or self.direction is None:
+            return self.sources, self.indices(split)
+        of_class = self.classes.labels == self.classes.label_names.index(self.direction.source)
+        return self.classes.images, np.flatnonzero(of_class & (self.classes.splits == split))
 
     def balanced(self, wanted: bool) -> "Prepared":
         """The same images, of which training draws every class equally often if wanted.
@@ -87,7 +135,7 @@ class Prepared:
 
     def learnable(self) -> NDArray[np.int64]:
         """Training images and spare ones: what the judges of a generator may learn from."""
-        return np.flatnonzero((self.splits == "train") | (self.splits == SPARE))
+        return np.flatnonzero(np.isin(self.splits, LEARNABLE))
 
     def take(self, split: str, n: int, seed: int, *, like: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
         """n random indices of a split, without repetition; of training images, spare ones too.
@@ -113,6 +161,20 @@ class Prepared:
                 )
             taken.append(of_class[:wanted])
         return np.sort(np.concatenate(taken))
+
+
+class _Dealt:
+    """Rows of other images as sources, read when they are asked for."""
+
+    def __init__(self, images: NDArray[Any], dealt: NDArray[np.int64]) -> None:
+        self._images, self._dealt, self.shape, self.dtype = images, dealt, images.shape, images.dtype
+
+    def __len__(self) -> int:
+        return len(self._dealt)
+
+    def __getitem__(self, rows: Any) -> NDArray[Any]:
+        sources: NDArray[Any] = self._images[self._dealt[rows]]
+        return sources
 
 
 def open_prepared(directory: Path) -> Prepared:

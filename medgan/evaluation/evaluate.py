@@ -38,12 +38,13 @@ def evaluate(
 ) -> Report:
     """Draw under the conditions of the held-out images and judge what comes of it.
 
-    A generator that takes sources is judged by pairs, any other one as a set of images. Each set of images passes the
-    embedder once. progress: shows trainings of judges, such as that of the judge of masks (`medgan.console.progress`).
+    A generator that takes sources is judged by pairs where there are any, and else as a set of images, as any other
+    one. Each set of images passes the embedder once. progress: shows trainings of judges, such as that of the judge of
+    masks (`medgan.console.progress`).
     show: is given images that are worth a look.
     Raises MedganError where the data lack what the generator draws from, or have fewer images than the protocol wants.
     """
-    if "source" in generator.inputs:
+    if "source" in generator.inputs and data.paired:
         return _translation(generator, data, protocol)
     return _synthesis(generator, data, protocol, progress, show)
 
@@ -60,7 +61,11 @@ def evaluate_ways(
     """Evaluate each way in which a GAN draws; reports by its name."""
     return {
         way.name: evaluate(
-            TorchGenerator(way.gan, generators), way.view(data), protocol.seen_from(way), progress=progress, show=show
+            TorchGenerator(way.gan, generators),
+            way.view(data),
+            protocol.seen_from(way, data),
+            progress=progress,
+            show=show,
         )
         for way in gan.ways()
     }

@@ -52,9 +52,13 @@ class EvaluationProtocol:
             seed=seed,
         )
 
-    def seen_from(self, way: Way) -> "EvaluationProtocol":
-        """Return the protocol of a way of drawing: the networks know images, and nothing of what the way back draws."""
-        return replace(self, embedder=None, classifier=None, others=()) if way.backwards else self
+    def seen_from(self, way: Way, data: Prepared) -> "EvaluationProtocol":
+        """Return the protocol of a way of drawing.
+
+        The networks know images, and nothing of what the way back draws unless both are classes of the data.
+        """
+        known = not (way.backwards and data.paired)
+        return self if known else replace(self, embedder=None, classifier=None, others=())
 
     def held_out(self, data: Prepared) -> NDArray[np.int64]:
         """Indices of the n images to judge on. Raises MedganError where the split has fewer."""

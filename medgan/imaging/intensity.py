@@ -46,7 +46,7 @@ class Intensity:
     @property
     def bounds(self) -> tuple[float, float]:
         """The stored values that mean -1 and 1."""
-        return (self.low - self.intercept) / self.slope, (self.high - self.intercept) / self.slope
+        return _whole((self.low - self.intercept) / self.slope), _whole((self.high - self.intercept) / self.slope)
 
     @property
     def levels(self) -> int:
@@ -78,6 +78,13 @@ class Intensity:
         return (self.low + (images.astype(np.float64) + 1) / 2 * (self.high - self.low)).astype(np.float32)
 
 
+def _whole(end: float) -> float:
+    """Without what a division leaves behind: else the level 65,535 would lie outside 65,534.999999."""
+    nearest = float(round(end))
+    return nearest if abs(end - nearest) < _DUST else end
+
+
+_DUST = 1e-6  # levels
 _MOST = np.iinfo(np.uint16).max
 EIGHT_BITS = Intensity(0, 255)
 SIXTEEN_BITS = Intensity(0, _MOST)

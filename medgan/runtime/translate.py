@@ -13,6 +13,7 @@ from PIL import Image
 
 from medgan.errors import MedganError
 from medgan.imaging.files import JPEG, NIFTI, SUFFIXES, is_kind, plane_of, read_array, write_array
+from medgan.imaging.intensity import EIGHT_BITS, SIXTEEN_BITS, Intensity
 from medgan.runtime.generator import OnnxGenerator
 
 _ROUNDING = 1e-5  # what the runtime grants
@@ -52,8 +53,9 @@ def translate_files(
 ) -> Iterator[str]:
     """Write the image of each file into the folder `out`, under the file's name, and yield a line on each.
 
-    JPEG, which is lossy, becomes PNG and NIfTI becomes float32; other files keep their type. Images of another size
-    than the model's are resized to it, and what it makes of them is resized back.
+    JPEG, which is lossy, becomes PNG and NIfTI becomes float32; other files keep their type. Values of NIfTI are
+    those of the window that the model was trained on, where there was one. Images of another size than the model's are
+    resized to it, and what it makes of them is resized back.
     Raises MedganError, with nothing written, for files that `read_source` refuses, for an `out` that is a file or an
     input's own folder, for files that are there already unless `force` is given (they may be real images), and for
     models that do not translate.
@@ -69,23 +71,20 @@ def translate_files(
         targets = _targets(paths, out, force=force)
     except OSError as error:
         raise MedganError(f"{error.filename} cannot be looked at: {error.strerror}; choose another place") from None
-    for path in paths:  # all are read before any is written, and again then: one at a time is in memory
-        read_source(path, channels, value_range)
-    for path, target in zip(paths, targets, strict=True):
-        source = read_source(path, channels, value_range)
+    window = None if generator.intensity in (EIGHT_BITS, SIXTEEN_BITS) else generator.intensity
+    ranges = [_range_of(path, value_range, window) for path in paths]
+    for path, limits in zip(paths, ranges, strict=True):  # all before any is written, and again then: one in memory
+        read_source(path, channels, limits)
+    for path, limits, target in zip(paths, ranges, targets, strict=True):
+        source = read_source(path, channels, limits)
         _, _, *own = source.images.shape
         write_array(target, source.restored(_resized(generator.translate(_resized(source.images, size)), own)), path)
         kind = f"{plane_of(path)} image".lstrip() + "s" * (len(source.images) > 1)
         line = f"{target}: {len(source.images)} {kind} of {own[0]}x{own[1]}"
         if own != size:
             line += f", resized to {size[0]}x{size[1]} and back"
-        if value_range is None and is_kind(path, NIFTI):
-            line += f", the file's minimum {source.low:g} and maximum {source.high:g} taken as -1 and 1"
-        elif value_range is None and 2 * (source.held[1] - source.held[0]) <= source.high - source.low:
-            line += (
-                f", {source.low:g} and {source.high:g} taken as -1 and 1 though it holds {source.held[0]:g} to "
-                f"{source.held[1]:g}: give --range LOW HIGH if that is not what its values mean"
-            )
+        if value_range is None:
+            line += _taken(path, source, window)
         if source.clipped:
             line += f", {100 * source.clipped:.2g} % of the values clipped to {source.low:g}..{source.high:g}"
         yield line
@@ -115,6 +114,26 @@ def read_source(path: Path, channels: int, value_range: tuple[float, float] | No
     clipped = float((np.abs(values) > 1 + _ROUNDING).mean())
     held = float(raw.min()), float(raw.max())
     return Source(np.clip(values, -1, 1).astype(np.float32), raw.shape, dtype, low, high, held, clipped)
+
+
+def _range_of(path: Path, given: tuple[float, float] | None, window: Intensity | None) -> tuple[float, float] | None:
+    """The values that mean -1 and 1, None where the file is to say it. window: of the data of the model."""
+    if given is None and window and is_kind(path, NIFTI):  # no other file has values in a unit
+        return window.low, window.high
+    return given
+
+
+def _taken(path: Path, source: Source, window: Intensity | None) -> str:
+    """Which values were taken as -1 and 1 without --range, where people may want to know."""
+    ends, volume = f"{source.low:g} and {source.high:g}", is_kind(path, NIFTI)
+    if volume and window is None:
+        return f", the file's minimum {source.low:g} and maximum {source.high:g} taken as -1 and 1"
+    unit = f" {window.unit}".rstrip() if volume and window else ""
+    taken = f", {ends}{unit} taken as -1 and 1"
+    if 2 * (source.held[1] - source.held[0]) <= source.high - source.low:
+        held = f"{source.held[0]:g} to {source.held[1]:g}"
+        return f"{taken} though it holds {held}: give --range LOW HIGH if that is not what its values mean"
+    return taken if volume else ""
 
 
 def _four_axes(path: Path, shape: tuple[int, ...], channels: int) -> tuple[int, ...]:

@@ -38,7 +38,8 @@ def example_conditions(prepared: Prepared, split: str) -> dict[str, Tensor]:
     """Conditions of the `examples` of a split, and where they have a source their targets: what `sample_grid` takes."""
     chosen = examples(prepared, split)
     inputs = conditions(prepared, chosen)
-    return inputs | ({"target": gather(prepared, chosen).image} if "source" in inputs else {})
+    paired = "source" in inputs and prepared.paired
+    return inputs | ({"target": gather(prepared, chosen).image} if paired else {})
 
 
 def examples(prepared: Prepared, split: str) -> NDArray[np.int64]:

@@ -1,6 +1,7 @@
 """Samples of any size, depth and colours, made what a data set asks for: the only place that resamples pixels."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,20 +19,25 @@ def fit(sample: Sample, spec: ImageSpec, intensity: Intensity, how: Fit = "crop"
     """Image, source and mask at `spec.size`, never stretched.
 
     how: crop, the shorter side fitted and the longer one cut at both ends; letterbox, the longer side fitted and the
-    shorter one filled with the lowest intensity (0 in masks); pad, the same, without enlarging what is smaller.
+    shorter one filled with the lowest intensity (0 in masks); pad, the same, but nothing is enlarged: an image and its
+    source of two sizes are both shown at the smaller one.
     Image and source are resampled by Lanczos' filter and keep their depth; what lies outside the intensity is clipped
     to it. The mask is resampled by the nearest pixel. Colours become grey, and grey colours, as `spec.channels` says;
     channels that are modalities are left alone. A sample that cannot be fitted is rejected.
     """
     try:
-        image = _fitted(sample.image, spec, intensity, how, colour=sample.colour)
+        longest = min(max(array.shape[:2]) for array in (sample.image, sample.source) if array is not None)
+        room = min(spec.size, longest) if how == "pad" else spec.size
+        into = partial(_fitted, spec=spec, intensity=intensity, crop=how == "crop", room=room, colour=sample.colour)
+        image = into(sample.image)
         if image.shape[2] != spec.channels:
             raise ValueError(f"its image has {image.shape[2]} channels and data.channels is {spec.channels}")
-        source = None if sample.source is None else _fitted(sample.source, spec, intensity, how, colour=sample.colour)
+        source = None if sample.source is None else into(sample.source)
         if sample.mask is not None and sample.mask.shape[:2] != sample.image.shape[:2]:
             shapes = " and its image ".join("x".join(map(str, a.shape[:2])) for a in (sample.mask, sample.image))
             raise ValueError(f"its mask has {shapes} pixels (height x width); give both one size")
-        mask = None if sample.mask is None else _resized(sample.mask, spec.size, Image.Resampling.NEAREST, how, 0)
+        nearest = partial(_resized, size=spec.size, filter_=Image.Resampling.NEAREST, crop=how == "crop", room=room)
+        mask = None if sample.mask is None else nearest(sample.mask, background=0)
     except ValueError as error:
         return Rejected(sample.origin, str(error), sample.label)
     return replace(sample, image=image, source=source, mask=mask)
@@ -61,7 +67,9 @@ def square_pixels(array: NDArray[Any], height: float) -> NDArray[Any]:
     return _resampled(array, shown, Image.Resampling.LANCZOS, (0, 0, columns, rows))
 
 
-def _fitted(array: NDArray[Any], spec: ImageSpec, intensity: Intensity, how: Fit, *, colour: bool) -> NDArray[Any]:
+def _fitted(
+    array: NDArray[Any], *, spec: ImageSpec, intensity: Intensity, crop: bool, room: int, colour: bool
+) -> NDArray[Any]:
     if array.ndim != 3 or array.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"its pixels are {array.dtype} {array.shape}, not uint8 or uint16 (height, width, channels)")
     if colour and (array.shape[2], spec.channels) == (3, 1):
@@ -70,7 +78,8 @@ def _fitted(array: NDArray[Any], spec: ImageSpec, intensity: Intensity, how: Fit
         array = array.repeat(3, axis=2)
     low, high = intensity.bounds
     lowest, highest = max(0, np.ceil(low)), min(np.iinfo(array.dtype).max, np.floor(high))
-    resized = _resized(array, spec.size, Image.Resampling.LANCZOS, how, int(lowest))
+    lanczos = Image.Resampling.LANCZOS
+    resized = _resized(array, size=spec.size, filter_=lanczos, crop=crop, room=room, background=int(lowest))
     if resized.min() < lowest or resized.max() > highest:
         resized = resized.clip(int(lowest), int(highest))
     return resized
@@ -84,13 +93,15 @@ def _grey(array: NDArray[Any]) -> NDArray[Any]:
     return grey[..., None]
 
 
-def _resized(array: NDArray[Any], size: int, filter_: Image.Resampling, how: Fit, background: int) -> NDArray[Any]:
-    """(H, W, C) uint8 or uint16 to (size, size, C)."""
+def _resized(
+    array: NDArray[Any], *, size: int, filter_: Image.Resampling, crop: bool, room: int, background: int
+) -> NDArray[Any]:
+    """(H, W, C) uint8 or uint16 to (size, size, C). room: pixels of it that the side which is fitted takes."""
     height, width = array.shape[:2]
-    if (height, width) == (size, size):
+    if height == width == size == room:
         return array
-    side = min(height, width) if how == "crop" else max(height, width, size if how == "pad" else 0)
-    shown_width, shown_height = (max(1, round(min(length, side) * size / side)) for length in (width, height))
+    side = min(height, width) if crop else max(height, width)
+    shown_width, shown_height = (max(1, round(min(length, side) * room / side)) for length in (width, height))
     shown = shown_width, shown_height
     left, top = max(0, (width - side) // 2), max(0, (height - side) // 2)
     box = (left, top, left + min(side, width), top + min(side, height))

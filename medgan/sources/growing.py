@@ -1,5 +1,6 @@
-"""A .npy file that grows by a row at a time, so that nobody holds all rows."""
+"""A .npy file that grows by a row at a time and is read by the block, so that nobody holds all rows."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -34,3 +35,12 @@ class GrowingArray:
             "shape": (self._rows, *self.shape),
         }
         np.lib.format.write_array_header_1_0(self._file, described)
+
+
+def blocks(path: Path, *, size: int = 2**20) -> Iterator[bytes]:
+    """The bytes of the rows of such a file. Read and not mapped: pages of a map count as a process's memory."""
+    offset = np.load(path, mmap_mode="r").offset
+    with path.open("rb") as file:
+        file.seek(offset)
+        while block := file.read(size):
+            yield block

@@ -81,7 +81,10 @@ def near_copies(
 
 def _agreeing(planes: NDArray[np.uint8]) -> NDArray[Any]:
     """A group for each of the thumbnails (N, 32, 32): two are in one if a chain of agreeing pairs leads there."""
-    distinct, which = np.unique(planes, axis=0, return_inverse=True)
+    # By their bytes: np.unique compares 1,024 fields a row, and takes ten times as long as all that follows.
+    numbers: dict[bytes, int] = {}
+    which = np.array([numbers.setdefault(plane.tobytes(), len(numbers)) for plane in planes])
+    distinct = np.frombuffer(b"".join(numbers), np.uint8).reshape(-1, *planes.shape[1:])
     blurred = gaussian_filter(distinct.astype(np.float32), (0, _BLUR, _BLUR)).reshape(len(distinct), -1)
     blurred -= blurred.mean(axis=1, keepdims=True)
     blurred /= np.linalg.norm(blurred, axis=1, keepdims=True)

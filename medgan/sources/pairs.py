@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
 from medgan.config.checking import STRICT, nearest
-from medgan.data.spec import Direction, ImageSpec, Rejected, Sample
+from medgan.data.spec import Direction, ImageSpec, Item, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS, SIXTEEN_BITS, Intensity
 from medgan.imaging.opening import SUFFIXES
@@ -22,8 +23,9 @@ from medgan.walking import walk
 class Pairs:
     """source, image: sub-folders; each file of `image` is to be drawn from the one of the same name in `source`.
 
-    Suffixes may differ. patient: as in source `folder`, looked for in the name of the file to be drawn. bits: of a
-    pixel; pairs with a file of the other depth are rejected.
+    Suffixes and sizes may differ. Shapes may not, whatever data.fit is: each pixel of an image is to lie upon that of
+    its source. patient: as in source `folder`, looked for in the name of the file to be drawn. bits: of a pixel; pairs
+    with a file of the other depth are rejected.
     """
 
     source: str
@@ -39,7 +41,7 @@ class Pairs:
     def direction(self) -> Direction:
         return Direction(self.source, self.image)
 
-    def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
+    def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Item]:
         pattern = patient_pattern(self.patient)
         for key, name in (("source", self.source), ("image", self.image)):
             if not (raw / name).is_dir():
@@ -58,30 +60,43 @@ class Pairs:
         yield from (item for item in paths if isinstance(item, Rejected))
         for name in sorted(sources.keys() | images.keys()):
             files = [*images.get(name, ()), *sources.get(name, ())]
-            origin = files[0].relative_to(raw).as_posix()
+            named = [path.relative_to(raw) for path in files]
             try:
                 if len(files) != 2 or name not in sources or name not in images:
-                    listed = ", ".join(path.relative_to(raw).as_posix() for path in files)
-                    raise ValueError(f"no pair: it is there as {private(listed)}")
-                (image, digest), (source, other) = (read_image(path, self.bits) for path in files)
-                _check_shapes(image, source, spec.size)
-                patient = patient_of(files[0].name, pattern)
+                    raise ValueError(f"no pair: it is there as {private(', '.join(map(Path.as_posix, named)))}")
+                patient = patient_of(files[0].name, pattern) or name
             except ValueError as error:
-                yield Rejected(origin, str(error))
-                continue
-            yield Sample(
-                image=image,
-                source=source,
-                patient=patient or name,
-                origin=origin,
-                digest=hashlib.sha256(f"{digest} {other}".encode()).hexdigest(),
-            )
+                yield Rejected(named[0].as_posix(), str(error))
+            else:
+                yield partial(_read, raw, (named[0], named[1]), patient, bits=self.bits, size=spec.size)
+
+
+def _read(raw: Path, pair: tuple[Path, Path], patient: str, *, bits: int, size: int) -> Iterator[Sample | Rejected]:
+    """pair: image and source, named within `raw`."""
+    origin = pair[0].as_posix()
+    try:
+        (image, digest), (source, other) = (read_image(raw / path, bits) for path in pair)
+        _check_shapes(image, source, size)
+    except ValueError as error:
+        yield Rejected(origin, str(error))
+        return
+    yield Sample(
+        image=image,
+        source=source,
+        patient=patient,
+        origin=origin,
+        digest=hashlib.sha256(f"{digest} {other}".encode()).hexdigest(),
+    )
 
 
 def _check_shapes(image: NDArray[Any], source: NDArray[Any], size: int) -> None:
-    """Raise ValueError where what is cropped away of the two, once fitted, would differ by more than a pixel."""
+    """Raise ValueError where a place that both show would lie at two, once they are fitted: more than a pixel's half.
+
+    However they are fitted, each is moved and scaled as a whole: only pictures of one shape lie upon one another.
+    """
     (height, width), (its_height, its_width) = image.shape[:2], source.shape[:2]
-    if size * abs(width / height - its_width / its_height) > 1:
+    ratio = (width * its_height) / (height * its_width)
+    if size * (1 - min(ratio, 1 / ratio)) > 1:
         sizes = f"{width}x{height} and {its_width}x{its_height}"
         raise ValueError(f"no pair: image and source are {sizes} pixels, of different shapes; crop them alike")
 

@@ -17,8 +17,10 @@ from medgan.imaging.intensity import Intensity
 from medgan.sources.fit import exceeds, fit, lost
 from medgan.sources.near_copies import perceptual_hashes, thumbnails
 
-# Items given out before all of them are back: so many samples, fitted, are held at most.
-_BLOCK = 4096
+# Items given out before all of them are back: the most, and how many of the first, of which nobody knows the size yet.
+_BLOCK, _START = 4096, 64
+# Bytes of samples, fitted, that a block is to give. Those of the blocks before say how many items that is.
+_HELD = 2**27
 # Items that a process takes at a time, and the fewest for which it pays to start processes.
 _BATCH, _FEW = 32, 512
 
@@ -47,20 +49,28 @@ class Fitted:
 
 
 def fitted(items: Iterable[Item], fitting: Fitting, *, processes: int) -> Iterator[Fitted | Rejected]:
-    """Fit every sample, in order. Only items that are calls are worked on by several processes."""
+    """Fit every sample, in order. Only items that are calls are worked on by several processes.
+
+    Some 128 MB of samples are held at a time, however many a call gives, such as all slices of a volume.
+    """
     work, rest = partial(_worked, fitting=fitting), iter(items)
     first = list(islice(rest, 1))
     if processes > 1 and first and callable(first[0]):
         first += islice(rest, _FEW - 1)
+    rest = chain(first, rest)
     if len(first) < _FEW:
-        yield from (made for item in chain(first, rest) for made in work(item))
+        yield from (made for item in rest for made in work([item]))
         return
-    with Parallel(processes, batch_size=_BATCH, initializer=_serve, initargs=(os.getpid(),)) as parallel:
-        block = [*first, *islice(rest, _BLOCK - _FEW)]
-        while block:
-            for made in parallel(delayed(work)(item) for item in block):
-                yield from made
-            block = list(islice(rest, _BLOCK))
+    with Parallel(processes, batch_size=1, initializer=_serve, initargs=(os.getpid(),)) as parallel:
+        items_done, held, length = 0, 0, _START
+        while block := list(islice(rest, length)):
+            # Several turns for each process, so that none waits long for the last one.
+            each = max(1, min(_BATCH, len(block) // (8 * processes)))
+            for part in parallel(delayed(work)(block[i : i + each]) for i in range(0, len(block), each)):
+                held += sum(map(_bytes, part))
+                yield from part
+            items_done += len(block)
+            length = min(_BLOCK, max(processes, _HELD * items_done // max(1, held)))
 
 
 def _serve(parent: int) -> None:
@@ -75,8 +85,14 @@ def _serve(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def _worked(item: Item, fitting: Fitting) -> list[Fitted | Rejected]:
-    return [_fitted(part, fitting) for part in (item() if callable(item) else (item,))]
+def _worked(items: Iterable[Item], fitting: Fitting) -> list[Fitted | Rejected]:
+    return [_fitted(part, fitting) for item in items for part in (item() if callable(item) else (item,))]
+
+
+def _bytes(made: Fitted | Rejected) -> int:
+    sample = None if isinstance(made, Rejected) else made.sample
+    arrays = (sample.image, sample.source, sample.mask) if sample else ()
+    return sum(array.nbytes for array in arrays if array is not None)
 
 
 def _fitted(item: Sample | Rejected, fitting: Fitting) -> Fitted | Rejected:

@@ -60,7 +60,9 @@ def prepare_fingerprint(config: DataConfig, seed: int) -> str:
     code = code_digest(["medgan.sources.prepare", type(source).__module__], libraries=_LIBRARIES)
     return fingerprint(
         {
-            "data": config.model_dump(mode="json", exclude={"name", "raw", "modality", "licence", "balance"}),
+            "data": config.model_dump(
+                mode="json", exclude={"name", "raw", "modality", "licence", "balance", "direction"}
+            ),
             "seed": seed,
             "raw": tree_digest(config.raw) if config.raw.exists() else "",
             "code": code,

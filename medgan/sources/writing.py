@@ -16,7 +16,7 @@ from medgan.data.spec import Direction, ImageSpec, Rejected, Sample
 from medgan.data.store import Prepared, in_order_of_appearance, open_prepared
 from medgan.errors import MedganError
 from medgan.imaging.intensity import Intensity
-from medgan.sources.growing import GrowingArray
+from medgan.sources.growing import GrowingArray, blocks
 from medgan.sources.names import Naming, pseudonym, write_names
 from medgan.sources.near_copies import near_copies, thumbnails
 from medgan.sources.parallel import Fitted
@@ -218,7 +218,8 @@ def _md5(
     """
     digest = hashlib.md5(usedforsecurity=False)
     for name in arrays.files:
-        digest.update(np.load(directory / f"{name}.npy", mmap_mode="r").data)
+        for block in blocks(directory / f"{name}.npy"):
+            digest.update(block)
     numbers = in_order_of_appearance(patients).tolist()
     digest.update(json.dumps([(number, *row) for number, row in zip(numbers, rows, strict=True)]).encode())
     if intensity.bounds != (0, np.iinfo(arrays.files["images"].dtype).max):

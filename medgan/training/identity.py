@@ -31,6 +31,7 @@ def training_fingerprint(gan: GanConfig, train: TrainConfig, seed: int, prepared
             "data": prepared.md5,
             "extractor": extractor,
             **({"balance": True} if prepared.balance else {}),
+            **({} if prepared.paired else {"direction": str(prepared.direction)}),
         }
     )
 

@@ -46,6 +46,11 @@ class Description:
     score: float
     balance: bool = False
 
+    @property
+    def between(self) -> tuple[str, str] | None:
+        """Names of the two kinds of image between which it translates, if it does."""
+        return self.direction.names if self.direction else None
+
 
 def first_origin(task: Task, origin: Origin) -> Origin:
     """Where a training was begun, which its folder keeps; `origin` for one that is begun now.

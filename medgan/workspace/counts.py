@@ -34,7 +34,7 @@ class _Asked:
 
 def check_counts(config: Config, prepared: Prepared) -> None:
     """Raise MedganError, with a sentence for each parameter, where later stages ask for more images than there are."""
-    obstacles = [asked.sentence for asked in _all_asked(config, prepared) if asked.asked > asked.fits]
+    obstacles = dict.fromkeys(asked.sentence for asked in _all_asked(config, prepared) if asked.asked > asked.fits)
     if obstacles:
         raise MedganError("; ".join(obstacles))
 
@@ -47,7 +47,10 @@ def fitting(config: Config, prepared: Prepared) -> dict[str, int]:
     asked = _all_asked(config.override({"search.trials": max(1, config.search.trials)}), prepared)
     if short := [part.sentence for part in asked if part.fits < part.least]:
         raise MedganError("; ".join(short))
-    return {part.name: min(part.asked, part.fits) for part in asked}
+    values: dict[str, int] = {}
+    for part in asked:
+        values[part.name] = min(values.get(part.name, part.asked), part.fits)
+    return values
 
 
 def doubts(config: Config, prepared: Prepared) -> Iterator[str]:
@@ -72,7 +75,16 @@ def doubts(config: Config, prepared: Prepared) -> Iterator[str]:
 
 
 def _all_asked(config: Config, prepared: Prepared) -> list[_Asked]:
-    return [*_validation(config, prepared), _judging(config, prepared), _training(config, prepared)]
+    """Of both ways, where two classes are translated into one another. Raises MedganError where they are pairs."""
+    if config.data.direction and prepared.sources is not None and prepared.paired:
+        raise MedganError(
+            "data.direction is for images without pairs, and these have sources; set data.direction: null"
+        )
+    seen = prepared.towards(config.data.direction)
+    ways = [seen] if seen.paired else [seen, seen.opposite()]
+    return [
+        asked for way in ways for asked in (*_validation(config, way), _judging(config, way), _training(config, way))
+    ]
 
 
 def _validation(config: Config, prepared: Prepared) -> Iterator[_Asked]:
@@ -80,9 +92,14 @@ def _validation(config: Config, prepared: Prepared) -> Iterator[_Asked]:
     wanted = {"search.n": config.search.n if config.search.trials else 0, "train.n": config.train.n}
     least = LEAST_IMAGES if config.train.score == "fid" else 2
     for name, n in wanted.items():
-        remedy = _remedy(name, available, least, len(prepared.images))
+        remedy = _remedy(name, available, least, _number(prepared))
         sentence = f"{name} is {n:,} and there are {available:,} validation images{remedy}"
         yield _Asked(name, n, available, least, sentence)
+
+
+def _number(prepared: Prepared) -> int:
+    """Of images in any split: of two classes that are no pairs, those of one are in none."""
+    return int(np.count_nonzero(prepared.splits))
 
 
 def _judging(config: Config, prepared: Prepared) -> _Asked:
@@ -91,7 +108,7 @@ def _judging(config: Config, prepared: Prepared) -> _Asked:
     there = f"{available:,} test images"
     if fits < available:
         there += f" and training images of their classes for {fits:,}"
-    remedy = _remedy("evaluate.n", fits, LEAST_IMAGES, len(prepared.images))
+    remedy = _remedy("evaluate.n", fits, LEAST_IMAGES, _number(prepared))
     return _Asked("evaluate.n", n, fits, LEAST_IMAGES, f"evaluate.n is {n:,} and there are {there}{remedy}")
 
 

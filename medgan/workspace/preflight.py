@@ -1,5 +1,7 @@
 """What can be checked before DVC starts, since DVC removes a stage's outputs before it runs."""
 
+from dataclasses import replace
+
 from medgan.config.data import DataConfig
 from medgan.config.schema import load_config
 from medgan.data.spec import ImageSpec
@@ -25,7 +27,8 @@ def preflight(*, raw_away: bool = False) -> None:
     initial = initial_networks(config.train.init_from)
     for path in config.features.weights:
         known(store_root() / path)
-    spec = open_prepared(PREPARED).spec if raw_away else _spec(config.data)
+    data = config.data
+    spec = open_prepared(PREPARED).towards(data.direction).spec if raw_away else _spec(data)
     gan = check_gan(config.gan, spec)
     if spec.source_channels and config.features.weights:
         raise MedganError(
@@ -43,4 +46,5 @@ def _spec(data: DataConfig) -> ImageSpec:
     check_raw(data.raw, PREPARED)
     sample = first_sample(data)
     masks, sources = (0 if plane is None else plane.shape[2] for plane in (sample.mask, sample.source))
-    return ImageSpec(data.size, data.channels, 2 if data.labels else 0, source_channels=sources, mask_channels=masks)
+    spec = ImageSpec(data.size, data.channels, 2 if data.labels else 0, source_channels=sources, mask_channels=masks)
+    return replace(spec, classes=0, source_channels=data.channels) if data.direction and not sources else spec

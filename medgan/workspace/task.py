@@ -22,7 +22,7 @@ def best_values() -> dict[str, Any]:
 def training_task(config: Config) -> Task:
     """Make it of params.yaml and what the search has chosen. Raises MedganError where the data do not suit it."""
     gan, train, seed = config.override(best_values()).gan, config.train, config.seed
-    prepared = open_prepared(PREPARED).balanced(config.data.balance)
+    prepared = open_prepared(PREPARED).balanced(config.data.balance).towards(config.data.direction)
     extractor = Extractor.load(EXTRACTOR)
     check_score(gan, train.score, prepared.spec)
     check_counts(config, prepared)

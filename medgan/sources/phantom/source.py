@@ -8,7 +8,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,9 @@ LESION_TISSUES = (
     *("tumour", "necrosis", "oedema", "plaque", "infarct", "blood", "haemosiderin"),
     *("cyst", "metastasis", "pus", "capsule", "meningioma"),
 )
-BRIGHTEST = 235  # grey level of the strongest signal in the table; noise and coil bias may add to it
+BRIGHTEST = 235  # of 255: level of the strongest signal in the table; noise and coil bias may add to it
+_CEILING = 100 * 255 / BRIGHTEST  # the highest level, in % of the strongest signal
+TWELVE_BITS = Intensity(0, _CEILING, "%", slope=_CEILING / 4095)
 
 
 @dataclass(frozen=True, config=STRICT)
@@ -39,9 +41,10 @@ class Phantom:
     lesions: classes, dealt in turn to the patients; a name given twice comes twice as often.
     modalities: one is a channel of the image. source_modalities: those of the paired source image, of the same slice.
     noise: standard deviation of the Rician noise as a share of the strongest signal.
+    bits: of a pixel. With 12, as MR scanners store, values are in % of the strongest signal; the same range in 8 has
+    fewer levels and no unit.
     """
 
-    intensity: ClassVar[Intensity] = EIGHT_BITS
     nameless: ClassVar[bool] = True
 
     count: Annotated[int, Field(ge=1, le=10_000_000)] = 6000
@@ -50,6 +53,7 @@ class Phantom:
     modalities: Annotated[tuple[str, ...], Field(min_length=1)] = ("T2w",)
     source_modalities: tuple[str, ...] = ()
     noise: Annotated[float, Field(ge=0, le=0.5)] = 0.015
+    bits: Literal[8, 12] = 8
     seed: Annotated[int, Field(ge=0)] = 0
 
     def __post_init__(self) -> None:
@@ -58,12 +62,16 @@ class Phantom:
                 raise MedganError(f"data.options.lesions: unknown lesion '{name}'{nearest(name, list(LESIONS))}")
 
     @property
+    def intensity(self) -> Intensity:
+        return TWELVE_BITS if self.bits == 12 else EIGHT_BITS
+
+    @property
     def direction(self) -> Direction | None:
         source, image = "+".join(self.source_modalities), "+".join(self.modalities)
         return Direction(source, image) if source else None
 
     def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Sample | Rejected]:
-        """Images (size, size, channels) uint8 of the tissue table `raw`, each modality on its own fixed scale.
+        """Images (size, size, channels) of the tissue table `raw`, each modality on its own fixed scale.
 
         Raises MedganError at once if the table is wrong or the modalities do not fit the spec.
         """
@@ -103,7 +111,7 @@ class Phantom:
 
     def _chunk(
         self, indices: range, signals: dict[str, Array], size: int, factor: int
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    ) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], NDArray[np.uint8]]:
         """Images (n, size, size, all modalities) and masks (n, size, size, 1) of these patients' slices."""
         channels = len(self.modalities) + len(self.source_modalities)
         noise = np.empty((len(indices), self.slices, 2, channels, size, size), np.float32)
@@ -129,8 +137,9 @@ class Phantom:
         clean, coverage = _draw(slices, labels, signals, size * factor)
         clean, coverage = _pool(clean, factor), _pool(coverage, factor)
         real, imaginary = (noise * np.float32(self.noise)).reshape(-1, 2, channels, size, size).swapaxes(0, 1)
-        magnitude = np.hypot(clean + real, imaginary) * BRIGHTEST
-        images = np.clip(np.rint(magnitude), 0, 255).astype(np.uint8).transpose(0, 2, 3, 1)
+        most, dtype = self.intensity.levels - 1, np.uint8 if self.bits == 8 else np.uint16
+        magnitude = np.hypot(clean + real, imaginary) * (BRIGHTEST * most / 255)
+        images = np.clip(np.rint(magnitude), 0, most).astype(dtype).transpose(0, 2, 3, 1)
         # A lesion smaller than a pixel still gets the pixel that it covers most.
         threshold = np.minimum(0.5, 0.8 * coverage.max((1, 2), keepdims=True))
         return images, (coverage > threshold)[..., None].astype(np.uint8)
