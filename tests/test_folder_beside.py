@@ -163,7 +163,7 @@ def test_the_real_files(tmp_path: Path, recipe: str) -> None:
     assert {(n, s) for n, s in zip(names, prepared.splits, strict=True)} == {
         (n, s) for n in expected for s in ("train", "validation", "test")
     }
-    assert (tmp_path / "prepared" / "rejected.csv").read_text() == "file,reason\n"
+    assert (tmp_path / "prepared" / "rejected.csv").read_text() == "number,reason\n"
     if recipe in ("brain-tumour", "isic-mscgan"):
         assert np.load(tmp_path / "prepared" / "masks.npy").reshape(len(names), -1).any(axis=1).all()
 
