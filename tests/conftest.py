@@ -26,6 +26,11 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("real") and not os.environ.get("MEDGAN_REAL_DATA"):
+        pytest.skip("MEDGAN_REAL_DATA names no folder with the real data sets")
+
+
 def pytest_sessionfinish() -> None:
     """Let them go at the end, or libraries report them as leaks."""
     gc.unfreeze()

@@ -389,7 +389,7 @@ REAL = {  # archive: images that are used, patients, or what is said
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("MEDGAN_REAL_DATA" not in os.environ, reason="the real files are not here")
+@pytest.mark.real
 @pytest.mark.parametrize("name", REAL)
 def test_real_folders(clone: Path, tmp_path: Path, name: str) -> None:
     with tarfile.open(Path(os.environ["MEDGAN_REAL_DATA"]) / f"{name}.tar.xz") as archive:

@@ -31,7 +31,6 @@ from medgan.sources.prepare import prepare
 
 SPEC = ImageSpec(16, 1)
 REAL = Path(os.environ.get("MEDGAN_REAL_DATA", ""))
-real = pytest.mark.skipif("MEDGAN_REAL_DATA" not in os.environ, reason="the real files are not here")
 
 
 def source(**options: Any) -> Source:
@@ -369,7 +368,7 @@ def unpacked(folder: Path, name: str) -> Path:
     return folder
 
 
-@real
+@pytest.mark.real
 def test_ten_patients_come_out_in_hounsfield_units(tmp_path: Path) -> None:
     raw = unpacked(tmp_path, "dicom-ct-ny-sbu.tar.xz") / "dicom_ct"
     samples, rejected = read(raw, modalities=["CT"], label="plane")
@@ -394,7 +393,7 @@ UNDECODED = {
 }  # fmt: skip
 
 
-@real
+@pytest.mark.real
 def test_each_of_the_varied_files_is_used_or_named(tmp_path: Path) -> None:
     raw = unpacked(tmp_path, "dicom-varied-pydicom.tar.xz") / "dicom_varied"
     samples, rejected = read(raw, allow_burned_in=True)
@@ -413,7 +412,7 @@ def test_each_of_the_varied_files_is_used_or_named(tmp_path: Path) -> None:
     assert chest[500:700, 350:550].mean() < chest[500:700, 880:960].mean() - 0.1
 
 
-@real
+@pytest.mark.real
 def test_the_slices_of_ct_are_prepared(tmp_path: Path) -> None:
     raw = unpacked(tmp_path, "dicom-ct-ny-sbu.tar.xz") / "dicom_ct"
     config = DataConfig.model_validate(

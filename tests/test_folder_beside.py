@@ -150,7 +150,7 @@ REAL = {
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("MEDGAN_REAL_DATA" not in os.environ, reason="the real files are not here")
+@pytest.mark.real
 @pytest.mark.parametrize(
     "recipe", [pytest.param(name, marks=pytest.mark.exhaustive if name == "isic-mscgan" else ()) for name in REAL]
 )

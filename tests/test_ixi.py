@@ -96,7 +96,7 @@ def test_an_empty_folder_says_what_to_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("MEDGAN_REAL_DATA" not in os.environ, reason="the real files are not here")
+@pytest.mark.real
 def test_the_real_files(tmp_path: Path) -> None:
     import tarfile
 

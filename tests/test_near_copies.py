@@ -209,7 +209,7 @@ REAL = {
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("MEDGAN_REAL_DATA" not in os.environ, reason="the real files are not here")
+@pytest.mark.real
 @pytest.mark.parametrize("name", REAL)
 def test_near_copies_of_real_data_sets(tmp_path: Path, config: Config, name: str) -> None:
     """Images that are near-copies, their groups and the largest group."""

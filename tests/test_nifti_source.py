@@ -1,7 +1,6 @@
 """Slices of volumes as samples: which, of what values, with masks, pairs, labels and patients."""
 
 import gzip
-import os
 from pathlib import Path
 from typing import Any
 
@@ -270,7 +269,7 @@ def test_all_slices_of_a_subject_are_in_one_split(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif("MEDGAN_REAL_DATA" not in os.environ, reason="the real files are not here")
+@pytest.mark.real
 def test_the_real_files(tmp_path: Path) -> None:
     unpack("hippocampus-nifti", tmp_path)
     raw = tmp_path / "hippocampus"

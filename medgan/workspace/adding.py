@@ -10,6 +10,7 @@ from dvc.output import Output
 from dvc.repo import Repo
 from dvc.scm import SCMError
 
+from medgan.config.trees import read_yaml
 from medgan.console import progress
 from medgan.errors import MedganError
 from medgan.files import replacing, write_atomically
@@ -39,7 +40,7 @@ def add(here: Path, path: Path, name: str, *, push: bool) -> str:
             f"the name '{name}' is taken ({target.relative_to(root)}, {pointer.relative_to(root)}); choose another, or "
             "change the files there and add that folder again"
         )
-    if pointer.exists() and yaml.safe_load(pointer.read_bytes()).get("deps"):
+    if pointer.exists() and read_yaml(pointer).get("deps"):
         raise MedganError(f"{pointer.relative_to(root)} is of a public source; `medgan data fetch {name}` checks it")
     check_raw(path, PREPARED)
     if not own:

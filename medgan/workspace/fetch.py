@@ -9,8 +9,20 @@ from dvc.repo import Repo
 from dvc.scm import SCMError
 
 from medgan.config.checking import nearest
+from medgan.config.trees import read_yaml
 from medgan.errors import MedganError
 from medgan.workspace.recipes import clone_root
+
+
+def adopt(root: Path, raw: Path) -> None:
+    """Make the files at `raw` known to DVC where data/NAME.dvc imports them: else it would ask for them by network.
+
+    Raises MedganError where they are not those of the source.
+    """
+    pointer = root / "data" / f"{raw.name}.dvc"
+    imported = pointer.exists() and read_yaml(pointer).get("deps")
+    if imported and (root / raw).exists() and (root / raw).resolve() == (root / "data" / "raw" / raw.name).resolve():
+        raw_data(root, raw.name)
 
 
 def raw_data(here: Path, name: str) -> str:

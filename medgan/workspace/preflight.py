@@ -1,6 +1,7 @@
 """What can be checked before DVC starts, since DVC removes a stage's outputs before it runs."""
 
 from dataclasses import replace
+from pathlib import Path
 
 from medgan.config.data import DataConfig
 from medgan.config.schema import load_config
@@ -15,6 +16,7 @@ from medgan.sources.files import check_raw
 from medgan.sources.prepare import first_sample
 from medgan.tracking.opening import check_store
 from medgan.training.transfer import initial_networks, start_from
+from medgan.workspace.fetch import adopt
 from medgan.workspace.places import PARAMS, PREPARED, store_root
 
 
@@ -39,6 +41,8 @@ def preflight(*, raw_away: bool = False) -> None:
     check_score(config.gan, config.train.score, spec)
     check_space(config, spec)
     check_store(store_root())
+    if not raw_away:
+        adopt(Path.cwd(), data.raw)
 
 
 def _spec(data: DataConfig) -> ImageSpec:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from .conftest import Clone, make_clone, no_traceback
 
@@ -45,3 +46,18 @@ def test_a_file_where_the_folder_belongs(clone: Clone) -> None:
     (clone.root / "data" / "raw").rmdir()
     (clone.root / "data" / "raw").touch()
     assert "data/raw: " in fetched(clone, "pneumoniamnist")
+
+
+def test_files_of_a_public_source_are_adopted_before_dvc_asks_for_them(tmp_path: Path) -> None:
+    """Put there by hand, where there is no network; others are told by their md5."""
+    clone = make_clone(tmp_path / "clone")
+    pairs = clone.root / "data" / "raw" / "ixi"
+    pairs.mkdir(parents=True)
+    for name in ("T1", "T2"):
+        torch.save(torch.zeros(64, 64, dtype=torch.float64), pairs / f"s - {name}.pt")
+    clone.params({"data.source": "ixi", "data.raw": "data/raw/ixi", "data.options": {}, "data.labels": False})
+    clone.params({"data.size": 64, "gan.conditional": False})
+    done = clone.repro()
+    said = no_traceback(done)
+    assert done.returncode == 2 and "data/raw/ixi has md5 " in said and "data/ixi.dvc says a14f8a694e2d" in said
+    assert "github" not in said
