@@ -1,7 +1,6 @@
 """How near a set of images is to a set of real ones, on features of one embedder, class by class.
 
-FID: Heusel et al. 2017. KID: Bińkowski et al. 2018, with a Gaussian kernel. Precision and recall: Kynkäänniemi et al.
-2019. These by torch-fidelity's own functions. Density and coverage: Naeem et al. 2020.
+FID: Heusel et al. 2017. KID: Bińkowski et al. 2018, with a Gaussian kernel, by torch-fidelity's own function.
 """
 
 import math
@@ -17,13 +16,10 @@ from medgan.scores.frechet import distance, distance_of_groups, statistics
 from medgan.scores.groups import Rows, groups
 from medgan.scores.images import Classifier, Embedder, ImageSet
 from medgan.scores.jackknife import Side, deviation, difference_deviation
+from medgan.scores.neighbours import NEIGHBOURS, Features, density_and_coverage, precision_and_recall
 from medgan.seeds import derive_seed
 
-Features = NDArray[np.float32]
-# Neighbours that make the ball about an image, by the papers.
-_PRC_NEIGHBOURS, _DC_NEIGHBOURS = 3, 5
 _KID_SUBSET, _KID_SUBSETS = 1000, 10
-_CHUNK = 1024
 # Beside FID, by their names; and the resamples behind their intervals, which take longer than those of a distance.
 _FIGURES = ("kid", "precision", "recall", "density", "coverage")
 _RESAMPLES = 20
@@ -100,23 +96,6 @@ def margin_between(
     return margin
 
 
-def density_and_coverage(generated: Features, truth: Features) -> tuple[float, float]:
-    """Of features (n, D) and (m, D), m at least 6 (Naeem et al. 2020, k = 5).
-
-    density: how many balls about real images a generated one lies in, by what real ones would; 1 for real ones.
-    coverage: share of real images, 0 to 1, whose ball holds a generated one.
-    """
-    ours, theirs = torch.from_numpy(generated), torch.from_numpy(truth)
-    inside = covered = 0
-    for start in range(0, len(theirs), _CHUNK):
-        chunk = theirs[start : start + _CHUNK]
-        radius = torch.cdist(chunk, theirs).kthvalue(_DC_NEIGHBOURS + 1, dim=1).values
-        within = torch.cdist(chunk, ours) < radius[:, None]
-        inside += int(within.sum())
-        covered += int(within.any(dim=1).sum())
-    return inside / (_DC_NEIGHBOURS * len(ours)), covered / len(theirs)
-
-
 def agreement(classifier: Classifier, images: ImageSet) -> float:
     """Share, 0 to 1, of images in which the classifier sees the class that they were drawn as."""
     assert images.labels is not None
@@ -190,7 +169,7 @@ def _group(embedder: Embedder, generated: Features, truth: Features, *, seed: in
 
 def _figures(embedder: Embedder, generated: Features, truth: Features, *, seed: int) -> tuple[float, ...]:
     """_FIGURES."""
-    precision, recall = _precision_and_recall(generated, truth)
+    precision, recall = precision_and_recall(generated, truth)
     density, coverage = density_and_coverage(generated, truth)
     return _kid(embedder, generated, truth, seed=seed), precision, recall, density, coverage
 
@@ -218,23 +197,14 @@ def _by_class(
         group = known.get(name)
         if group is not None and group.n == len(theirs):
             found[name] = ClassFidelity(group.n, group.kid, group.recall, group.coverage)
-        elif min(len(ours), len(theirs)) > _DC_NEIGHBOURS:
+        elif min(len(ours), len(theirs)) > NEIGHBOURS:
             found[name] = ClassFidelity(
                 n=len(theirs),
                 kid=_kid(embedder, ours, theirs, seed=seed),
-                recall=_precision_and_recall(ours, theirs)[1],
+                recall=precision_and_recall(ours, theirs)[1],
                 coverage=density_and_coverage(ours, theirs)[1],
             )
     return found
-
-
-def _precision_and_recall(generated: Features, truth: Features) -> tuple[float, float]:
-    from torch_fidelity.metric_prc import prc_features_to_metric  # noqa: PLC0415 (brings torchvision, in seconds)
-
-    figures = prc_features_to_metric(
-        torch.from_numpy(generated), torch.from_numpy(truth), prc_neighborhood=_PRC_NEIGHBOURS, verbose=False
-    )
-    return float(figures["precision"]), float(figures["recall"])
 
 
 def _kid(embedder: Embedder, generated: Features, truth: Features, *, seed: int) -> float:
@@ -243,7 +213,7 @@ def _kid(embedder: Embedder, generated: Features, truth: Features, *, seed: int)
     By a Gaussian kernel where the embedder has one: on features of fid_domain torch-fidelity's cubic one sees halves of
     two images joined, or faint noise, far less surely.
     """
-    from torch_fidelity.metric_kid import kid_features_to_metric  # noqa: PLC0415 (as above)
+    from torch_fidelity.metric_kid import kid_features_to_metric  # noqa: PLC0415 (brings torchvision, in seconds)
 
     least, width = min(len(generated), len(truth)), embedder.kernel_width
     size = min(_KID_SUBSET, least)
