@@ -6,10 +6,10 @@ from typing import Any
 import torch
 
 from medgan.config.schema import Config
-from medgan.data.loader import Batches
 from medgan.data.store import Prepared
 from medgan.training.loop import step
 from medgan.training.state import State
+from medgan.training.supply import Supply
 
 
 def in_turns(
@@ -40,10 +40,10 @@ def seconds(take: Callable[[], Any], times: int, clock: Callable[[], float]) -> 
 def training_step(config: Config, prepared: Prepared) -> Callable[[], None]:
     """A step of a training of these params, batch and all; each call takes the next."""
     state = State(config.gan, config.train.model_copy(update={"steps": 10_000}), prepared.spec, seed=0)
-    batches = Batches(prepared.only(state.gan.spec), "train", batch=config.gan.batch, seed=0)
+    supply = Supply(state, prepared)
 
     def take() -> None:
-        step(state, batches)
+        step(state, supply)
         state.step += 1
 
     return take

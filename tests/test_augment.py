@@ -9,7 +9,7 @@ from torch import Tensor
 from medgan.config.schema import Config
 from medgan.data.batch import Batch
 from medgan.gans.augment import AUGMENTATIONS, augmented, jitter
-from medgan.randomness import Rows
+from medgan.randomness import StepRandomness
 
 KINDS = sorted(AUGMENTATIONS)
 each_kind = pytest.mark.parametrize("kind", KINDS)
@@ -20,7 +20,7 @@ def pictures(n: int = 8, channels: int = 3, size: int = 16) -> Tensor:
 
 
 def after(images: Tensor, *kinds: str, seed: int = 0) -> Tensor:
-    return augmented(images, kinds, Rows(torch.Generator().manual_seed(seed)))
+    return augmented(images, kinds, StepRandomness(seed, 0), "augment")
 
 
 @pytest.mark.parametrize("reach", [1, 3])
@@ -29,7 +29,7 @@ def test_what_belongs_together_moves_together(reach: int) -> None:
     images = pictures(64, 1)
     mask = (images > 0).float()
     batch = Batch(images, label=torch.arange(64), source=images.expand(-1, 2, -1, -1), mask=mask)
-    after = jitter(batch, reach, Rows(torch.Generator().manual_seed(0)))
+    after = jitter(batch, reach, StepRandomness(0, 0))
     assert after.source is not None and after.mask is not None and after.label is batch.label
     assert torch.equal(after.source, after.image.expand(-1, 2, -1, -1))
     padded, seen = torch.nn.functional.pad(images, (reach,) * 4, value=-1.0), set()
@@ -42,7 +42,7 @@ def test_what_belongs_together_moves_together(reach: int) -> None:
         seen.add(place)
     assert len(seen) > 4 * reach and {part for place in seen for part in place} == set(range(2 * reach + 1))
     assert torch.equal(after.mask, (after.image > 0).float())
-    assert jitter(batch, 0, Rows(torch.Generator())) is batch
+    assert jitter(batch, 0, StepRandomness(0, 0)) is batch
 
 
 def test_the_configuration_offers_each_of_them(config: Config) -> None:
@@ -99,14 +99,14 @@ def test_an_image_is_changed_alike_in_any_company(kind: str) -> None:
 
 def test_without_any_the_input_comes_back() -> None:
     images = pictures()
-    assert augmented(images, [], Rows(torch.Generator())) is images
+    assert after(images) is images
 
 
 def test_they_are_applied_in_turn_on_one_stream_of_random_numbers() -> None:
-    images, rows = pictures(), Rows(torch.Generator().manual_seed(0))
-    one_by_one = images
-    for kind in KINDS:
-        one_by_one = augmented(one_by_one, [kind], rows)
+    images = one_by_one = pictures()
+    draws = [AUGMENTATIONS[kind].draw(images.shape[-1]) for kind in KINDS]
+    for kind, numbers in zip(KINDS, StepRandomness(0, 0).drawn("augment", draws, len(images)), strict=True):
+        one_by_one = AUGMENTATIONS[kind].change(one_by_one, numbers)
     assert torch.equal(after(images, *KINDS), one_by_one)
 
 

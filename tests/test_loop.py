@@ -20,7 +20,7 @@ import pytest
 import torch
 
 from medgan.config.schema import Config
-from medgan.data.loader import Batches, conditions, gather
+from medgan.data.loader import conditions, gather
 from medgan.data.store import Prepared
 from medgan.errors import DivergedError, MedganError, TrainingInterrupted
 from medgan.fingerprint import Origin
@@ -33,6 +33,7 @@ from medgan.training.judge import Judge
 from medgan.training.loop import Listener, Trained, fit
 from medgan.training.result import describe, write_trained
 from medgan.training.state import State
+from medgan.training.supply import Supply
 from medgan.training.task import Task
 
 
@@ -405,9 +406,9 @@ def stepped(config: Config, prepared: Prepared, steps: int, *, still: bool = Fal
     current = State(changed.gan, changed.train.model_copy(update={"steps": 100}), prepared.spec, seed=0)
     if still:
         current.base_lr["generator"] = 0.0
-    batches = Batches(prepared, "train", batch=changed.gan.batch, seed=0)
+    supply = Supply(current, prepared)
     for _ in range(steps):
-        loop.step(current, batches)
+        loop.step(current, supply)
         current.step += 1
     return current
 
@@ -550,10 +551,10 @@ def test_the_discriminator_learns_under_any_loss(config: Config, prepared: Prepa
     changed = config.override({"gan.loss": loss, "gan.r1": 0, "gan.r2": 0, "gan.lr": 0.003, "gan.batch": 16})
     current = State(changed.gan, changed.train.model_copy(update={"steps": 1000}), prepared.spec, seed=0)
     current.base_lr["generator"] = 0.0
-    batches = Batches(prepared, "train", batch=16, seed=0)
+    supply = Supply(current, prepared)
     losses = []
     for _ in range(40):
-        losses.append(float(loop.step(current, batches)["loss/discriminator"]))
+        losses.append(float(loop.step(current, supply)["loss/discriminator"]))
         current.step += 1
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
 

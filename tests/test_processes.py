@@ -5,7 +5,6 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,13 @@ from typing import Any
 import pytest
 import torch
 from test_kills import TRAINING
-from torch import Tensor
 
 from medgan.config.schema import Config
 from medgan.data.loader import Batches
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.gans import build_gan
-from medgan.randomness import Rows, StepRandomness
+from medgan.randomness import Draw, Integers, Normal, StepRandomness, Uniform
 from medgan.training.checkpoint import load_checkpoint
 from medgan.training.processes import check_shareable
 
@@ -183,20 +181,12 @@ def test_processes_share_the_rows_of_a_batch(prepared: Prepared, size: int, pair
         assert torch.equal(torch.stack(shares, dim=1).flatten(0, 1), getattr(whole, name))
 
 
-@pytest.mark.parametrize(
-    "draw",
-    [
-        lambda rows, n: rows.normal(n, 3),
-        lambda rows, n: rows.uniform(n),
-        lambda rows, n: rows.integers(-4, 5, 2, n).T,
-    ],
-    ids=["normal", "uniform", "integers"],
-)
-def test_processes_share_the_rows_of_what_one_would_draw(draw: Callable[[Rows, int], Tensor]) -> None:
-    whole = draw(StepRandomness(1, 2).rows("z"), 6)
-    parts = [draw(StepRandomness(1, 2, rank, 2).rows("z"), 3) for rank in (0, 1)]
+@pytest.mark.parametrize("draw", [Normal((3,)), Uniform(), Integers(-4, 5, 2)], ids=["normal", "uniform", "integers"])
+def test_processes_share_the_rows_of_what_one_would_draw(draw: Draw) -> None:
+    whole = StepRandomness(1, 2).draw("z", draw, 6)
+    parts = [StepRandomness(1, 2, rank, 2).draw("z", draw, 3) for rank in (0, 1)]
     assert torch.equal(torch.stack(parts, dim=1).flatten(0, 1), whole)
-    assert not torch.equal(whole, draw(StepRandomness(1, 2).rows("noise"), 6))
+    assert not torch.equal(whole, StepRandomness(1, 2).draw("noise", draw, 6))
 
 
 @pytest.mark.parametrize(

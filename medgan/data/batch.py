@@ -1,6 +1,6 @@
 """What a batch on its way to a network is."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -16,17 +16,13 @@ class Batch:
     mask: Tensor | None = None
 
     def to(self, device: torch.device, dtype: torch.dtype) -> "Batch":
-        """Labels keep their type. A GPU takes them from pinned memory, while it still works on the step before."""
+        """Labels keep their type."""
+        kinds = {name: dtype if tensor.is_floating_point() else tensor.dtype for name, tensor in self.tensors().items()}
+        return Batch(**{name: tensor.to(device, kinds[name]) for name, tensor in self.tensors().items()})
 
-        def moved(tensor: Tensor, kind: torch.dtype) -> Tensor:
-            return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, kind, non_blocking=True)
-
-        planes = {name: moved(tensor, dtype) for name, tensor in self._planes().items()}
-        return replace(self, label=None if self.label is None else moved(self.label, self.label.dtype), **planes)
-
-    def _planes(self) -> dict[str, Tensor]:
-        named = (("image", self.image), ("source", self.source), ("mask", self.mask))
-        return {name: tensor for name, tensor in named if tensor is not None}
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what there is, by name."""
+        return {"image": self.image, **self.conditions()}
 
     def conditions(self) -> dict[str, Tensor]:
         """Return what a generator may be given of these images, by the name of its input."""

@@ -11,7 +11,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from medgan.config.gan import GanConfig
 from medgan.gans import losses
 from medgan.gans.augment import augmented
-from medgan.randomness import StepRandomness
+from medgan.randomness import Normal, StepRandomness
 
 Discriminate = Callable[[Tensor], Tensor]  # images (B, C, H, W) to logits (B, ...), one or a map of them an image
 
@@ -93,9 +93,8 @@ class Game:
 
     def _seen(self, image: Tensor, randomness: StepRandomness, stream: str) -> Tensor:
         """An image augmented, then noisy. Both phases of a step see the same."""
-        image = augmented(image, self.config.augment, randomness.rows(f"augment/{stream}"))
+        image = augmented(image, self.config.augment, randomness, f"augment/{stream}")
         if self.noise > 0:
-            image = image + self.noise * randomness.rows(f"noise/{stream}").normal(*image.shape).to(
-                image, non_blocking=True
-            )
+            noise = randomness.draw(f"noise/{stream}", Normal(image.shape[1:]), len(image))
+            image = image + self.noise * noise.to(image, non_blocking=True)
         return image

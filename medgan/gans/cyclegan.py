@@ -2,11 +2,11 @@
 
 import copy
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor, nn
 from torch.nn import functional as F
 
 from medgan.config.gan import CycleGanConfig
@@ -117,19 +117,35 @@ class CycleGan(Gan):
 
     def _recalled(self, domain: str, fresh: Tensor, randomness: StepRandomness) -> Tensor:
         memory: Tensor = self.get_buffer(f"memory_{domain}")
+        n = len(fresh)
         if not len(memory):
             return fresh
-        generator = randomness.rows(f"memory/{domain}").generator
-        shown = fresh.clone()
-        for row, image in enumerate(fresh):
-            before = randomness.step * len(fresh) + row
-            if before < len(memory):
-                memory[before] = image
+        chosen = randomness.draw(f"memory/{domain}", Recall(len(memory)), n).to(fresh.device)
+        both = torch.cat([memory, fresh])
+        memory.copy_(both[chosen[n:]])
+        return both[chosen[:n]]
+
+
+@dataclass(frozen=True)
+class Recall:
+    """Which images a discriminator is shown, and which are remembered after it.
+
+    (n + places,) int64: first for each fresh image the one that stands for it, then the one in each place of the
+    memory, counted through the memory and then the fresh ones.
+    """
+
+    places: int
+
+    def __call__(self, generator: Generator, n: int, step: int) -> Tensor:
+        shown, kept = list(range(self.places, self.places + n)), list(range(self.places))
+        for row, image in enumerate(shown):
+            before = step * n + row
+            if before < self.places:
+                kept[before] = image
             elif torch.rand((), generator=generator) < 0.5:
-                place = int(torch.randint(len(memory), (), generator=generator))
-                shown[row] = memory[place]
-                memory[place] = image
-        return shown
+                place = int(torch.randint(self.places, (), generator=generator))
+                shown[row], kept[place] = kept[place], image
+        return torch.tensor(shown + kept)
 
 
 def _other(domain: str) -> str:

@@ -17,7 +17,7 @@ from medgan.gans.base import Gan
 from medgan.models import MULTISCALE_MODELS
 from medgan.models.layers import to_float32
 from medgan.models.mscgan import shrunk
-from medgan.randomness import StepRandomness
+from medgan.randomness import Normal, StepRandomness
 
 
 class MultiScale(Gan):
@@ -55,7 +55,7 @@ class MultiScale(Gan):
         self._alphas = [1.0, *(min(1.0, max(0.0, grown - k)) for k in range(len(self._scales) - 1))]
 
     def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
-        z = randomness.rows("z").normal(len(batch.image), self.latent_dim).to(batch.image, non_blocking=True)
+        z = randomness.draw("z", Normal((self.latent_dim,)), len(batch.image)).to(batch.image, non_blocking=True)
         images = self._images(self.generators, {"z": z, **batch.conditions()})
         return {str(side): to_float32(image) for side, image in zip(self._scales, images, strict=False)}
 

@@ -14,7 +14,7 @@ from medgan.gans.adversarial import Discriminate, Game
 from medgan.gans.base import Gan
 from medgan.models import MODELS
 from medgan.models.layers import to_float32
-from medgan.randomness import StepRandomness
+from medgan.randomness import Normal, StepRandomness
 
 
 class Synthesis(Gan):
@@ -31,7 +31,7 @@ class Synthesis(Gan):
         self.discriminators = nn.ModuleDict({"discriminator": model.discriminator(self.spec)})
 
     def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
-        z = randomness.rows("z").normal(len(batch.image), self.latent_dim).to(batch.image, non_blocking=True)
+        z = randomness.draw("z", Normal((self.latent_dim,)), len(batch.image)).to(batch.image, non_blocking=True)
         return {"image": self.draw(self.generators, {"z": z, **batch.conditions()})}
 
     def discriminator_losses(

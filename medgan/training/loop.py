@@ -12,19 +12,18 @@ from torch import Tensor, nn
 
 from medgan.config.gan import GanConfig
 from medgan.config.train import TrainConfig
-from medgan.data.loader import Batches
 from medgan.data.store import Prepared
 from medgan.device import autocast, resolve_threads
 from medgan.errors import TrainingInterrupted
 from medgan.gans.augment import jitter
 from medgan.gans.base import Gan
-from medgan.randomness import StepRandomness
 from medgan.training.checkpoint import held
 from medgan.training.finite import check_finite, diverged
 from medgan.training.judge import Judge, save_samples, score
 from medgan.training.processes import peer_failure_as_error, this_process
 from medgan.training.state import Best, Row, State
 from medgan.training.stopping import Flag, StoppedError, stop_requested
+from medgan.training.supply import Supply
 
 LOG_POINTS = 200
 
@@ -88,11 +87,8 @@ def fit(
 
 def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, listener: Listener) -> None:
     config, steps, process = state.config, state.config.steps, this_process()
-    batch, paired = state.gan_config.batch, state.gan.paired
-    seen, share = prepared.only(state.gan.spec), {"rank": process.rank, "size": process.size}
-    classes = prepared.labels if prepared.balance else None
-    batches = Batches(seen, "train", batch=batch, seed=state.seed, paired=paired, classes=classes, **share)
     evaluations = {math.ceil(steps * k / config.evaluations) for k in range(1, config.evaluations + 1)}
+    supply = Supply(state, prepared)
     log_every, unread = _log_every(state), _Unread(state, {}, logged=False)
     if state.step == 0 and process.first:
         state.gan.set_progress(0.0)
@@ -101,7 +97,7 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
     with stop_requested() as stopping:
         while due or state.step < steps:
             if not due:  # else a stop broke off the evaluation of this step
-                values = step(state, batches)
+                values = step(state, supply)
                 state.step += 1
                 listener.on_step(state.step)
                 due = state.step in evaluations
@@ -129,17 +125,17 @@ def _log_every(state: State) -> int:
     return 1 if every <= 1 else math.ceil(every / penalty) * penalty
 
 
-def step(state: State, batches: Batches) -> dict[str, Tensor]:
+def step(state: State, supply: Supply) -> dict[str, Tensor]:
     """One update of the generator after its discriminator's, the last on the same fakes; returns what to log."""
-    gan, count, process = state.gan, state.gan_config.discriminator_steps, this_process()
+    gan = state.gan
     gan.set_progress(state.step / state.config.steps)
     state.set_learning_rates()
     logged: dict[str, Tensor] = {}
-    for turn in range(state.step * count, (state.step + 1) * count):
-        batch = batches.at(turn).to(state.device, state.dtype)
-        randomness = StepRandomness(state.seed, turn, process.rank, process.size)
-        batch = jitter(batch, state.gan_config.jitter, randomness.rows("jitter"))
-        shared = turn == (state.step + 1) * count - 1
+    turns = supply.at(state.step)
+    for turn in turns:
+        randomness = turn.randomness
+        batch = jitter(turn.batch, state.gan_config.jitter, randomness)
+        shared = turn is turns[-1]
         with autocast(state.precision):
             with torch.set_grad_enabled(shared):
                 fakes = gan.fakes(batch, randomness)
