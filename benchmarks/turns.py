@@ -7,9 +7,8 @@ import torch
 
 from medgan.config.schema import Config
 from medgan.data.store import Prepared
-from medgan.training.loop import step
 from medgan.training.state import State
-from medgan.training.supply import Supply
+from medgan.training.steps import Steps
 
 
 def in_turns(
@@ -37,13 +36,7 @@ def seconds(take: Callable[[], Any], times: int, clock: Callable[[], float]) -> 
     return (clock() - before) / times
 
 
-def training_step(config: Config, prepared: Prepared) -> Callable[[], None]:
+def training_step(config: Config, prepared: Prepared) -> Callable[[], object]:
     """A step of a training of these params, batch and all; each call takes the next."""
     state = State(config.gan, config.train.model_copy(update={"steps": 10_000}), prepared.spec, seed=0)
-    supply = Supply(state, prepared)
-
-    def take() -> None:
-        step(state, supply)
-        state.step += 1
-
-    return take
+    return Steps(state, prepared).take

@@ -31,10 +31,11 @@ ROOMS = (
 GROUND = {
     "medgan.console": {"medgan.errors"},
     "medgan.databases": set[str](),
-    "medgan.device": set[str](),
+    "medgan.device": {"medgan.errors"},
     "medgan.files": {"medgan.errors"},
     "medgan.fingerprint": {"medgan.imports", "medgan.walking"},
     "medgan.imports": set[str](),
+    "medgan.levels": set[str](),
     "medgan.locks": {"medgan.errors"},
     "medgan.randomness": {"medgan.seeds"},
     "medgan.seeds": set[str](),

@@ -26,14 +26,15 @@ from medgan.errors import DivergedError, MedganError, TrainingInterrupted
 from medgan.fingerprint import Origin
 from medgan.gans.drawing import generate
 from medgan.randomness import StepRandomness
-from medgan.training import identity, loop
+from medgan.training import identity
 from medgan.training import judge as judging
+from medgan.training import steps as steps_module
 from medgan.training.checkpoint import held, load_checkpoint
 from medgan.training.judge import Judge
 from medgan.training.loop import Listener, Trained, fit
 from medgan.training.result import describe, write_trained
 from medgan.training.state import State
-from medgan.training.supply import Supply
+from medgan.training.steps import Steps
 from medgan.training.task import Task
 
 
@@ -313,14 +314,14 @@ def test_a_stage_that_is_stopped_outside_its_steps_says_so(number: signal.Signal
 def test_a_loss_that_is_not_finite_ends_it_and_is_not_saved(
     config: Config, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, steps: int
 ) -> None:
-    taken, original = [0], loop.step
+    taken, original = [0], steps_module.update
 
     def spoilt(*arguments: Any) -> dict[str, torch.Tensor]:
         values = original(*arguments)
         taken[0] += 1
         return values | {"loss/generator": torch.tensor(math.inf if taken[0] >= 3 else 1.0)}
 
-    monkeypatch.setattr(loop, "step", spoilt)
+    monkeypatch.setattr(steps_module, "update", spoilt)
     with pytest.raises(DivergedError, match="loss/generator is not finite") as caught:
         train(config, prepared, tmp_path, train__steps=steps)
     assert "gan.lr" in str(caught.value)
@@ -331,7 +332,7 @@ def test_a_loss_that_is_not_finite_ends_it_and_is_not_saved(
 def test_spoilt_weights_are_not_saved_although_the_losses_were_finite(
     config: Config, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = loop.step
+    original = steps_module.update
 
     def spoilt(running: State, *arguments: Any) -> dict[str, torch.Tensor]:
         values = original(running, *arguments)
@@ -339,7 +340,7 @@ def test_spoilt_weights_are_not_saved_although_the_losses_were_finite(
             next(running.gan.generators.parameters()).data[0] = torch.nan
         return {name: torch.zeros(()) for name in values}
 
-    monkeypatch.setattr(loop, "step", spoilt)
+    monkeypatch.setattr(steps_module, "update", spoilt)
     with pytest.raises(DivergedError, match=r"step 4: generators\.generator\.\S+ is not finite"):
         train(config, prepared, tmp_path, train__evaluations=1)
     checkpoint = load_checkpoint(tmp_path)
@@ -406,10 +407,9 @@ def stepped(config: Config, prepared: Prepared, steps: int, *, still: bool = Fal
     current = State(changed.gan, changed.train.model_copy(update={"steps": 100}), prepared.spec, seed=0)
     if still:
         current.base_lr["generator"] = 0.0
-    supply = Supply(current, prepared)
+    ahead = Steps(current, prepared)
     for _ in range(steps):
-        loop.step(current, supply)
-        current.step += 1
+        ahead.take()
     return current
 
 
@@ -497,9 +497,8 @@ def test_learning_rates_are_constant_then_half_a_cosine(config: Config, prepared
 
     def rates(step: int) -> tuple[float, float]:
         current.step = step
-        current.set_learning_rates()
-        groups = [current.optimizers[name].param_groups[0]["lr"] for name in ("generator", "discriminator")]
-        return groups[0], groups[1]
+        current.set_levels()
+        return current.rates["generator"].now, current.rates["discriminator"].now
 
     for step, expected in ((0, 0.01), (50, 0.01), (75, 0.005), (100, 0.0)):
         assert rates(step) == pytest.approx((expected, 2 * expected))
@@ -551,11 +550,10 @@ def test_the_discriminator_learns_under_any_loss(config: Config, prepared: Prepa
     changed = config.override({"gan.loss": loss, "gan.r1": 0, "gan.r2": 0, "gan.lr": 0.003, "gan.batch": 16})
     current = State(changed.gan, changed.train.model_copy(update={"steps": 1000}), prepared.spec, seed=0)
     current.base_lr["generator"] = 0.0
-    supply = Supply(current, prepared)
+    ahead = Steps(current, prepared)
     losses = []
     for _ in range(40):
-        losses.append(float(loop.step(current, supply)["loss/discriminator"]))
-        current.step += 1
+        losses.append(float(ahead.take()["loss/discriminator"]))
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
 
 

@@ -158,8 +158,8 @@ def test_the_published_training(name: str, batch: int, smoothing: float) -> None
         assert (group["lr"], group["betas"], group["eps"], group["weight_decay"]) == (2e-4, (0.5, 0.999), 1e-8, 0)
     for step in (0, recipe(name).train.steps - 1):
         trained.step = step
-        trained.set_learning_rates()
-        assert all(optimizer.param_groups[0]["lr"] == 2e-4 for optimizer in trained.optimizers.values())
+        trained.set_levels()
+        assert {rate.now for rate in trained.rates.values()} == {2e-4}
     assert (gan.batch, gan.loss, gan.label_smoothing, gan.discriminator_steps) == (batch, "bce", smoothing, 1)
     assert (gan.r1, gan.r2, gan.instance_noise, gan.augment, gan.ema) == (0, 0, 0, (), 0)
     assert recipe(name).search.trials == 0

@@ -12,10 +12,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from medgan.config.schema import Config
+from medgan.data.loader import Batches
+from medgan.data.resident import Resident
 from medgan.data.store import Prepared
+from medgan.imaging.intensity import Intensity
 from medgan.randomness import Asked, Normal, StepRandomness, Uniform
-from medgan.training import loop, state
+from medgan.training import state
 from medgan.training.state import State
+from medgan.training.steps import Steps, update
 from medgan.training.supply import Packet, Supply
 
 META = torch.device("meta")
@@ -27,12 +31,17 @@ ALL = {
 }
 
 
-def test_what_was_drawn_before_a_step_is_what_it_would_have_drawn(config: Config, prepared: Prepared) -> None:
+@pytest.mark.parametrize("static", [True, False])
+def test_what_was_drawn_before_a_step_is_what_it_would_have_drawn(
+    config: Config, prepared: Prepared, static: bool
+) -> None:
     changed = config.override({f"gan.{name}": value for name, value in ALL.items()})
     current = State(changed.gan, changed.train, prepared.spec, seed=3)
-    supply = Supply(current, prepared)
-    assert not any(turn.randomness.ready for turn in supply.at(0))
-    loop.step(current, supply)
+    supply = Supply(current, prepared, static=static)
+    turns = supply.at(0)
+    assert not any(turn.randomness.ready for turn in turns)
+    update(current, turns)
+    supply.remember(turns)
     turns = supply.at(1)
     assert [turn.randomness.step for turn in turns] == [2, 3]
     for turn in turns:
@@ -41,6 +50,28 @@ def test_what_was_drawn_before_a_step_is_what_it_would_have_drawn(config: Config
         for asked, ready in turn.randomness.ready.items():
             own = StepRandomness(3, turn.randomness.step).drawn(asked.stream, asked.draws, asked.n)
             assert all(torch.equal(*pair) for pair in zip(ready, own, strict=True))
+    supply.remember([])  # a step that was replayed
+    assert supply.at(2)[0].randomness.ready.keys() == turns[0].randomness.ready.keys()
+
+
+@pytest.mark.parametrize("deep", [False, True], ids=["8 bits", "16 bits"])
+@pytest.mark.parametrize("paired", [True, False])
+def test_batches_of_resident_images_are_those_of_the_loader(prepared: Prepared, deep: bool, paired: bool) -> None:
+    kind = np.uint16 if deep else np.uint8
+    images = np.random.default_rng(0).integers(0, np.iinfo(kind).max, prepared.images.shape, dtype=kind, endpoint=True)
+    data = replace(
+        prepared,
+        images=images,
+        sources=images[::-1],
+        masks=(images > 100).astype(np.uint8),
+        intensity=replace(prepared.intensity, low=3.0, high=200.0) if not deep else Intensity(10.0, 60_000.0, "HU"),
+    )
+    batches = Batches(data, "train", batch=32, seed=0, paired=paired)
+    resident = Resident(batches, torch.device("cpu"))
+    for step in range(5):
+        expected, found = batches.at(step), resident.batch(**resident.places(*batches.rows(step)))
+        assert expected.tensors().keys() == found.tensors().keys() == {"image", "label", "mask", "source"}
+        assert all(torch.equal(tensor, found.tensors()[name]) for name, tensor in expected.tensors().items())
 
 
 def test_random_numbers_can_be_read_in_any_order_and_again() -> None:
@@ -69,8 +100,7 @@ def tensors(seed: int, *, rows: int = 3) -> list[Tensor]:
 
 
 def test_a_packet_arrives_as_it_was_and_stays_where_it_is() -> None:
-    packet = Packet(torch.device("cpu"), packed=True)
-    places = []
+    packet, places = Packet(torch.device("cpu"), packed=True), []
     for seed in range(4):
         sent = packet.sent(tensors(seed))
         assert all(torch.equal(*pair) for pair in zip(sent, tensors(seed), strict=True))
@@ -146,11 +176,9 @@ def test_a_step_takes_one_copy(
         masks=np.zeros(prepared.images.shape, np.uint8),
         sources=prepared.images,
     )
-    current = State(changed.gan, changed.train, data.spec, seed=0)
-    supply, counts = Supply(current, data), []
+    ahead, counts = Steps(State(changed.gan, changed.train, data.spec, seed=0), data), []
     for _ in range(4):
         with Copies() as copies:
-            loop.step(current, supply)
-        current.step += 1
+            ahead.take()
         counts.append(copies.count)
     assert counts[1:] == [1, 1, 1] and counts[0] >= 1

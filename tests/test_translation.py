@@ -651,9 +651,8 @@ def rates(config: Config, spec: ImageSpec, **values: Any) -> list[tuple[float, f
     found = []
     for step in range(100):
         state.step = step
-        state.set_learning_rates()
-        one, other = (state.optimizers[name].param_groups[0]["lr"] for name in ("generator", "discriminator"))
-        found.append((one, other))
+        state.set_levels()
+        found.append((state.rates["generator"].now, state.rates["discriminator"].now))
     return found
 
 

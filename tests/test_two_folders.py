@@ -90,8 +90,8 @@ def test_training_sees_every_source_and_never_the_patients_own(stored: Prepared)
     _, givers = data.givers("train")
     seen = set()
     for step in range(60):
-        images = batches._epochs[0].at(np.arange(8 * step, 8 * step + 8))
-        strangers = batches._strangers(images, step)
+        images, strangers = batches.rows(step)
+        assert strangers is not None
         assert (data.patients[images] != data.patients[strangers]).all()
         seen |= {*strangers.tolist()}
         source = batches.at(step).source

@@ -13,6 +13,7 @@ class TrainConfig(Section):
 
     score: what search and training choose weights by: fid, or for translation the mae or 1 - ssim of pairs. n: images
     behind it.
+    capture: on a GPU, replay steps from graphs, which is several times as fast.
     init_from: a checkpoint whose networks training starts from, or data/from-scratch. DVC watches the file.
     """
 
@@ -25,3 +26,4 @@ class TrainConfig(Section):
     precision: Literal["auto", "fp32", "bf16", "fp64"]
     threads: Literal["auto"] | Annotated[int, Field(ge=1)]
     restart: bool
+    capture: bool = True

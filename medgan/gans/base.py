@@ -11,6 +11,7 @@ from medgan.data.batch import Batch
 from medgan.data.spec import Direction, ImageSpec
 from medgan.data.store import Prepared
 from medgan.gans.adversarial import Discriminate, Game
+from medgan.levels import Level
 from medgan.models.layers import statistics_kept
 from medgan.randomness import StepRandomness
 
@@ -74,6 +75,11 @@ class Gan(nn.Module, ABC):
     def set_progress(self, fraction: float) -> None:
         """Called before each step with the share of the budget that is done; schedules hang on it."""
         self.game.set_progress(fraction)
+
+    @property
+    def levels(self) -> list[Level]:
+        """What `set_progress` sets."""
+        return self.game.levels
 
     @property
     def complete(self) -> bool:

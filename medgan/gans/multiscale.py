@@ -14,6 +14,7 @@ from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans.adversarial import Discriminate, Game
 from medgan.gans.base import Gan
+from medgan.levels import Level
 from medgan.models import MULTISCALE_MODELS
 from medgan.models.layers import to_float32
 from medgan.models.mscgan import shrunk
@@ -40,19 +41,24 @@ class MultiScale(Gan):
         self.game = Game(config)
         self.inputs, self.latent_dim = ("z", "label", "mask") if classes else ("z", "mask"), model.latent_dim
         self._grow_until, self._scales = config.grow_until, model.scales(self.spec)
-        self._alphas = [1.0] * len(self._scales)
+        self._alphas = [Level(1.0) for _ in self._scales]
         self.generators = nn.ModuleDict({"generator": model.generator(self.spec)})
         self.discriminators = nn.ModuleDict({str(side): model.discriminator(self.spec, side) for side in self._scales})
 
     @property
     def complete(self) -> bool:
-        return self._alphas[-1] == 1
+        return self._alphas[-1].now == 1
 
     def set_progress(self, fraction: float) -> None:
         super().set_progress(fraction)
         steps = max(1, len(self._scales) - 1)
         grown = steps * fraction / self._grow_until if self._grow_until > 0 else steps
-        self._alphas = [1.0, *(min(1.0, max(0.0, grown - k)) for k in range(len(self._scales) - 1))]
+        for behind, alpha in enumerate(self._alphas[1:]):
+            alpha.now = min(1.0, max(0.0, grown - behind))
+
+    @property
+    def levels(self) -> list[Level]:
+        return [*super().levels, *self._alphas]
 
     def fakes(self, batch: Batch, randomness: StepRandomness) -> dict[str, Tensor]:
         z = randomness.draw("z", Normal((self.latent_dim,)), len(batch.image)).to(batch.image, non_blocking=True)
@@ -82,7 +88,7 @@ class MultiScale(Gan):
 
     def held_out(self, batch: Batch, drawn: Tensor) -> tuple[Discriminate, Tensor, Tensor]:
         """Give the discriminator of the largest scale that has begun to grow."""
-        side = max(side for side, alpha in zip(self._scales, self._alphas, strict=True) if alpha > 0)
+        side = max(side for side, alpha in zip(self._scales, self._alphas, strict=True) if alpha.now > 0)
         return self._discriminate(batch, str(side)), self._real(batch.image, side), shrunk(drawn, side)
 
     def draw(self, generators: nn.ModuleDict, inputs: Mapping[str, Tensor]) -> Tensor:
@@ -106,9 +112,9 @@ class MultiScale(Gan):
     def _real(self, image: Tensor, side: int) -> Tensor:
         """The real image at this scale, faded like the generated one (Karras 2018)."""
         alpha, small = self._alphas[self._scales.index(side)], shrunk(image, side)
-        if alpha == 1:
+        if alpha.now == 1:
             return small
-        return alpha * small + (1 - alpha) * F.interpolate(shrunk(small, side // 2), scale_factor=2.0)
+        return alpha.value * small + (1 - alpha.value) * F.interpolate(shrunk(small, side // 2), scale_factor=2.0)
 
-    def _weight(self, side: str) -> float:
-        return self._alphas[self._scales.index(int(side))]
+    def _weight(self, side: str) -> float | Tensor:
+        return self._alphas[self._scales.index(int(side))].value

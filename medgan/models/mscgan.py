@@ -5,6 +5,7 @@ the mask by spatially-adaptive normalisation (Park 2019, "SPADE").
 """
 
 import math
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, Literal
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.data.spec import ImageSpec
+from medgan.levels import Level
 from medgan.models.layers import OneHot
 
 
@@ -67,7 +69,7 @@ class Generator(nn.Module):
             {str(side): _convolution(model.widths(side, spec.size)[-1], spec.channels) for side in self.scales}
         )
 
-    def forward(self, z: Tensor, mask: Tensor, label: Tensor | None, alphas: list[float]) -> list[Tensor]:
+    def forward(self, z: Tensor, mask: Tensor, label: Tensor | None, alphas: Sequence[Level]) -> list[Tensor]:
         """Images of each scale up to the last with alpha > 0, which fades in over the one before it."""
         if self.embedding is not None and label is not None:
             z = torch.cat([z, self.embedding(label)], dim=1)
@@ -81,10 +83,10 @@ class Generator(nn.Module):
                 continue
             image = self.to_image[str(side)](F.leaky_relu(features, 0.2)).tanh()
             alpha = alphas[len(images)]
-            if images and alpha < 1:
-                image = alpha * image + (1 - alpha) * F.interpolate(images[-1], scale_factor=2.0)
+            if images and alpha.now < 1:
+                image = alpha.value * image + (1 - alpha.value) * F.interpolate(images[-1], scale_factor=2.0)
             images.append(image)
-            if len(images) == len(alphas) or alphas[len(images)] == 0:
+            if len(images) == len(alphas) or alphas[len(images)].now == 0:
                 break
         return images
 

@@ -20,7 +20,7 @@ class Finite:
 
     def update(
         self,
-        step: int,
+        step: float | Tensor,
         optimizer: torch.optim.Optimizer,
         losses: Mapping[str, Tensor],
         weights: Sequence[tuple[str, nn.Parameter]],
@@ -33,8 +33,8 @@ class Finite:
         bad = this_process().anywhere(~torch.stack(values).isfinite())
         first = self._first.get(names)
         if first is None:
-            first = torch.full((len(names),), -1, dtype=torch.int64, device=bad.device)
-        self._first[names] = torch.where(bad & (first < 0), step, first)
+            first = self._first[names] = torch.full((len(names),), -1.0, device=bad.device)
+        first.copy_(torch.where(bad & (first < 0), step, first))
         skipped = bad.any()
         if isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW):
             # The fused kernels' own way to leave out a step, meant for loss scaling; neither counter nor moments move.

@@ -7,14 +7,15 @@ from medgan.config.gan import GanConfig
 from medgan.config.train import TrainConfig
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
-from medgan.device import resolve_precision, resolve_threads
+from medgan.device import resolve_precision, resolve_threads, why_eager
 from medgan.fingerprint import code_digest, file_digest, fingerprint
 from medgan.gans import check_gan
 from medgan.models import MODELS, MULTISCALE_MODELS, TRANSLATION_MODELS
+from medgan.training.processes import this_process
 
 # What changes how a training runs, not what it gives; what a checkpoint compares for itself, and says so; and a file,
 # whose content counts instead.
-_LEFT_OUT = {"restart", "checkpoint_every", "precision", "threads", "init_from"}
+_LEFT_OUT = {"restart", "checkpoint_every", "precision", "threads", "capture", "init_from"}
 
 
 def training_fingerprint(gan: GanConfig, train: TrainConfig, seed: int, prepared: Prepared, extractor: str) -> str:
@@ -42,12 +43,20 @@ def identity(gans: Iterable[GanConfig], train: TrainConfig, spec: ImageSpec, *, 
     The number of processes may change: threads are those that one process would have.
     gans: the one that is trained, or all that a search may train. scored_by: the module of the validation score.
     """
+    gans = list(gans)
     starts = {name for gan in gans for name in training_modules(gan, spec, scored_by=scored_by)}
+    captured = [captures(gan, train) for gan in gans]
     return {
         "code": code_digest(starts),
-        "precision": resolve_precision(train.precision),
+        "precision": "/".join(sorted({resolve_precision(train.precision, captured=each) for each in captured})),
         "threads": resolve_threads(train.threads, processes=1),
+        **({"steps": "captured"} if any(captured) else {}),
     }
+
+
+def captures(gan: GanConfig, train: TrainConfig) -> bool:
+    """Say whether steps of this training are captured into graphs of a GPU."""
+    return not why_eager(train.capture, gan.optimizer, this_process().size)
 
 
 def training_modules(gan: GanConfig, spec: ImageSpec, *, scored_by: str) -> set[str]:

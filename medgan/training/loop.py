@@ -13,17 +13,16 @@ from torch import Tensor, nn
 from medgan.config.gan import GanConfig
 from medgan.config.train import TrainConfig
 from medgan.data.store import Prepared
-from medgan.device import autocast, resolve_threads
+from medgan.device import failure_as_error, resolve_threads
 from medgan.errors import TrainingInterrupted
-from medgan.gans.augment import jitter
 from medgan.gans.base import Gan
 from medgan.training.checkpoint import held
 from medgan.training.finite import check_finite, diverged
 from medgan.training.judge import Judge, save_samples, score
 from medgan.training.processes import peer_failure_as_error, this_process
 from medgan.training.state import Best, Row, State
+from medgan.training.steps import Steps
 from medgan.training.stopping import Flag, StoppedError, stop_requested
-from medgan.training.supply import Supply
 
 LOG_POINTS = 200
 
@@ -60,13 +59,13 @@ def fit(
 ) -> Trained:
     """Train fresh networks, or go on from the checkpoint in `directory` as if nothing had happened.
 
-    Raises MedganError where the folder is in use, or holds an unfinished run of other code or precision, and
-    TrainingInterrupted, once it is saved, after SIGTERM or SIGINT.
+    Raises MedganError where the folder is in use, or holds an unfinished run of other code or precision, or where the
+    device fails, and TrainingInterrupted, once it is saved, after SIGTERM or SIGINT.
     """
     process = this_process()
     listener = listener if listener and process.first else Listener()
     folder = held(directory) if process.first else nullcontext()
-    with folder, _threads(resolve_threads(config.threads)), peer_failure_as_error():
+    with folder, _threads(resolve_threads(config.threads)), peer_failure_as_error(), failure_as_error():
         state = State(gan_config, config, prepared.spec, seed=seed, scored_by=judge.score.__module__)
         if not process.first:
             process.wait()
@@ -88,7 +87,7 @@ def fit(
 def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, listener: Listener) -> None:
     config, steps, process = state.config, state.config.steps, this_process()
     evaluations = {math.ceil(steps * k / config.evaluations) for k in range(1, config.evaluations + 1)}
-    supply = Supply(state, prepared)
+    steps_ahead = Steps(state, prepared)
     log_every, unread = _log_every(state), _Unread(state, {}, logged=False)
     if state.step == 0 and process.first:
         state.gan.set_progress(0.0)
@@ -97,8 +96,7 @@ def _train(state: State, prepared: Prepared, judge: Judge, directory: Path, list
     with stop_requested() as stopping:
         while due or state.step < steps:
             if not due:  # else a stop broke off the evaluation of this step
-                values = step(state, supply)
-                state.step += 1
+                values = steps_ahead.take()
                 listener.on_step(state.step)
                 due = state.step in evaluations
                 stopped = process.any(stopping.is_set())
@@ -125,38 +123,12 @@ def _log_every(state: State) -> int:
     return 1 if every <= 1 else math.ceil(every / penalty) * penalty
 
 
-def step(state: State, supply: Supply) -> dict[str, Tensor]:
-    """One update of the generator after its discriminator's, the last on the same fakes; returns what to log."""
-    gan = state.gan
-    gan.set_progress(state.step / state.config.steps)
-    state.set_learning_rates()
-    logged: dict[str, Tensor] = {}
-    turns = supply.at(state.step)
-    for turn in turns:
-        randomness = turn.randomness
-        batch = jitter(turn.batch, state.gan_config.jitter, randomness)
-        shared = turn is turns[-1]
-        with autocast(state.precision):
-            with torch.set_grad_enabled(shared):
-                fakes = gan.fakes(batch, randomness)
-            terms, figures = state.discriminator_losses(batch, fakes, randomness)
-        if terms:  # plain regression has no discriminator
-            _update(state, "discriminator", terms)
-        logged |= {f"loss/{name}": value.detach() for name, value in terms.items()} | figures
-    gan.discriminators.requires_grad_(False)  # their weight gradients are not wanted below
-    with autocast(state.precision):
-        generator_terms = state.generator_losses(batch, fakes, randomness)
-    _update(state, "generator", generator_terms)
-    gan.discriminators.requires_grad_(True)
-    state.ema.update(gan.generators, state.step)
-    return logged | {f"loss/{name}": value.detach() for name, value in generator_terms.items()}
-
-
 class _Unread:
     """What a step has left to log. It is read at the next one to log: a device is waited for once an interval."""
 
     def __init__(self, state: State, values: Mapping[str, Tensor], *, logged: bool) -> None:
-        self._state, self._values, self._logged = state, values, logged
+        self._state, self._logged = state, logged
+        self._values = {name: value.clone() for name, value in values.items()}  # the next step may overwrite them
         self._step, self._time = state.step, time.time()
 
     def read(self) -> None:
@@ -175,14 +147,6 @@ def _check_weights(state: State) -> None:
     """Raise DivergedError, before a save: finite gradients can still have spoilt a weight, or a norm's statistics."""
     if bad := [name for name, tensor in state.gan.state_dict().items() if not bool(tensor.isfinite().all())]:
         raise diverged(state.step, bad)
-
-
-def _update(state: State, side: str, terms: dict[str, Tensor]) -> None:
-    """Update one side by the sum of its terms, of which there is at least one."""
-    optimizer = state.optimizers[side]
-    optimizer.zero_grad(set_to_none=True)
-    torch.stack(list(terms.values())).sum().backward()  # type: ignore[no-untyped-call]
-    state.finite.update(state.step + 1, optimizer, terms, state.weights[side])
 
 
 def _save(state: State, directory: Path, listener: Listener) -> None:

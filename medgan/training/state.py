@@ -15,11 +15,12 @@ from medgan.data.spec import ImageSpec
 from medgan.device import resolve_device, resolve_precision, working_dtype
 from medgan.errors import MedganError
 from medgan.gans import build_gan
+from medgan.levels import Level
 from medgan.seeds import derive_seed
 from medgan.training.checkpoint import Checkpoint, discard, load_checkpoint, save_checkpoint
 from medgan.training.ema import Ema
 from medgan.training.finite import Finite
-from medgan.training.identity import identity
+from medgan.training.identity import captures, identity
 from medgan.training.processes import check_shareable, shared, this_process
 from medgan.training.transfer import initial_networks, start_from
 
@@ -52,7 +53,8 @@ class State:
         if (initial := initial_networks(config.init_from)) is not None:
             fresh = start_from(self.gan, initial)
             _LOG.info(f"networks of {config.init_from.name}, step {initial.step}; fresh: {', '.join(fresh) or 'none'}")
-        self.precision, self.device = resolve_precision(config.precision), resolve_device()
+        self.captured, self.device = captures(gan_config, config), resolve_device()
+        self.precision = resolve_precision(config.precision, captured=self.captured)
         if (processes := this_process().size) > 1:
             check_shareable(self.gan, gan_config.batch, processes)
             self.gan = nn.SyncBatchNorm.convert_sync_batchnorm(self.gan)  # type: ignore[no-untyped-call]
@@ -72,16 +74,28 @@ class State:
         self.discriminator_losses = shared(self.gan.discriminators, self.gan.discriminator_losses, grows=self.gan.grows)
         self.generator_losses = shared(self.gan.generators, self.gan.generator_losses, grows=self.gan.grows)
         self.step, self.rows, self.best, self.finite = 0, list[Row](), Best(), Finite()
+        self.rates, self.number = {side: Level(self.base_lr[side]) for side in self.optimizers}, Level(0)
         self._identity = identity([gan_config], config, spec, scored_by=scored_by)
         self._restarted = config.restart
 
-    def set_learning_rates(self) -> None:
-        """Set them: linear to their value, constant, then half a cosine from `decay_from` of the budget to zero."""
+    @property
+    def levels(self) -> list[Level]:
+        """What `set_levels` sets."""
+        return [*self.gan.levels, *self.rates.values(), self.ema.weight, self.number]
+
+    def set_levels(self) -> None:
+        """Set what changes from step to step: all schedules, and the number of the step.
+
+        Learning rates: linear to their value, constant, then half a cosine from `decay_from` of the budget to zero.
+        """
+        self.gan.set_progress(self.step / self.config.steps)
         rise = min(1.0, (self.step + 1) / max(1.0, self.gan_config.warmup * self.config.steps))
         start = self.gan_config.decay_from * self.config.steps
         late = max(0.0, self.step - start) / max(1.0, self.config.steps - start)
-        for name, optimizer in self.optimizers.items():
-            optimizer.param_groups[0]["lr"] = self.base_lr[name] * rise * 0.5 * (1 + math.cos(math.pi * late))
+        for side, rate in self.rates.items():
+            rate.now = self.base_lr[side] * rise * 0.5 * (1 + math.cos(math.pi * late))
+        self.ema.set_step(self.step)
+        self.number.now = self.step + 1
 
     @property
     def evaluated(self) -> bool:

@@ -38,17 +38,20 @@ def findings(here: Path) -> Iterator[Finding]:
 
 
 def _params(root: Path) -> Iterator[Finding]:
-    from medgan.device import resolve_device, resolve_precision, resolve_threads
+    from medgan.device import resolve_device, resolve_precision, resolve_threads, why_eager
 
     try:
         config = load_config(root / "params.yaml")
     except MedganError as error:
         yield Finding("params.yaml", str(error), good=False)
         return
-    precision, threads = resolve_precision(config.train.precision), resolve_threads(config.train.threads)
+    eager, threads = why_eager(config.train.capture, config.gan.optimizer, 1), resolve_threads(config.train.threads)
+    precision = resolve_precision(config.train.precision, captured=not eager)
     yield Finding(
         "device", f"{resolve_device()}, {precision} (train.precision: {config.train.precision}), {threads} thread(s)"
     )
+    if resolve_device().type == "cuda":
+        yield Finding("steps", f"one by one: {eager}" if eager else "captured into graphs")
     yield Finding("data", f"{config.data.name}: source {config.data.source} from {config.data.raw}")
 
 

@@ -17,9 +17,8 @@ from medgan.gans.drawing import draw
 from medgan.imaging.intensity import EIGHT_BITS
 from medgan.scores.discerning import SIDE, Discerner
 from medgan.scores.extractor import Extractor
-from medgan.training.loop import step
 from medgan.training.state import State
-from medgan.training.supply import Supply
+from medgan.training.steps import Steps
 
 _IMAGES = 64  # images that are drawn and looked at for a time
 # Of an evaluation, in looks of the extractor an image: at copies under every transformation, by resampling, and so on.
@@ -74,7 +73,7 @@ def _measured(config: Config, spec: ImageSpec) -> Costs:
     data = _blank(spec, max(config.gan.batch, _IMAGES))
     state = State(config.gan, config.train, spec, seed=0)
     seen = data.only(state.gan.spec)
-    supply = Supply(state, data)
+    steps_ahead = Steps(state, data)
     # Networks that grow take longer and longer.
     moments = (1 / 6, 1 / 2, 5 / 6) if state.gan.grows else (0.0,)
     period = config.gan.penalty_every
@@ -83,8 +82,7 @@ def _measured(config: Config, spec: ImageSpec) -> Costs:
         for moment in moments:
             state.step = int(moment * config.train.steps)
             for _ in range(period):
-                step(state, supply)
-                state.step += 1
+                steps_ahead.take()
 
     extractor, discerner = Extractor(spec.channels, spec.size, spec.classes), Discerner(spec.channels, spec.size)
     batch = Batches(seen, "train", batch=_IMAGES, seed=0).at(0)
