@@ -44,7 +44,7 @@ class Segmenter(nn.Module):
     def found(self, images: ImageRows) -> NDArray[np.bool_]:
         """(N, C, H, W) in [-1, 1] to the pixels (N, H, W) that are taken for lesion."""
         parts = [self(to_tensor(images[i : i + _CHUNK]))[:, 0] > 0 for i in range(0, len(images), _CHUNK)]
-        return torch.cat(parts).numpy()
+        return torch.cat(parts).cpu().numpy()
 
 
 def train_segmenter(
@@ -62,8 +62,8 @@ def train_segmenter(
 
     def loss(segmenter: Segmenter, step: int) -> Tensor:
         chosen = numpy_generator(seed, "segmenter", step).choice(len(images), min(_BATCH, len(images)), replace=False)
-        wanted = torch.from_numpy(masks[chosen].any(axis=3)).float()
         logits = segmenter(to_tensor(images[chosen]))[:, 0]
+        wanted = torch.from_numpy(masks[chosen].any(axis=3)).to(logits)
         share = logits.sigmoid()
         dice: Tensor = 1 - (2 * (share * wanted).sum() + 1) / (share.sum() + wanted.sum() + 1)
         return F.binary_cross_entropy_with_logits(logits, wanted) + dice

@@ -193,7 +193,8 @@ class _Batches:
         )
         shift = numpy_generator(self._seed, "discern-shift", step).integers(-self._shift, self._shift + 1, size=2)
         wanted = torch.tensor([1.0, 0.0]).repeat_interleave(self._count)
-        return _shifted(to_tensor(images), *shift.tolist()), wanted
+        shown = to_tensor(images)
+        return _shifted(shown, *shift.tolist()), wanted.to(shown.device)
 
     def epoch(self, most: int) -> Iterator[Tensor]:
         """Images alone, of so many batches at most."""
@@ -221,7 +222,7 @@ def _answers(network: nn.Module, images: ImageRows, rows: Rows) -> NDArray[np.fl
     length = max(16, min(256, 256 * 64 * 64 // images.shape[2] ** 2))
     with autocast(resolve_precision("auto")):
         parts = [network(to_tensor(images[rows[i : i + length]])).float() for i in range(0, len(rows), length)]
-    return torch.cat(parts).numpy().astype(np.float64)
+    return torch.cat(parts).cpu().numpy().astype(np.float64)
 
 
 def _fitting_scale(logits: NDArray[np.float64], drawn: NDArray[np.float64]) -> float:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from medgan.data.stored import ImageRows
+from medgan.device import resolve_device
 from medgan.errors import MedganError
 from medgan.imaging.arrays import Images
 
@@ -85,7 +86,7 @@ class Extractor(nn.Module):
         """12 hex digits of recipe, shapes and weights: scores of different digests are never compared."""
         whole = hashlib.sha256(json.dumps(self._about()).encode())
         for name, tensor in sorted(self.state_dict().items()):
-            whole.update(name.encode() + tensor.numpy().tobytes())
+            whole.update(name.encode() + tensor.cpu().numpy().tobytes())
         return whole.hexdigest()[:12]
 
     @property
@@ -128,9 +129,9 @@ class Extractor(nn.Module):
         features, logits = [], []
         for batch in self.batches(images):
             pooled, places = self._looked_at(batch)
-            features.append(((torch.cat([*pooled, places], dim=1) - self.centre) @ self.projection).numpy())
+            features.append(((torch.cat([*pooled, places], dim=1) - self.centre) @ self.projection).cpu().numpy())
             if self.classes:
-                logits.append(self.head(pooled[-1]).numpy())
+                logits.append(self.head(pooled[-1]).cpu().numpy())
         return Observation(np.concatenate(features), np.concatenate(logits) if logits else None)
 
     def batches(self, images: ImageRows, *, every: int = 1) -> Iterator[Tensor]:
@@ -146,7 +147,8 @@ class Extractor(nn.Module):
 
     def save(self, path: Path) -> None:
         """One safetensors file; the same extractor gives the same bytes."""
-        path.write_bytes(save(self.state_dict(), metadata={self.name: json.dumps(self._about())}))
+        weights = {name: tensor.cpu() for name, tensor in self.state_dict().items()}
+        path.write_bytes(save(weights, metadata={self.name: json.dumps(self._about())}))
 
     @classmethod
     def load(cls, path: Path) -> "Extractor":
@@ -164,12 +166,12 @@ class Extractor(nn.Module):
             raise MedganError(f"{path} is of recipe '{about.get('recipe')}', this code of '{RECIPE}'; {remedy}")
         extractor = cls(about["channels"], about["size"], about["classes"])
         extractor.load_state_dict(weights)
-        return extractor.eval()
+        return extractor.to(resolve_device()).eval()
 
     def _about(self) -> dict[str, str | int]:
         return {"recipe": RECIPE, "channels": self.channels, "size": self.size, "classes": self.classes}
 
 
 def to_tensor(images: Images) -> Tensor:
-    """(B, C, H, W) with channels last in memory, as stored images have them."""
-    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 2, 3, 1))).permute(0, 3, 1, 2)
+    """(B, C, H, W) on the device, with channels last in memory, as stored images have them."""
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 2, 3, 1))).to(resolve_device()).permute(0, 3, 1, 2)

@@ -110,7 +110,8 @@ def train_extractor(
         x = to_tensor(images[chosen])
         if labels is None:
             return twins_loss(extractor(torch.cat([view(x, rng, noise, gain=0.2) for _ in range(2)])))
-        return F.cross_entropy(extractor(view(x, rng, noise, gain=0)), torch.from_numpy(labels[chosen]).long())
+        wanted = torch.from_numpy(labels[chosen]).long().to(x.device)
+        return F.cross_entropy(extractor(view(x, rng, noise, gain=0)), wanted)
 
     extractor = fit_supervised(
         lambda: Extractor(images.shape[1], images.shape[2], 0 if labels is None else classes),
@@ -135,7 +136,7 @@ def _fix_units(extractor: Extractor, images: ImageRows, labels: NDArray[np.int64
     """
     every = math.ceil(len(images) / _CALIBRATION_IMAGES)
     parts = [extractor.blocks(batch) for batch in extractor.batches(images, every=every)]
-    blocks = [torch.cat(block) for block in zip(*parts, strict=True)]
+    blocks = [torch.cat(block).cpu() for block in zip(*parts, strict=True)]
     extractor.centre.copy_(torch.cat([block.mean(dim=0) for block in blocks]))
     classes = torch.zeros(len(blocks[0]), dtype=torch.int64) if labels is None else torch.from_numpy(labels[::every])
     scaled, scales = [], []

@@ -6,6 +6,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from medgan.device import resolve_device
+
 Network = TypeVar("Network", bound=nn.Module)
 
 
@@ -21,13 +23,15 @@ def fit_supervised(
 ) -> Network:
     """A trained network in evaluation mode.
 
-    build: makes it; its initial weights depend on `seed` alone. loss: of the network on the batch of a step, counted
-    from 0. learning_rate: at its highest. progress: is told how many steps are done.
+    build: makes it; its initial weights depend on `seed` alone. It stays on the device, where `to_tensor` puts images.
+    loss: of the network on the batch of a step, counted from 0. learning_rate: at its highest. progress: is told how
+    many steps are done.
     check: sees the network after each of them and says whether it has learnt enough; it ends the training then.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         network = build()
+    network.to(resolve_device())
     optimizer = torch.optim.Adam(network.parameters(), lr=learning_rate)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr=learning_rate, total_steps=steps)
     for step in range(steps):
