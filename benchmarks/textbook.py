@@ -48,14 +48,14 @@ class Textbook:
 
     inputs = ("z",)
 
-    def __init__(self, folder: Path, spec: ImageSpec, *, seed: int) -> None:
+    def __init__(self, folder: Path, spec: ImageSpec, *, seed: int, workers: int = 0) -> None:
         config = configuration(RECIPE).gan
         torch.manual_seed(seed)
         gan, self.device = build_gan(config, ImageSpec(spec.size, spec.channels)), resolve_device()
         gan.to(self.device)
         self.latent_dim = gan.latent_dim
         self.generator, self.discriminator = gan.generators["generator"], gan.discriminators["discriminator"]
-        self.batches = endless(folder)
+        self.batches = endless(folder, workers=workers)
         self.optimizers = [
             torch.optim.Adam(network.parameters(), lr=config.lr, betas=config.betas)
             for network in (self.generator, self.discriminator)
@@ -63,7 +63,7 @@ class Textbook:
 
     def step(self) -> tuple[float, float]:
         """Losses of discriminator and generator."""
-        real = next(self.batches).to(self.device)
+        real = next(self.batches).to(self.device, non_blocking=True)
         of_generator, of_discriminator = self.optimizers
         of_discriminator.zero_grad()
         judged_real = self.discriminator(real)
@@ -91,10 +91,18 @@ class Textbook:
         return image
 
 
-def endless(folder: Path) -> Iterator[Tensor]:
-    """Batches (128, 1, H, W) in [-1, 1], epoch after epoch; DataLoader as it comes, without workers."""
+def endless(folder: Path, *, workers: int = 0) -> Iterator[Tensor]:
+    """Batches (128, 1, H, W) in [-1, 1], epoch after epoch; DataLoader as it comes, or with workers, then pinned."""
     grey = transforms.Compose([transforms.Grayscale(), transforms.ToTensor(), transforms.Normalize(0.5, 0.5)])
-    loader = DataLoader(ImageFolder(str(folder), grey), batch_size=BATCH, shuffle=True, drop_last=True)
+    loader = DataLoader(
+        ImageFolder(str(folder), grey),
+        batch_size=BATCH,
+        shuffle=True,
+        drop_last=True,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        pin_memory=workers > 0 and torch.cuda.is_available(),
+    )
     while True:
         for images, _ in loader:
             yield images
