@@ -138,6 +138,27 @@ def test_what_is_refused_has_a_reason(
     assert rejected.keys() == {"bad.dcm"} and reason in rejected["bad.dcm"]
 
 
+def test_a_file_that_cannot_be_used_is_of_a_class_that_may_be_lost_unless_nobody_asks_for_it(tmp_path: Path) -> None:
+    save(tmp_path / "well" / "a", slice_())
+    for name in ("cut", "short"):
+        whole = save(tmp_path / name / "a", slice_()).read_bytes()
+        (tmp_path / name / "a").write_bytes(whole[: 10 if name == "short" else -20])
+    for name, tags in (("mr", {"Modality": "MR"}), ("text", {"BurnedInAnnotation": "YES"})):
+        save(tmp_path / name / "a", slice_(**tags))
+    for patient in "12":
+        save(tmp_path / "two" / patient, slice_(PatientID=patient, SeriesInstanceUID="1.2"))
+    given = source(modalities=["CT"]).samples(tmp_path, SPEC)
+    items = [part for item in given for part in (item() if callable(item) else (item,))]
+    assert {item.origin: item.label for item in items if isinstance(item, Rejected)} == {
+        "cut/a": "cut",
+        "short/a": "short",
+        "mr/a": None,
+        "text/a": "text",
+        "two/1": "two",
+        "two/2": "two",
+    }
+
+
 def test_text_is_read_where_it_is_allowed(tmp_path: Path) -> None:
     save(tmp_path / "a.dcm", slice_(BurnedInAnnotation="YES"))
     save(tmp_path / "b.dcm", slice_(Modality="US"))

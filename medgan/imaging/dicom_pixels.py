@@ -71,6 +71,9 @@ def _decoded(pydicom: Any, path: Path, index: int) -> tuple[NDArray[Any], Any]:
         raise UnusableError(_undecoded(pydicom, syntax)) from None
     if pixels.shape[:2] != (tags.Rows, tags.Columns) or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
         raise UnusableError("its pixels have another shape than Rows, Columns and SamplesPerPixel say")
+    if not syntax.is_compressed and int(tags.get("HighBit") or 0) >= tags.BitsStored:
+        # As old files have it. pydicom takes the lowest bits all the same.
+        raise UnusableError(f"its HighBit is {tags.HighBit:d} where {tags.BitsStored - 1:d} of BitsStored is read")
     half = 2 ** (tags.BitsStored - 1) if tags.PixelRepresentation else 0
     if pixels.min() < -half or pixels.max() >= 2**tags.BitsStored - half:
         # Overlays once lay there: drawings and names. pydicom cuts them off where pixels are not packed.
@@ -157,6 +160,8 @@ def _grey(pydicom: Any, pixels: NDArray[Any], tags: Any, window: Intensity | Non
         units = shown.low + shares * (shown.high - shown.low)
     else:
         units = _modality(pydicom, values, tags)
+        if used.sum() > 1 and not np.ptp(units[used]):
+            raise UnusableError("its rescaling, or modality LUT, makes one value of all")
     if tags.PhotometricInterpretation == "MONOCHROME1":
         units = shown.low + shown.high - units
     table = _compact(shown.stored(np.where(padded, shown.low, units)), shown)
@@ -177,6 +182,9 @@ def _own_shares(pydicom: Any, values: NDArray[Any], tags: Any, used: NDArray[np.
         count, start, bits = item.LUTDescriptor
         if bits == 8:  # else pydicom looks up places of more than 8 bits by their last 8
             item.LUTDescriptor = [count, start, 16]
+            if isinstance(item.LUTData, bytes) and len(item.LUTData) < 2 * (count or 2**16):  # two in a word
+                item.LUTData = list(item.LUTData)
+                item["LUTData"].VR = "US"
         places = np.rint(units).clip(start, start + (count or 2**16) - 1).astype(np.int32)
         shown = np.asarray(pydicom.pixels.apply_voi(places, tags), np.float64)
         shares = (shown / (2**bits - 1)).clip(0, 1)

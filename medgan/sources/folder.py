@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass as plain
 from functools import partial
 from pathlib import Path
@@ -138,10 +139,9 @@ class Folder:
         """Of a file that cannot be used, by what says the labels; None where nothing does."""
         if beside.rows and self.table and self.table.label:
             return beside.rows.labels.get(path)
-        try:
+        with suppress(ValueError):
             return patterns.label_of(path) or self._class_of(path)
-        except ValueError:
-            return None
+        return None
 
     def _described(self, path: Path, patterns: "_Patterns", beside: "_Beside") -> "_Described":
         """Raises ValueError with a reason where something is missing. Files that are no pictures have nothing."""
