@@ -36,7 +36,8 @@ class Dicom:
     3071 HU where modalities are [CT], else file. frames: which of a file of several.
     plane: that of the slices; others are rejected. series: a regular expression, looked for in SeriesDescription.
     label: the class; folder, plane, or a tag. patient: whose value keeps images together; where a file has no
-    PatientID, its StudyInstanceUID. isotropic: pixels that are no squares are resampled; else they are rejected.
+    PatientID, its StudyInstanceUID, or else SeriesInstanceUID.
+    isotropic: pixels that are no squares are resampled; else they are rejected.
     allow_burned_in: read images that have, or as ultrasound (US) and copies of screens (SC) may have, text in them.
     """
 
@@ -95,6 +96,7 @@ class Dicom:
         if not headers:
             first = next(iter(damaged.values()), "there is no file")
             raise MedganError(f"{raw} holds no DICOM image ({len(damaged)} other files; first reason: {first})")
+        headers = _without_issuers(headers)
         self._announce(headers)
         faults, patients = _faults_of_series(headers), _patients_of_studies(headers)
         for path in sorted(headers.keys() | damaged.keys()):
@@ -117,6 +119,12 @@ class Dicom:
             _LOG.info(
                 f"{several:,} files have several frames, and of each the {self.frames} one is read; "
                 "data.options.frames: all reads every one"
+            )
+        people, studies = ({getattr(header, key) for header in headers.values()} for key in ("patient", "study"))
+        if self.patient == "PatientID" and len(people) == 1 < len(studies):
+            _LOG.warning(
+                f"all files have one PatientID, or none, and {len(studies):,} StudyInstanceUIDs; where these are of "
+                "several patients, data.options.patient: StudyInstanceUID tells them apart"
             )
         if self.fixed is None and any(header.modality == "CT" for header in headers.values()):
             _LOG.warning(
@@ -178,8 +186,18 @@ class Dicom:
         return (header and (header.plane if self.label == "plane" else header.labels.get(self.label))) or None
 
     def patient_of(self, header: Header) -> str:
-        """Empty where the file does not say."""
-        return (header.patient if self.patient == "PatientID" else "") or header.study
+        """Empty where the file does not say; a study, or else a series, is of one patient."""
+        return (header.patient if self.patient == "PatientID" else "") or header.study or header.series
+
+
+def _without_issuers(headers: Mapping[Path, Header]) -> dict[Path, Header]:
+    """The same, where some files have a PatientID without its issuer: these may be of anybody who has the number."""
+    bare = {header.patient for header in headers.values()}
+    numbers = {path: header.patient.partition("/")[2] for path, header in headers.items()}
+    return {
+        path: replace(header, patient=numbers[path]) if numbers[path] and numbers[path] in bare else header
+        for path, header in headers.items()
+    }
 
 
 def _faults_of_series(headers: Mapping[Path, Header]) -> dict[str, str]:
