@@ -159,6 +159,13 @@ def test_pixels_in_higher_bits_than_are_read_are_refused(tmp_path: Path) -> None
         image(save(tmp_path / "a.dcm", made))
 
 
+def test_a_damaged_tag_that_pixels_alone_need_is_a_reason(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.dcm", dataset(ramp(0, 255, "u1")))
+    path.write_bytes(path.read_bytes().replace(b"\x28\x00\x02\x01US", b"\x28\x00\x02\x01U\xd3"))  # HighBit
+    with pytest.raises(ValueError, match=r"its header is damaged \(NotImplementedError\)"):
+        image(path)
+
+
 def test_without_a_window_values_spread_from_least_to_most_but_those_of_8_bits(tmp_path: Path) -> None:
     bare = {"Modality": "MR", "RescaleSlope": None, "RescaleIntercept": None}
     np.testing.assert_allclose(

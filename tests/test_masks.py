@@ -162,3 +162,12 @@ def test_an_array_of_something_else_is_a_sentence_and_the_case_of_its_suffix_is_
         read_mask(tmp_path / "words.npy")
     np.save(tmp_path / "mask.npy", PLANE)
     assert read_mask((tmp_path / "mask.npy").rename(tmp_path / "MASK.NPY")).any()
+
+
+def test_an_array_whose_header_is_no_python_is_a_sentence(tmp_path: Path) -> None:
+    np.save(tmp_path / "mask.npy", PLANE)
+    whole = (tmp_path / "mask.npy").read_bytes()
+    for wrong in (b"{'descr'( ", b"{'descr'\0:"):
+        (tmp_path / "mask.npy").write_bytes(whole.replace(b"{'descr': ", wrong))
+        with pytest.raises(MedganError, match="cannot be read as a picture or"):
+            read_mask(tmp_path / "mask.npy")

@@ -46,7 +46,12 @@ def read_frames(path: Path, indices: Iterable[int], window: Intensity | None) ->
     pydicom = pydicom_or_sentence()
     for index in indices:
         with quiet():
-            pixels, tags = _decoded(pydicom, path, index)
+            try:
+                pixels, tags = _decoded(pydicom, path, index)
+            except UnusableError:
+                raise
+            except Exception as error:  # of tags that are read here alone
+                raise ValueError(f"its header is damaged ({type(error).__name__})") from None
             try:
                 image = _image(pydicom, pixels, tags, window)
             except UnusableError:

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -35,7 +36,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
                 plane = _drawn(image)
             if blurred:
                 raise MedganError(f"{path} is a JPEG, which blurs the edge of a mask; save it as PNG or .npy")
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError) as error:  # the last two of numpy's headers
         raise MedganError(f"{path} cannot be read as a picture or .npy file: {error}") from None
     if plane.ndim != 2:
         raise MedganError(f"{path} has shape {plane.shape}; a plane (height, width) is needed")

@@ -88,7 +88,8 @@ def read_volume(path: Path, *, number: int | None = None) -> Volume:
     """
     nibabel = nibabel_for(path)
     try:
-        return _volume(nibabel, path, number)
+        with np.errstate(all="ignore"):  # of affines that are none
+            return _volume(nibabel, path, number)
     except VolumeError:
         raise
     except MemoryError:
