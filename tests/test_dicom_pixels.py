@@ -1,6 +1,9 @@
 """Pixels of DICOM files mean what the standard says: LUTs, windows, MONOCHROME1, palettes, padding, depths, colours."""
 
 import io
+import resource
+import struct
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -157,6 +160,19 @@ def test_pixels_in_higher_bits_than_are_read_are_refused(tmp_path: Path) -> None
     made.HighBit = 15
     with pytest.raises(ValueError, match="its HighBit is 15 where 11 of BitsStored is read"):
         image(save(tmp_path / "a.dcm", made))
+
+
+def test_a_frame_that_claims_more_than_its_header_is_not_decoded(tmp_path: Path) -> None:
+    """As JPEG-LS a file of 700 bytes took 1.6 GB."""
+    path = save(tmp_path / "a.dcm", dataset(ramp(0, 4095, "u2")), syntax=JPEGLSLossless)
+    whole = path.read_bytes()
+    place = whole.rindex(b"\xff\xf7") + 5
+    path.write_bytes(whole[:place] + struct.pack(">HH", 20_000, 20_000) + whole[place + 4 :])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match="another shape than Rows, Columns and SamplesPerPixel"):
+        image(path)
+    scale = 1 if sys.platform == "darwin" else 1024
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * scale < 2**27
 
 
 def test_a_damaged_tag_that_pixels_alone_need_is_a_reason(tmp_path: Path) -> None:

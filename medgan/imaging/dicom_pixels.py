@@ -5,14 +5,16 @@ and a window is turned round as low + high - x.
 """
 
 import hashlib
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan.imaging.codestreams import claimed_size
 from medgan.imaging.dicom import UnusableError, of_frame, pydicom_or_sentence, quiet
 from medgan.imaging.intensity import SIXTEEN_BITS, Intensity
 
@@ -67,8 +69,10 @@ def _decoded(pydicom: Any, path: Path, index: int) -> tuple[NDArray[Any], Any]:
     """Pixels (H, W) or RGB (H, W, 3) of a frame, and its tags."""
     with path.open("rb") as file:
         top = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=[*_TAGS, *_group(pydicom)])
-    syntax = top.file_meta.get("TransferSyntaxUID") or _guessed(pydicom, top)
-    tags = of_frame(top, index)
+        syntax = top.file_meta.get("TransferSyntaxUID") or _guessed(pydicom, top)
+        tags = of_frame(top, index)
+        if syntax.keyword and syntax.is_compressed:
+            _check_claimed(pydicom, file, index, tags)
     tags.file_meta.TransferSyntaxUID = syntax
     try:
         pixels = pydicom.pixels.pixel_array(path, index=index, transfer_syntax_uid=syntax)
@@ -84,6 +88,21 @@ def _decoded(pydicom: Any, path: Path, index: int) -> tuple[NDArray[Any], Any]:
         # Overlays once lay there: drawings and names. pydicom cuts them off where pixels are not packed.
         raise UnusableError("its pixels have more bits than BitsStored says")
     return np.asarray(pixels, pixels.dtype.newbyteorder("=")), tags
+
+
+def _check_claimed(pydicom: Any, file: BinaryIO, index: int, tags: Any) -> None:
+    """Raise UnusableError where a frame claims another size than its header: a decoder would make room for it.
+
+    file: at the tag of its pixels.
+    """
+    file.seek(12, 1)  # tag, type and length
+    try:
+        frames = int(tags.get("NumberOfFrames") or 1)
+        claimed = claimed_size(pydicom.encaps.get_frame(file, index, number_of_frames=frames))
+    except (ValueError, struct.error):
+        return  # damaged, as the decoder will find
+    if claimed not in (None, (tags.Rows, tags.Columns, tags.SamplesPerPixel)):
+        raise UnusableError("its pixels have another shape than Rows, Columns and SamplesPerPixel say")
 
 
 def _group(pydicom: Any) -> list[int]:
