@@ -134,6 +134,8 @@ def test_an_empty_class_is_named(tmp_path: Path) -> None:
     ]
     assert [item.label for item in read(tmp_path, folder(classes={"ill": "1", "well": "0"}))[1]] == ["0"]
     assert not read(tmp_path, folder(label="(ill)"))[1]
+    os.mkdir(os.fsencode(tmp_path) + b"/\xff")  # noqa: PTH102 (a name that is no text)
+    assert ("\\xff", None) in [(item.origin, item.label) for item in read(tmp_path, folder())[1]]
 
 
 def test_a_misspelt_option_of_a_table_is_named() -> None:

@@ -25,6 +25,7 @@ from medgan.sources.files import (
     ranged,
     read_image,
     readable,
+    shown,
 )
 from medgan.sources.masks import Fit, MaskFiles, fitted_mask
 from medgan.sources.table import Row, Rows, Table, read_table
@@ -131,9 +132,12 @@ class Folder:
         if self.label or (self.table and self.table.label) or not filled:
             return
         for name in self.classes or sorted(path.name for path in raw.iterdir() if path.is_dir()):
-            if name not in filled and name != self.masks and not passed_over(name) and not walk(raw / name).files:
-                label = self._class_of(Path(name, "file"))
-                yield Rejected(name, "it is the folder of a class and holds no file; fill it, or remove it", label)
+            if name in filled or name == self.masks or passed_over(name):
+                continue
+            found, origin = walk(raw / name), shown(Path(name))
+            if not found.files and not found.refused:
+                label = self._class_of(Path(name, "file")) if origin == name else None
+                yield Rejected(origin, "it is the folder of a class and holds no file; fill it, or remove it", label)
 
     def _label_of(self, path: Path, patterns: "_Patterns", beside: "_Beside") -> str | None:
         """Of a file that cannot be used, by what says the labels; None where nothing does."""
