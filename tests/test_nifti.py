@@ -126,6 +126,12 @@ def test_voxels_do_not_begin_within_the_header(tmp_path: Path, offset: int) -> N
     assert read_volume(nifti(tmp_path / "b.hdr", ramp())).voxels[1, 2, 3] == ramp()[1, 2, 3]  # at 0 of its .img
 
 
+def test_a_pair_in_capitals_is_one(tmp_path: Path) -> None:
+    header = nifti(tmp_path / "a.hdr", ramp())
+    header.with_suffix(".img").rename(tmp_path / "a.IMG")
+    assert read_volume(header.rename(tmp_path / "a.HDR")).voxels[1, 2, 3] == ramp()[1, 2, 3]
+
+
 def test_what_is_packed_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = nifti(tmp_path / "a.nii.gz", np.zeros((64, 64, 64), np.uint8))
     monkeypatch.setattr("medgan.imaging.nifti.MOST_UNPACKED", 2**17)

@@ -242,11 +242,13 @@ def test_labels_and_patients_by_path_or_table(tmp_path: Path) -> None:
 def test_files_of_every_kind(tmp_path: Path) -> None:
     nifti(tmp_path / "pair.hdr", ramp())
     nifti(tmp_path / "a b ü.NII", ramp())
+    nifti(tmp_path / "old.hdr", ramp()).rename(tmp_path / "old.HDR")
+    (tmp_path / "old.img").rename(tmp_path / "old.IMG")
     (tmp_path / "lone.img").touch()
     (tmp_path / "notes.txt").touch()
     (tmp_path / "bomb.nii.gz").write_bytes(gzip.compress(bytes(2**22)))
     samples, rejected = read(tmp_path)
-    assert [s.patient for s in samples] == ["a b ü", "pair"]
+    assert [s.patient for s in samples] == ["a b ü", "old", "pair"]
     assert rejected == {
         "bomb.nii.gz": "its content is not that of NIfTI",
         "lone.img": "there is no .hdr of its name beside it",

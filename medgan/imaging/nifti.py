@@ -103,7 +103,7 @@ def read_volume(path: Path, *, number: int | None = None) -> Volume:
 
 def _volume(nibabel: Any, path: Path, number: int | None) -> Volume:
     header = _header(nibabel, path)
-    data = path.with_suffix(".img") if path.suffix.lower() == ".hdr" else path
+    data = partner(path) if path.suffix.lower() == ".hdr" else path
     if data != path and not data.exists():
         raise VolumeError("there is no .img of its name beside it")
     shape, skipped = _shape(header.get_data_shape(), number)
@@ -206,6 +206,12 @@ def _voxels(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any], offse
 def _check_finite(voxels: NDArray[Any]) -> None:
     if voxels.dtype.kind == "f" and (wrong := sum(int((~np.isfinite(part)).sum()) for part in voxels.T)):
         raise VolumeError(f"{wrong} of its {voxels.size} voxels are NaN or infinite; nothing says what they mean")
+
+
+def partner(path: Path) -> Path:
+    """The .img of a .hdr, or the other way round, in capitals where that is."""
+    suffix = {".hdr": ".img", ".HDR": ".IMG", ".img": ".hdr", ".IMG": ".HDR"}.get(path.suffix, ".img")
+    return path.with_suffix(suffix)
 
 
 def volume_name(path: Path) -> str | None:
