@@ -47,6 +47,11 @@ def walk(*folders: Path, hidden: bool = False) -> Walk:
     return Walk(sorted(found.files), sorted(found.links), sorted(found.refused))
 
 
+def passed_over(name: str) -> bool:
+    """Say whether a file or folder of this name is hidden, or a system's own."""
+    return name.startswith(".") or name.lower() in _LEAVINGS
+
+
 def _walk_real(start: Path, found: Walk, seen: dict[_Identity, Path], *, hidden: bool) -> Iterator[Path]:
     """Yield the links to folders that are under `start`, which are not followed."""
     waiting = [start]  # no recursion: folders may lie deeper than Python's stack
@@ -63,7 +68,7 @@ def _walk_real(start: Path, found: Walk, seen: dict[_Identity, Path], *, hidden:
             found.refused.append((folder, f"it cannot be looked into: {error.strerror}"))
             continue
         for entry in entries:
-            if not hidden and (entry.name.startswith(".") or entry.name.lower() in _LEAVINGS):
+            if not hidden and passed_over(entry.name):
                 continue
             path = folder / entry.name
             if not _is_folder(entry):

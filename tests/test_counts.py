@@ -129,3 +129,23 @@ def test_what_was_written_is_looked_at_for_leaks(prepared: Prepared, tmp_path: P
         writer.writerows(rows)
     with pytest.raises(MedganError, match=says):
         account(tmp_path, Path("none"))
+
+
+@pytest.mark.parametrize(
+    ("names", "note"),
+    [
+        (("1", "1.0", "2"), "note: '1', '1.0' are classes of their own"),
+        (("Ill", "ill ", "well"), "note: 'Ill', 'ill ' are classes of their own"),
+        (("a1", "a2", "10"), ""),
+    ],
+)
+def test_classes_that_look_like_one_are_named(
+    prepared: Prepared, tmp_path: Path, names: tuple[str, ...], note: str
+) -> None:
+    (tmp_path / "rejected.csv").write_bytes((folder(prepared) / "rejected.csv").read_bytes())
+    text = (folder(prepared) / "index.csv").read_text(encoding="utf-8")
+    for lesion, name in zip(("healthy", "infarct", "tumour"), names, strict=True):
+        text = text.replace(f",{lesion},", f",{name},")
+    (tmp_path / "index.csv").write_text(text, encoding="utf-8")
+    notes = [line for line in account(tmp_path, Path("none")) if line.startswith("note: ")]
+    assert [line.startswith(note) for line in notes] == [True] * bool(note)

@@ -138,6 +138,27 @@ def test_what_is_refused_has_a_reason(
     assert rejected.keys() == {"bad.dcm"} and reason in rejected["bad.dcm"]
 
 
+def test_a_file_that_cannot_be_used_is_of_a_class_that_may_be_lost_unless_nobody_asks_for_it(tmp_path: Path) -> None:
+    save(tmp_path / "well" / "a", slice_())
+    for name in ("cut", "short"):
+        whole = save(tmp_path / name / "a", slice_()).read_bytes()
+        (tmp_path / name / "a").write_bytes(whole[: 10 if name == "short" else -20])
+    for name, tags in (("mr", {"Modality": "MR"}), ("text", {"BurnedInAnnotation": "YES"})):
+        save(tmp_path / name / "a", slice_(**tags))
+    for patient in "12":
+        save(tmp_path / "two" / patient, slice_(PatientID=patient, SeriesInstanceUID="1.2"))
+    given = source(modalities=["CT"]).samples(tmp_path, SPEC)
+    items = [part for item in given for part in (item() if callable(item) else (item,))]
+    assert {item.origin: item.label for item in items if isinstance(item, Rejected)} == {
+        "cut/a": "cut",
+        "short/a": "short",
+        "mr/a": None,
+        "text/a": "text",
+        "two/1": "two",
+        "two/2": "two",
+    }
+
+
 def test_text_is_read_where_it_is_allowed(tmp_path: Path) -> None:
     save(tmp_path / "a.dcm", slice_(BurnedInAnnotation="YES"))
     save(tmp_path / "b.dcm", slice_(Modality="US"))
@@ -249,11 +270,26 @@ def test_patients_are_those_of_the_header(tmp_path: Path) -> None:
         "a": {}, "b": {}, "c": {"IssuerOfPatientID": "north"}, "d": {"PatientID": None, "StudyInstanceUID": "1.9"},
         "e": {"PatientID": "", "StudyInstanceUID": "1.9"}, "f": {"PatientID": None, "StudyInstanceUID": None},
         "g": {"PatientID": "p7", "StudyInstanceUID": "1.7"}, "h": {"PatientID": None, "StudyInstanceUID": "1.7"},
+        "i": {"PatientID": "p9", "IssuerOfPatientID": "north"}, "j": {"PatientID": "p9", "IssuerOfPatientID": "south"},
+        "k": {"PatientID": None, "StudyInstanceUID": None, "SeriesInstanceUID": None},
     }.items():  # fmt: skip
-        save(tmp_path / name, slice_(**tags))
-    assert [sample.patient for sample in read(tmp_path)[0]] == ["p1", "p1", "north/p1", "1.9", "1.9", "f", "p7", "p7"]
+        series = {"SeriesInstanceUID": "1.8"} if name == "f" else {}
+        save(tmp_path / name, slice_(**series | tags))
+    # Nothing says that p1 of no issuer is not p1 of north.
+    shown = ["p1", "p1", "p1", "1.9", "1.9", "1.8", "p7", "p7", "north/p9", "south/p9", "k"]
+    assert [sample.patient for sample in read(tmp_path)[0]] == shown
     by_study = [sample.patient for sample in read(tmp_path, patient="StudyInstanceUID")[0]]
-    assert by_study == ["1.2.3"] * 3 + ["1.9"] * 2 + ["f"] + ["1.7"] * 2
+    assert by_study == ["1.2.3"] * 3 + ["1.9"] * 2 + ["1.8"] + ["1.7"] * 2 + ["1.2.3"] * 2 + ["k"]
+
+
+@pytest.mark.parametrize(("studies", "told"), [(("1.1", "1.2"), True), (("1.1", "1.1"), False)])
+def test_one_word_for_all_patients_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, studies: tuple[str, str], told: bool
+) -> None:
+    for study, name in zip(studies, "ab", strict=True):
+        save(tmp_path / name, slice_(PatientID="ANON", StudyInstanceUID=study))
+    read(tmp_path)
+    assert ("data.options.patient: StudyInstanceUID tells them apart" in caplog.text) == told
 
 
 @pytest.mark.parametrize(

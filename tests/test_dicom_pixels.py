@@ -1,6 +1,9 @@
 """Pixels of DICOM files mean what the standard says: LUTs, windows, MONOCHROME1, palettes, padding, depths, colours."""
 
 import io
+import resource
+import struct
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -143,6 +146,42 @@ def test_a_voi_lut_may_have_more_entries_than_its_depth(tmp_path: Path, bits: in
     np.testing.assert_allclose(shown(tmp_path, made, None), expected, atol=1 / most)
 
 
+def test_a_voi_lut_of_8_bits_may_have_two_entries_in_a_word(tmp_path: Path) -> None:
+    made = dataset(ramp(0, 255, "u1"), Modality="CR", RescaleSlope=None, RescaleIntercept=None)
+    item = lut(0, [*range(255, -1, -1)], 8)
+    item.LUTData = bytes(range(255, -1, -1))
+    made.VOILUTSequence = [item]
+    np.testing.assert_allclose(shown(tmp_path, made, None), 1 - ramp(0, 255, "u1") / 255, atol=1e-5)
+
+
+def test_pixels_in_higher_bits_than_are_read_are_refused(tmp_path: Path) -> None:
+    """pydicom takes the lowest bits, and would wrap values round."""
+    made = dataset(ramp(0, 4095, "u2") << 4, BitsStored=12)
+    made.HighBit = 15
+    with pytest.raises(ValueError, match="its HighBit is 15 where 11 of BitsStored is read"):
+        image(save(tmp_path / "a.dcm", made))
+
+
+def test_a_frame_that_claims_more_than_its_header_is_not_decoded(tmp_path: Path) -> None:
+    """As JPEG-LS a file of 700 bytes took 1.6 GB."""
+    path = save(tmp_path / "a.dcm", dataset(ramp(0, 4095, "u2")), syntax=JPEGLSLossless)
+    whole = path.read_bytes()
+    place = whole.rindex(b"\xff\xf7") + 5
+    path.write_bytes(whole[:place] + struct.pack(">HH", 20_000, 20_000) + whole[place + 4 :])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match="another shape than Rows, Columns and SamplesPerPixel"):
+        image(path)
+    scale = 1 if sys.platform == "darwin" else 1024
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * scale < 2**27
+
+
+def test_a_damaged_tag_that_pixels_alone_need_is_a_reason(tmp_path: Path) -> None:
+    path = save(tmp_path / "a.dcm", dataset(ramp(0, 255, "u1")))
+    path.write_bytes(path.read_bytes().replace(b"\x28\x00\x02\x01US", b"\x28\x00\x02\x01U\xd3"))  # HighBit
+    with pytest.raises(ValueError, match=r"its header is damaged \(NotImplementedError\)"):
+        image(path)
+
+
 def test_without_a_window_values_spread_from_least_to_most_but_those_of_8_bits(tmp_path: Path) -> None:
     bare = {"Modality": "MR", "RescaleSlope": None, "RescaleIntercept": None}
     np.testing.assert_allclose(
@@ -257,6 +296,14 @@ def test_images_that_are_in_no_unit_or_empty_are_refused(tmp_path: Path, tags: d
     made = dataset(np.full((8, 8), 7, np.uint16), **tags)
     with pytest.raises(ValueError, match=reason):
         image(save(tmp_path / "a.dcm", made))
+
+
+def test_a_rescaling_that_leaves_one_value_of_many_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="makes one value of all"):
+        image(save(tmp_path / "a.dcm", dataset(ramp(0, 2000, "u2"), RescaleSlope=0)))
+    assert not image(
+        save(tmp_path / "b.dcm", dataset(np.zeros((8, 8), np.uint16)))
+    ).any()  # it may be one from the first
 
 
 def test_an_even_image_has_no_range_of_its_own(tmp_path: Path) -> None:

@@ -88,6 +88,56 @@ def test_a_table_decides_what_it_has_columns_for(tmp_path: Path) -> None:
     }
 
 
+def test_a_file_that_cannot_be_used_is_of_no_class_that_its_folder_only_seems_to_be(tmp_path: Path) -> None:
+    """Else one image without a row would be a class, images, that is lost."""
+    for number in range(3):
+        picture(tmp_path / "images" / f"00{number}.png", shade=number)
+    (tmp_path / "images" / "notes.txt").write_text("seen")
+    (tmp_path / "t.csv").write_text("name,kind,id\n000,ill,7\n001,well,\n")
+    source = folder(table={"path": "t.csv", "file": "name", "label": "kind", "patient": "id"})
+    labels = {item.origin: item.label for item in read(tmp_path, source)[1]}
+    assert labels == {"images/001.png": "well", "images/002.png": None, "images/notes.txt": None}
+    by_name = folder(label="(00[01])")
+    labels = {item.origin: item.label for item in read(tmp_path, by_name)[1]}
+    assert labels == {"images/002.png": None, "images/notes.txt": None, "t.csv": None}
+
+
+def test_classes_may_be_folders_within_others(tmp_path: Path) -> None:
+    for name in ("train/ill/a.png", "train/well/b.png", "train/well/deep/c.png", "test/ill/d.png", "train/x.png"):
+        picture(tmp_path / name)
+    samples, _ = read(tmp_path, folder(classes=["train/ill", "train/well/"]))
+    assert [s.label for s in samples] == ["train/ill", "train/well", "train/well"]
+    samples, _ = read(tmp_path, folder(classes={"train/ill": "ill", "train/well": "well", "test/ill": "ill"}))
+    assert [s.label for s in samples] == ["ill", "ill", "well", "well"]
+
+
+@pytest.mark.parametrize("options", [{"classes": ["{}/a"]}, {"classes": ["../raw/a"]}, {"masks": "{}/a"}])
+def test_folders_that_lead_out_of_the_data_are_a_sentence(tmp_path: Path, options: dict[str, Any]) -> None:
+    picture(tmp_path / "raw" / "a" / "1.png")
+    given = {
+        key: [name.format(tmp_path / "raw") for name in value] if key == "classes" else value.format(tmp_path / "raw")
+        for key, value in options.items()
+    }
+    with pytest.raises(MedganError, match=r"leads out of .*; name a folder within it"):
+        read(tmp_path / "raw", folder(**given))
+
+
+def test_an_empty_class_is_named(tmp_path: Path) -> None:
+    picture(tmp_path / "ill" / "a.png")
+    for name in ("well", "none/deep", "masks", ".hidden"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "none" / ".DS_Store").touch()
+    _, rejected = read(tmp_path, folder(masks="masks"))
+    assert [(item.origin, item.label) for item in rejected if "no file" in item.reason] == [
+        ("none", "none"),
+        ("well", "well"),
+    ]
+    assert [item.label for item in read(tmp_path, folder(classes={"ill": "1", "well": "0"}))[1]] == ["0"]
+    assert not read(tmp_path, folder(label="(ill)"))[1]
+    os.mkdir(os.fsencode(tmp_path) + b"/\xff")  # noqa: PTH102 (a name that is no text)
+    assert ("\\xff", None) in [(item.origin, item.label) for item in read(tmp_path, folder())[1]]
+
+
 def test_a_misspelt_option_of_a_table_is_named() -> None:
     with pytest.raises(MedganError, match=r"data\.options\.table\.labels"):
         folder(table={"path": "t.csv", "file": "name", "labels": "kind"})

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from bytes_of import tiff
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -118,3 +119,55 @@ def test_an_array_that_is_no_plane_is_a_sentence(tmp_path: Path, shape: tuple[in
     with pytest.raises(MedganError) as caught:
         read_mask(tmp_path / "mask.npy")
     assert f"has shape {shape}; a plane (height, width) is needed" in str(caught.value)
+
+
+def test_colours_of_16_bits_are_not_cut_to_black(tmp_path: Path) -> None:
+    colours = np.dstack([PLANE.astype("<u2")] * 3).tobytes()
+    (tmp_path / "mask.tif").write_bytes(tiff(3, 2, colours, bits=(16, 16, 16), photometric=2))
+    with pytest.raises(MedganError, match="colours or alpha of 16 bits"):
+        read_mask(tmp_path / "mask.tif")
+
+
+def test_16_bits_whose_0_is_white_are_not_read_as_their_ground(tmp_path: Path) -> None:
+    (tmp_path / "mask.tif").write_bytes(tiff(3, 2, PLANE.astype("<u2").tobytes(), bits=(16,), photometric=0))
+    with pytest.raises(MedganError, match="its 0 is white"):
+        read_mask(tmp_path / "mask.tif")
+
+
+def test_a_drawing_on_a_ground_that_is_not_black_is_no_mask(tmp_path: Path) -> None:
+    """It would be lesion all over. A picture of one value alone may be just that."""
+    white = np.full((2, 3, 3), 255, np.uint8)
+    white[0, 0] = (255, 0, 0)
+    Image.fromarray(white).save(tmp_path / "colours.png")
+    Image.fromarray(np.maximum(PLANE, 1)).save(tmp_path / "grey.png")
+    np.save(tmp_path / "shares.npy", np.maximum(PLANE, 1) / 300)
+    for name in ("colours.png", "grey.png", "shares.npy"):
+        with pytest.raises(MedganError, match="it is nowhere 0 and has several"):
+            read_mask(tmp_path / name)
+    Image.fromarray(white * 0 + 255).save(tmp_path / "all.png")
+    assert read_mask(tmp_path / "all.png").all()
+
+
+def test_a_palette_all_of_whose_colours_are_black_hides_no_lesion(tmp_path: Path) -> None:
+    codes = Image.fromarray((PLANE > 0).astype(np.uint8), mode="P")
+    codes.putpalette([0, 0, 0, 0, 0, 0])
+    codes.save(tmp_path / "mask.png")
+    with pytest.raises(MedganError, match="all the colours of its palette are black"):
+        read_mask(tmp_path / "mask.png")
+
+
+def test_an_array_of_something_else_is_a_sentence_and_the_case_of_its_suffix_is_none(tmp_path: Path) -> None:
+    np.save(tmp_path / "words.npy", PLANE.astype("U1"))
+    with pytest.raises(MedganError, match="holds <U1; numbers are needed"):
+        read_mask(tmp_path / "words.npy")
+    np.save(tmp_path / "mask.npy", PLANE)
+    assert read_mask((tmp_path / "mask.npy").rename(tmp_path / "MASK.NPY")).any()
+
+
+def test_an_array_whose_header_is_no_python_is_a_sentence(tmp_path: Path) -> None:
+    np.save(tmp_path / "mask.npy", PLANE)
+    whole = (tmp_path / "mask.npy").read_bytes()
+    for wrong in (b"{'descr'( ", b"{'descr'\0:"):
+        (tmp_path / "mask.npy").write_bytes(whole.replace(b"{'descr': ", wrong))
+        with pytest.raises(MedganError, match="cannot be read as a picture or"):
+            read_mask(tmp_path / "mask.npy")

@@ -196,3 +196,14 @@ def test_the_package_s_table_is_read_without_importing_it(tmp_path: Path, monkey
         assert {"url", "url_64", "url_128", "url_224", "MD5", "MD5_64", "MD5_128", "MD5_224"} <= entry.keys()
     assert "medmnist" not in sys.modules
     assert not list(tmp_path.iterdir())
+
+
+def test_an_array_whose_header_is_no_python_is_damaged(tmp_path: Path) -> None:
+    path = store(tmp_path / "pneumoniamnist.npz", **arrays())
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content.replace(b"{'descr': ", b"{'descr'( "))
+    with pytest.raises(MedganError, match="is damaged"):
+        read(tmp_path)

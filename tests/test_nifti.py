@@ -117,6 +117,21 @@ def test_a_header_that_lies_costs_nothing(tmp_path: Path, name: str) -> None:
         assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * scale < 2**27
 
 
+@pytest.mark.parametrize("offset", [0, 100])
+def test_voxels_do_not_begin_within_the_header(tmp_path: Path, offset: int) -> None:
+    """Else the header's bytes would be the first of them, and all others a little off their place."""
+    path = patched(nifti(tmp_path / "a.nii", np.stack([ramp()] * 2, axis=3)), _OFFSET, struct.pack("<f", offset))
+    for number in (0, 1):
+        assert refusal(path, number=number) == "its header says that voxels begin before it ends"
+    assert read_volume(nifti(tmp_path / "b.hdr", ramp())).voxels[1, 2, 3] == ramp()[1, 2, 3]  # at 0 of its .img
+
+
+def test_a_pair_in_capitals_is_one(tmp_path: Path) -> None:
+    header = nifti(tmp_path / "a.hdr", ramp())
+    header.with_suffix(".img").rename(tmp_path / "a.IMG")
+    assert read_volume(header.rename(tmp_path / "a.HDR")).voxels[1, 2, 3] == ramp()[1, 2, 3]
+
+
 def test_what_is_packed_has_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = nifti(tmp_path / "a.nii.gz", np.zeros((64, 64, 64), np.uint8))
     monkeypatch.setattr("medgan.imaging.nifti.MOST_UNPACKED", 2**17)

@@ -4,6 +4,7 @@ import gzip
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 from test_folder_beside import prepare_recipe, unpack
@@ -150,6 +151,40 @@ def test_masks_and_pairs_by_folder(tmp_path: Path, caplog: pytest.LogCaptureFixt
     assert sample.mask is not None and sample.mask.shape == (14, 12, 1) and sample.mask.sum() == 21
 
 
+def test_masks_that_are_stored_with_a_slope_lose_no_label(tmp_path: Path) -> None:
+    """As nibabel stores labels that were floats: of each value a little is lost."""
+    labels = np.zeros((12, 14, 10))
+    labels[2:4, 3:9, 5], labels[6:9, 2:5, 5] = 1, 2
+    mask = nibabel.Nifti1Image(labels, np.eye(4))
+    mask.header.set_data_dtype(np.int16)
+    nifti(tmp_path / "i" / "a.nii", ramp())
+    (tmp_path / "m").mkdir()
+    nibabel.save(mask, tmp_path / "m" / "a.nii")  # type: ignore[attr-defined]
+    assert 1 not in nibabel.load(tmp_path / "m" / "a.nii").get_fdata()  # type: ignore[attr-defined]
+    for options, expected in (({"mask_labels": [1, 2]}, [12, 9]), ({}, [21]), ({"mask_labels": [3]}, [0])):
+        (sample,), _ = read(tmp_path, image="i", mask="m", **options)
+        assert sample.mask is not None and sample.mask.reshape(-1, len(expected)).sum(axis=0).tolist() == expected
+    # Values far apart: 1 is near none of them.
+    nifti(tmp_path / "m" / "a.nii", (labels > 0).astype(np.uint8), slope=(50, 0))
+    for label, expected in ((1, [0]), (50, [21])):
+        (sample,), _ = read(tmp_path, image="i", mask="m", mask_labels=[label])
+        assert sample.mask is not None and sample.mask.reshape(-1, 1).sum(axis=0).tolist() == expected
+
+
+def test_a_volume_that_cannot_be_used_is_of_a_class_that_may_be_lost(tmp_path: Path) -> None:
+    nifti(tmp_path / "i" / "well.nii", ramp())
+    nifti(tmp_path / "m" / "well.nii", ramp())
+    nifti(tmp_path / "i" / "ill-1.nii", ramp())
+    (tmp_path / "i" / "ill-2.nii").write_bytes(b"no")
+    nifti(tmp_path / "m" / "ill-2.nii", ramp())
+    given = source(image="i", mask="m", label=r"/(ill|well)").samples(tmp_path, SPEC)
+    items = [made for item in given for made in (item() if callable(item) else (item,))]
+    assert {item.origin: item.label for item in items if isinstance(item, Rejected)} == {
+        "i/ill-1.nii": "ill",
+        "i/ill-2.nii": "ill",
+    }
+
+
 def test_pairs_by_pattern(tmp_path: Path) -> None:
     for subject in ("01", "02"):
         for kind in ("T1w", "T2w", "lesion"):
@@ -207,11 +242,13 @@ def test_labels_and_patients_by_path_or_table(tmp_path: Path) -> None:
 def test_files_of_every_kind(tmp_path: Path) -> None:
     nifti(tmp_path / "pair.hdr", ramp())
     nifti(tmp_path / "a b ü.NII", ramp())
+    nifti(tmp_path / "old.hdr", ramp()).rename(tmp_path / "old.HDR")
+    (tmp_path / "old.img").rename(tmp_path / "old.IMG")
     (tmp_path / "lone.img").touch()
     (tmp_path / "notes.txt").touch()
     (tmp_path / "bomb.nii.gz").write_bytes(gzip.compress(bytes(2**22)))
     samples, rejected = read(tmp_path)
-    assert [s.patient for s in samples] == ["a b ü", "pair"]
+    assert [s.patient for s in samples] == ["a b ü", "old", "pair"]
     assert rejected == {
         "bomb.nii.gz": "its content is not that of NIfTI",
         "lone.img": "there is no .hdr of its name beside it",

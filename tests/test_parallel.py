@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from medgan.data.spec import ImageSpec, Item, Rejected, Sample
+from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS
 from medgan.sources import parallel
 from medgan.sources.parallel import Fitted, Fitting, fitted
@@ -48,6 +49,18 @@ def test_several_processes_give_the_same_in_the_same_order(monkeypatch: pytest.M
     assert len(one) == len(two) == sum(1 if index % 50 == 7 else index % 3 for index in range(COUNT))
     assert [told(made) for made in one] == [told(made) for made in two]
     assert {made.lost > 0 for made in one if isinstance(made, Fitted)} == {True, False}
+
+
+def killed(index: int) -> Iterator[Sample | Rejected]:
+    if index == 600:
+        os.kill(os.getpid(), signal.SIGKILL)
+    yield from read(index)
+
+
+@pytest.mark.filterwarnings("ignore:A worker stopped:UserWarning")
+def test_a_process_that_is_killed_is_a_sentence() -> None:
+    with pytest.raises(MedganError, match="a process that reads files was killed, for want of memory or by a damaged"):
+        list(fitted((partial(killed, index) for index in range(COUNT)), FITTING, processes=2))
 
 
 def volume(index: int) -> Iterator[Sample | Rejected]:

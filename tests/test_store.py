@@ -210,7 +210,7 @@ def test_rejected_files_are_listed_with_their_reason(tmp_path: Path) -> None:
 def test_an_image_without_a_class_is_rejected_where_labels_are_wanted(tmp_path: Path) -> None:
     prepared = write(tmp_path, [*samples(), sample(24, label=None)])
     assert len(prepared.images) == 24
-    assert '0,"not in a class folder, and data.labels is true"' in (tmp_path / "rejected.csv").read_text()
+    assert '0,"nothing says its class (no folder' in (tmp_path / "rejected.csv").read_text()
 
 
 def test_an_empty_source_is_a_sentence_with_the_first_reason(tmp_path: Path) -> None:

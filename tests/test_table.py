@@ -105,3 +105,33 @@ def test_a_missing_table_is_answered_with_the_nearest(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").touch()
     with pytest.raises(MedganError, match=r"label\.csv is not a file \(did you mean 'labels\.csv'\?\)"):
         read_table(Table("label.csv", "file"), tmp_path, FILES)
+
+
+def test_a_comma_without_quotes_moves_no_value_into_the_next_column(tmp_path: Path) -> None:
+    content = "file,note,kind\n001,nodule,ill\n002,nodule, left,well\n"
+    with pytest.raises(MedganError, match=r"line 3 has 4 values, and the header 3 columns; put values that hold ','"):
+        rows(tmp_path, content, Table("t.csv", "file", label="kind"))
+    ends = rows(tmp_path, "file,kind\n001,ill,,\n", Table("t.csv", "file", label="kind"))
+    assert ends[FILES[0]].label == "ill"  # some programs end rows by commas
+
+
+def test_a_quote_that_nobody_closes_is_named(tmp_path: Path) -> None:
+    for content in ('file,kind\n"001,ill\n"002,well\n', 'file,kind\n001,ill\n002,"well\n'):
+        with pytest.raises(MedganError, match=r"t\.csv, line 3: .*; save it as a CSV file again"):
+            rows(tmp_path, content, Table("t.csv", "file", label="kind"))
+
+
+@pytest.mark.parametrize("name", ["a/001.PNG", "x/../a/001.png", "{folder}/a/001.png", "../{name}/a/001.Png"])
+def test_a_path_that_leads_there_and_a_suffix_of_another_case_name_a_file(tmp_path: Path, name: str) -> None:
+    name = name.format(folder=tmp_path, name=tmp_path.name)
+    assert rows(tmp_path, f"file,kind\n{name},ill", Table("t.csv", "file", label="kind"))[FILES[0]].label == "ill"
+
+
+def test_another_format_and_another_folder_are_another_file(tmp_path: Path) -> None:
+    found = rows(tmp_path, "file\n001.jpg\n/a/001.png\n../a/001.png\n", Table("t.csv", "file"))
+    assert len(found.rejected) == 3 and not found.of_file
+
+
+def test_a_label_is_known_where_something_else_is_not(tmp_path: Path) -> None:
+    found = rows(tmp_path, "file,kind,id\n001,ill,\n002,,7\n", Table("t.csv", "file", label="kind", patient="id"))
+    assert found.labels == {FILES[0]: "ill"}

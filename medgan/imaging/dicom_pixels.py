@@ -5,14 +5,16 @@ and a window is turned round as low + high - x.
 """
 
 import hashlib
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan.imaging.codestreams import claimed_size
 from medgan.imaging.dicom import UnusableError, of_frame, pydicom_or_sentence, quiet
 from medgan.imaging.intensity import SIXTEEN_BITS, Intensity
 
@@ -46,7 +48,12 @@ def read_frames(path: Path, indices: Iterable[int], window: Intensity | None) ->
     pydicom = pydicom_or_sentence()
     for index in indices:
         with quiet():
-            pixels, tags = _decoded(pydicom, path, index)
+            try:
+                pixels, tags = _decoded(pydicom, path, index)
+            except UnusableError:
+                raise
+            except Exception as error:  # of tags that are read here alone
+                raise ValueError(f"its header is damaged ({type(error).__name__})") from None
             try:
                 image = _image(pydicom, pixels, tags, window)
             except UnusableError:
@@ -62,8 +69,10 @@ def _decoded(pydicom: Any, path: Path, index: int) -> tuple[NDArray[Any], Any]:
     """Pixels (H, W) or RGB (H, W, 3) of a frame, and its tags."""
     with path.open("rb") as file:
         top = pydicom.dcmread(file, stop_before_pixels=True, force=True, specific_tags=[*_TAGS, *_group(pydicom)])
-    syntax = top.file_meta.get("TransferSyntaxUID") or _guessed(pydicom, top)
-    tags = of_frame(top, index)
+        syntax = top.file_meta.get("TransferSyntaxUID") or _guessed(pydicom, top)
+        tags = of_frame(top, index)
+        if syntax.keyword and syntax.is_compressed:
+            _check_claimed(pydicom, file, index, tags)
     tags.file_meta.TransferSyntaxUID = syntax
     try:
         pixels = pydicom.pixels.pixel_array(path, index=index, transfer_syntax_uid=syntax)
@@ -71,11 +80,29 @@ def _decoded(pydicom: Any, path: Path, index: int) -> tuple[NDArray[Any], Any]:
         raise UnusableError(_undecoded(pydicom, syntax)) from None
     if pixels.shape[:2] != (tags.Rows, tags.Columns) or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (3,)):
         raise UnusableError("its pixels have another shape than Rows, Columns and SamplesPerPixel say")
+    if not syntax.is_compressed and int(tags.get("HighBit") or 0) >= tags.BitsStored:
+        # As old files have it. pydicom takes the lowest bits all the same.
+        raise UnusableError(f"its HighBit is {tags.HighBit:d} where {tags.BitsStored - 1:d} of BitsStored is read")
     half = 2 ** (tags.BitsStored - 1) if tags.PixelRepresentation else 0
     if pixels.min() < -half or pixels.max() >= 2**tags.BitsStored - half:
         # Overlays once lay there: drawings and names. pydicom cuts them off where pixels are not packed.
         raise UnusableError("its pixels have more bits than BitsStored says")
     return np.asarray(pixels, pixels.dtype.newbyteorder("=")), tags
+
+
+def _check_claimed(pydicom: Any, file: BinaryIO, index: int, tags: Any) -> None:
+    """Raise UnusableError where a frame claims another size than its header: a decoder would make room for it.
+
+    file: at the tag of its pixels.
+    """
+    file.seek(12, 1)  # tag, type and length
+    try:
+        frames = int(tags.get("NumberOfFrames") or 1)
+        claimed = claimed_size(pydicom.encaps.get_frame(file, index, number_of_frames=frames))
+    except (ValueError, struct.error):
+        return  # damaged, as the decoder will find
+    if claimed not in (None, (tags.Rows, tags.Columns, tags.SamplesPerPixel)):
+        raise UnusableError("its pixels have another shape than Rows, Columns and SamplesPerPixel say")
 
 
 def _group(pydicom: Any) -> list[int]:
@@ -157,6 +184,8 @@ def _grey(pydicom: Any, pixels: NDArray[Any], tags: Any, window: Intensity | Non
         units = shown.low + shares * (shown.high - shown.low)
     else:
         units = _modality(pydicom, values, tags)
+        if used.sum() > 1 and not np.ptp(units[used]):
+            raise UnusableError("its rescaling, or modality LUT, makes one value of all")
     if tags.PhotometricInterpretation == "MONOCHROME1":
         units = shown.low + shown.high - units
     table = _compact(shown.stored(np.where(padded, shown.low, units)), shown)
@@ -177,6 +206,9 @@ def _own_shares(pydicom: Any, values: NDArray[Any], tags: Any, used: NDArray[np.
         count, start, bits = item.LUTDescriptor
         if bits == 8:  # else pydicom looks up places of more than 8 bits by their last 8
             item.LUTDescriptor = [count, start, 16]
+            if isinstance(item.LUTData, bytes) and len(item.LUTData) < 2 * (count or 2**16):  # two in a word
+                item.LUTData = list(item.LUTData)
+                item["LUTData"].VR = "US"
         places = np.rint(units).clip(start, start + (count or 2**16) - 1).astype(np.int32)
         shown = np.asarray(pydicom.pixels.apply_voi(places, tags), np.float64)
         shares = (shown / (2**bits - 1)).clip(0, 1)

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -10,31 +11,41 @@ from PIL import Image, ImageOps
 
 from medgan.errors import MedganError
 from medgan.imaging.opening import opened
+from medgan.imaging.reading import check_mode, mode_of
+from medgan.imaging.refusal import PictureError
+
+_NOWHERE = "it is nowhere 0 and has several values or colours; make black, or 0, what is no lesion"
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
     """(H, W) of 0 and 1: where a picture or a .npy array is not 0, or a picture on a transparent ground is drawn on.
 
-    Raises MedganError for another file, and for JPEG, whose blacks are not quite black.
+    Raises MedganError for another file, for JPEG, whose blacks are not quite black, and where nothing is 0 though
+    values differ: then another value means that there is no lesion.
     """
     if not os.path.lexists(path):
         raise MedganError(f"{path} does not exist; name a picture or a .npy file")
     try:
-        if path.suffix == ".npy":
+        if path.suffix.lower() == ".npy":
             plane: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
         else:
             with opened(path) as (image, _):
                 blurred = image.format in ("JPEG", "MPO")
+                check_mode(image, mode_of(image))
                 ImageOps.exif_transpose(image, in_place=True)
                 plane = _drawn(image)
             if blurred:
                 raise MedganError(f"{path} is a JPEG, which blurs the edge of a mask; save it as PNG or .npy")
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, SyntaxError, TokenError) as error:  # the last two of numpy's headers
         raise MedganError(f"{path} cannot be read as a picture or .npy file: {error}") from None
     if plane.ndim != 2:
         raise MedganError(f"{path} has shape {plane.shape}; a plane (height, width) is needed")
+    if plane.dtype.kind not in "biuf":
+        raise MedganError(f"{path} holds {plane.dtype}; numbers are needed, 0 where there is no lesion")
     if plane.dtype.kind == "f" and not np.isfinite(plane).all():
         raise MedganError(f"{path} holds values that are not finite; a mask is 0 where there is no lesion")
+    if plane.size and plane.all() and (plane != plane[0, 0]).any():
+        raise MedganError(f"{path}: {_NOWHERE}")
     return np.asarray(plane != 0, dtype=np.uint8)
 
 
@@ -46,5 +57,10 @@ def _drawn(image: Image.Image) -> NDArray[Any]:
             return opaque
     if len(image.getbands()) == 1 and image.mode != "P":  # floats and 16 bits as they are
         return np.asarray(image)
-    brightest: NDArray[Any] = np.asarray(image.convert("RGB")).max(axis=2)
+    colours = np.asarray(image.convert("RGB"))
+    if not colours.any() and np.ptp(np.asarray(image)):
+        raise PictureError("all the colours of its palette are black; save it as grey")
+    brightest: NDArray[Any] = colours.max(axis=2)
+    if brightest.all() and (colours != colours[0, 0]).any():
+        raise PictureError(_NOWHERE)
     return brightest

@@ -60,6 +60,11 @@ class Volume:
         values: NDArray[np.float64] = cut.astype(np.float64) * self.slope + self.intercept
         return values
 
+    @property
+    def step(self) -> float:
+        """Between two values that voxels can have; 0 where these are floats."""
+        return 0.0 if self.voxels.dtype.kind == "f" else abs(self.slope)
+
     def percentiles(self, low: float, high: float) -> tuple[float, float]:
         """Of values all over the volume, at most 4 million of them."""
         step = max(1, math.ceil((self.voxels.size / _SAMPLED) ** (1 / 3)))
@@ -83,7 +88,8 @@ def read_volume(path: Path, *, number: int | None = None) -> Volume:
     """
     nibabel = nibabel_for(path)
     try:
-        return _volume(nibabel, path, number)
+        with np.errstate(all="ignore"):  # of affines that are none
+            return _volume(nibabel, path, number)
     except VolumeError:
         raise
     except MemoryError:
@@ -97,13 +103,16 @@ def read_volume(path: Path, *, number: int | None = None) -> Volume:
 
 def _volume(nibabel: Any, path: Path, number: int | None) -> Volume:
     header = _header(nibabel, path)
-    data = path.with_suffix(".img") if path.suffix.lower() == ".hdr" else path
+    data = partner(path) if path.suffix.lower() == ".hdr" else path
     if data != path and not data.exists():
         raise VolumeError("there is no .img of its name beside it")
     shape, skipped = _shape(header.get_data_shape(), number)
     dtype = _dtype(header.get_data_dtype())
     one = math.prod(shape) * dtype.itemsize
-    offset = int(header.get_data_offset()) + skipped * one
+    offset = int(header.get_data_offset())
+    if offset < (header.sizeof_hdr if data == path else 0):
+        raise VolumeError("its header says that voxels begin before it ends")
+    offset += skipped * one
     _check_held(data, offset + one, one)
     affine = np.asarray(header.get_best_affine(), np.float64)
     if not np.isfinite(affine).all() or abs(np.linalg.det(affine[:3, :3])) < 1e-12:
@@ -171,8 +180,6 @@ def _dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 def _check_held(path: Path, end: int, unpacked: int) -> None:
     size, packed = path.stat().st_size, path.suffix.lower() == ".gz"
-    if end < unpacked:
-        raise VolumeError("its header says that voxels begin before the file does")
     if end > size * (_DEFLATE if packed else 1) or end - unpacked > max(_MOST_OFFSET, size):
         raise VolumeError(f"its header claims {end} bytes and the file, of {size}, cannot hold them")
     if packed and end > MOST_UNPACKED:
@@ -199,6 +206,12 @@ def _voxels(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any], offse
 def _check_finite(voxels: NDArray[Any]) -> None:
     if voxels.dtype.kind == "f" and (wrong := sum(int((~np.isfinite(part)).sum()) for part in voxels.T)):
         raise VolumeError(f"{wrong} of its {voxels.size} voxels are NaN or infinite; nothing says what they mean")
+
+
+def partner(path: Path) -> Path:
+    """The .img of a .hdr, or the other way round, in capitals where that is."""
+    suffix = {".hdr": ".img", ".HDR": ".IMG", ".img": ".hdr", ".IMG": ".HDR"}.get(path.suffix, ".img")
+    return path.with_suffix(suffix)
 
 
 def volume_name(path: Path) -> str | None:

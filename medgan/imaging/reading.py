@@ -34,8 +34,7 @@ def read_picture(
         mode = mode_of(file)
         if modes is not None and mode not in modes:
             raise PictureError(f"its pixels are {mode} and {wish}")
-        if mode not in ("L", "1") and _white_is_zero(file):
-            raise PictureError("its 0 is white, which Pillow turns round for 8 bits alone")
+        check_mode(file, mode)
         if min(file.size) < LEAST_SIDE:
             width, height = file.size
             raise PictureError(f"it has {width}x{height} pixels, and {LEAST_SIDE} a side are the least")
@@ -53,16 +52,19 @@ def mode_of(file: ImageFile) -> str:
     return mode
 
 
-def _white_is_zero(file: ImageFile) -> bool:
-    return isinstance(file, TiffImageFile) and file.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
-
-
-def _pixels(file: ImageFile, mode: str) -> NDArray[Any]:
-    """(H, W, 1) or (H, W, 3) of a file whose size is no danger."""
+def check_mode(file: ImageFile, mode: str) -> None:
+    """Raise PictureError for pixels of `mode_of` that Pillow would turn round or cut."""
+    white = isinstance(file, TiffImageFile) and file.tag_v2.get(_PHOTOMETRIC) == _WHITE_IS_ZERO
+    if white and mode not in ("L", "1"):
+        raise PictureError("its 0 is white, which Pillow turns round for 8 bits alone")
     if mode != "I;16" and mode.endswith(";16"):
         raise PictureError(
             f"its pixels are {mode}: colours or alpha of 16 bits, which Pillow cuts to 8; save it as RGB of 8"
         )
+
+
+def _pixels(file: ImageFile, mode: str) -> NDArray[Any]:
+    """(H, W, 1) or (H, W, 3) of a file whose size is no danger."""
     if mode == "LAB":
         raise PictureError("its colours are Lab, which Pillow converts with errors of some levels; save it as RGB")
     step = _STEPS.get(raw_mode(file), 1)

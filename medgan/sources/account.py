@@ -1,8 +1,9 @@
 """What people are told of prepared data: images by class and split, checks for leaks, and what was rejected."""
 
 import csv
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from medgan.data.spec import SPARE, SPLITS, Rejected
@@ -21,7 +22,7 @@ def account(directory: Path, names: Path) -> list[str]:
     """
     with (directory / "index.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-    return [*_table(rows), "", _leaks(rows), *described(rejections(directory, names), len(rows))]
+    return [*_table(rows), "", *_alike(rows), _leaks(rows), *described(rejections(directory, names), len(rows))]
 
 
 def rejections(directory: Path, names: Path) -> list[Rejected]:
@@ -43,6 +44,19 @@ def _table(rows: Sequence[Row]) -> list[str]:
         "  ".join([name.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))])
         for name, *cells in lines
     ]
+
+
+def _alike(rows: Sequence[Row]) -> Iterator[str]:
+    """Say which classes differ by no more than capitals, blanks, or how a number is written, as in joined tables."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for label in sorted({row["label"] for row in rows} - {""}):
+        word = "".join(label.casefold().split())
+        with suppress(ValueError):
+            word = f"{float(word):g}"
+        names[word].append(label)
+    for alike in names.values():
+        if len(alike) > 1:
+            yield f"note: {', '.join(map(repr, alike))} are classes of their own; write them alike if they are one"
 
 
 def _leaks(rows: Sequence[Row]) -> str:

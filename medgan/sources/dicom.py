@@ -36,7 +36,8 @@ class Dicom:
     3071 HU where modalities are [CT], else file. frames: which of a file of several.
     plane: that of the slices; others are rejected. series: a regular expression, looked for in SeriesDescription.
     label: the class; folder, plane, or a tag. patient: whose value keeps images together; where a file has no
-    PatientID, its StudyInstanceUID. isotropic: pixels that are no squares are resampled; else they are rejected.
+    PatientID, its StudyInstanceUID, or else SeriesInstanceUID.
+    isotropic: pixels that are no squares are resampled; else they are rejected.
     allow_burned_in: read images that have, or as ultrasound (US) and copies of screens (SC) may have, text in them.
     """
 
@@ -95,16 +96,20 @@ class Dicom:
         if not headers:
             first = next(iter(damaged.values()), "there is no file")
             raise MedganError(f"{raw} holds no DICOM image ({len(damaged)} other files; first reason: {first})")
+        headers = _without_issuers(headers)
         self._announce(headers)
         faults, patients = _faults_of_series(headers), _patients_of_studies(headers)
         for path in sorted(headers.keys() | damaged.keys()):
             within = path.relative_to(raw)
-            if path in damaged:
-                yield Rejected(within.as_posix(), damaged[path])
-            elif reason := faults.get(headers[path].series) or self._fault(headers[path]):
-                yield Rejected(within.as_posix(), reason)
+            header = headers.get(path)
+            label = self.label_of(header, within)
+            if header is None:
+                yield Rejected(within.as_posix(), damaged[path], label)
+            elif reason := self._unwanted(header):
+                yield Rejected(within.as_posix(), reason)  # of no class that is lost, since nobody asks for it
+            elif reason := faults.get(header.series) or self._fault(header):
+                yield Rejected(within.as_posix(), reason, label)
             else:
-                header = headers[path]
                 known = replace(header, patient=header.patient or patients.get(header.study, ""))
                 yield partial(_read, self, raw, within, known)
 
@@ -115,18 +120,20 @@ class Dicom:
                 f"{several:,} files have several frames, and of each the {self.frames} one is read; "
                 "data.options.frames: all reads every one"
             )
+        people, studies = ({getattr(header, key) for header in headers.values()} for key in ("patient", "study"))
+        if self.patient == "PatientID" and len(people) == 1 < len(studies):
+            _LOG.warning(
+                f"all files have one PatientID, or none, and {len(studies):,} StudyInstanceUIDs; where these are of "
+                "several patients, data.options.patient: StudyInstanceUID tells them apart"
+            )
         if self.fixed is None and any(header.modality == "CT" for header in headers.values()):
             _LOG.warning(
                 "images of CT are stored each by its own window, not in HU; data.options.modalities: [CT] reads "
                 "CT alone, in HU, and data.options.window: [low, high] sets one window for all"
             )
 
-    def _fault(self, header: Header) -> str:
-        """Why options refuse a file; empty where they do not."""
-        text = header.burned_in or header.secondary or header.modality in ("US", "SC")
-        has = "it has" if header.burned_in else "ultrasound and copies of screens often have"
-        square, near = abs(header.height - 1) <= _SQUARE, 1 / _LONGEST <= header.height <= _LONGEST
-        resample = "; data.options.isotropic: true resamples them" if near else ""
+    def _unwanted(self, header: Header) -> str:
+        """Why options leave a file out; empty where they do not."""
         faults = (
             (
                 self.modalities and header.modality not in self.modalities,
@@ -134,20 +141,30 @@ class Dicom:
             ),
             (header.localizer, "it is a localiser (ImageType)"),
             (
-                text and not self.allow_burned_in,
-                f"{has} text burned in, which may name people; data.options.allow_burned_in: true reads it",
-            ),
-            (
-                header.frames > 1 and self.frames == "refuse",
-                f"it has {header.frames} frames, and data.options.frames is refuse",
-            ),
-            (
                 not re.search(self.series, header.description),
                 "its SeriesDescription does not match data.options.series",
             ),
             (
                 self.plane not in ("any", header.plane),
                 f"its plane is {header.plane or 'not said'}, and data.options.plane is {self.plane}",
+            ),
+        )
+        return next((reason for bad, reason in faults if bad), "")
+
+    def _fault(self, header: Header) -> str:
+        """Why a file that is wanted is refused; empty where it is not."""
+        text = header.burned_in or header.secondary or header.modality in ("US", "SC")
+        has = "it has" if header.burned_in else "ultrasound and copies of screens often have"
+        square, near = abs(header.height - 1) <= _SQUARE, 1 / _LONGEST <= header.height <= _LONGEST
+        resample = "; data.options.isotropic: true resamples them" if near else ""
+        faults = (
+            (
+                text and not self.allow_burned_in,
+                f"{has} text burned in, which may name people; data.options.allow_burned_in: true reads it",
+            ),
+            (
+                header.frames > 1 and self.frames == "refuse",
+                f"it has {header.frames} frames, and data.options.frames is refuse",
             ),
             (
                 not square and not (self.isotropic and near),
@@ -163,14 +180,24 @@ class Dicom:
         only = (count - 1) // 2 if self.frames == "middle" else 0
         return range(only, only + 1)
 
-    def label_of(self, header: Header, within: Path) -> str | None:
+    def label_of(self, header: Header | None, within: Path) -> str | None:
         if self.label == "folder":
             return within.parts[0] if len(within.parts) > 1 else None
-        return (header.plane if self.label == "plane" else header.labels.get(self.label)) or None
+        return (header and (header.plane if self.label == "plane" else header.labels.get(self.label))) or None
 
     def patient_of(self, header: Header) -> str:
-        """Empty where the file does not say."""
-        return (header.patient if self.patient == "PatientID" else "") or header.study
+        """Empty where the file does not say; a study, or else a series, is of one patient."""
+        return (header.patient if self.patient == "PatientID" else "") or header.study or header.series
+
+
+def _without_issuers(headers: Mapping[Path, Header]) -> dict[Path, Header]:
+    """The same, where some files have a PatientID without its issuer: these may be of anybody who has the number."""
+    bare = {header.patient for header in headers.values()}
+    numbers = {path: header.patient.partition("/")[2] for path, header in headers.items()}
+    return {
+        path: replace(header, patient=numbers[path]) if numbers[path] and numbers[path] in bare else header
+        for path, header in headers.items()
+    }
 
 
 def _faults_of_series(headers: Mapping[Path, Header]) -> dict[str, str]:
@@ -216,4 +243,4 @@ def _read(source: Dicom, raw: Path, within: Path, header: Header) -> Iterator[Sa
                 sample = replace(sample, image=square_pixels(sample.image, header.height))
             yield sample
     except ValueError as error:
-        yield Rejected(origin, str(error))
+        yield Rejected(origin, str(error), label)

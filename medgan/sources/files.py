@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from medgan.config.checking import nearest
 from medgan.data.spec import Rejected, Sample
 from medgan.errors import MedganError
 from medgan.imaging.opening import SUFFIXES
@@ -82,6 +83,17 @@ def readable(walked: Walk, raw: Path) -> Iterator[Path | Rejected]:
         else:
             yield path
     yield from (Rejected(shown(path.relative_to(raw)), reason) for path, reason in walked.refused)
+
+
+def folder_within(raw: Path, name: str, option: str) -> Path:
+    """The folder that `data.options.OPTION` names. Raises MedganError where there is none within `raw`."""
+    folder = raw / name
+    if not folder.is_dir():
+        known = [path.name for path in raw.iterdir() if path.is_dir()] if raw.is_dir() else []
+        raise MedganError(f"data.options.{option}: {folder} is not a folder{nearest(name, known)}")
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise MedganError(f"data.options.{option}: {name} leads out of {raw} (data.raw); name a folder within it")
+    return folder
 
 
 def read_image(path: Path, bits: int) -> tuple[NDArray[np.uint8] | NDArray[np.uint16], str]:

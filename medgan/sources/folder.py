@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass as plain
 from functools import partial
 from pathlib import Path
@@ -10,15 +11,25 @@ from typing import Literal
 
 from pydantic.dataclasses import dataclass
 
-from medgan.config.checking import STRICT, nearest
+from medgan.config.checking import STRICT
 from medgan.data.spec import ImageSpec, Item, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS, SIXTEEN_BITS, Intensity
 from medgan.imaging.opening import SUFFIXES
-from medgan.sources.files import group_of, patient_of, patient_pattern, pattern_of, ranged, read_image, readable
+from medgan.sources.files import (
+    folder_within,
+    group_of,
+    patient_of,
+    patient_pattern,
+    pattern_of,
+    ranged,
+    read_image,
+    readable,
+    shown,
+)
 from medgan.sources.masks import Fit, MaskFiles, fitted_mask
 from medgan.sources.table import Row, Rows, Table, read_table
-from medgan.walking import walk
+from medgan.walking import passed_over, walk
 
 _LOG = logging.getLogger(__name__)
 
@@ -77,6 +88,7 @@ class Folder:
             MaskFiles(walk(raw / self.masks).files, raw / self.masks, self.mask_suffix) if self.masks else None,
         )
         yield from beside.rejected(raw, images, masks=not self.classes)
+        yield from self._empty(raw, files)
         left = [path for path in files if wanted and not wanted.search(path.as_posix())]
         if left:
             _LOG.info("data.options.files leaves out %s files, such as %s", f"{len(left):,}", left[0])
@@ -84,7 +96,7 @@ class Folder:
             try:
                 described = self._described(path, patterns, beside)
             except ValueError as error:
-                yield Rejected(path.as_posix(), str(error), self._class_of(path))
+                yield Rejected(path.as_posix(), str(error), self._label_of(path, patterns, beside))
             else:
                 yield partial(_read, raw, described, self.bits, self.mask_fit)
 
@@ -93,9 +105,7 @@ class Folder:
             raise MedganError(f"{raw} is not a folder; put one sub-folder of images a class there")
         for key, names in (("classes", self.classes), ("masks", (self.masks,) if self.masks else ())):
             for name in names:
-                if not (raw / name).is_dir():
-                    known = [path.name for path in raw.iterdir() if path.is_dir()]
-                    raise MedganError(f"data.options.{key}: {raw / name} is not a folder{nearest(name, known)}")
+                folder_within(raw, name, key)
         if self.table and self.table.mask and not self.masks:
             raise MedganError("data.options.table.mask needs data.options.masks, the folder that those masks are in")
 
@@ -109,15 +119,38 @@ class Folder:
                 yield item.relative_to(raw)
 
     def _class_of(self, path: Path) -> str | None:
-        """The folder says it, where there is one."""
-        if len(path.parts) < 2:
-            return None
-        return self.classes.get(path.parts[0]) if isinstance(self.classes, dict) else path.parts[0]
+        """The folder says it, where there is one: that of `classes`, which may lie deeper, or the first."""
+        named = [name for name in self.classes if path.is_relative_to(name) and Path(name).parts]
+        if named:
+            inner = max(named, key=lambda name: len(Path(name).parts))
+            return self.classes[inner] if isinstance(self.classes, dict) else Path(inner).as_posix()
+        return path.parts[0] if len(path.parts) > 1 else None
+
+    def _empty(self, raw: Path, files: list[Path]) -> Iterator[Rejected]:
+        """Yield the folders of classes that hold no file, where folders say the classes."""
+        filled = {path.parts[0] for path in files if len(path.parts) > 1}
+        if self.label or (self.table and self.table.label) or not filled:
+            return
+        for name in self.classes or sorted(path.name for path in raw.iterdir() if path.is_dir()):
+            if name in filled or name == self.masks or passed_over(name):
+                continue
+            found, origin = walk(raw / name), shown(Path(name))
+            if not found.files and not found.refused:
+                label = self._class_of(Path(name, "file")) if origin == name else None
+                yield Rejected(origin, "it is the folder of a class and holds no file; fill it, or remove it", label)
+
+    def _label_of(self, path: Path, patterns: "_Patterns", beside: "_Beside") -> str | None:
+        """Of a file that cannot be used, by what says the labels; None where nothing does."""
+        if beside.rows and self.table and self.table.label:
+            return beside.rows.labels.get(path)
+        with suppress(ValueError):
+            return patterns.label_of(path) or self._class_of(path)
+        return None
 
     def _described(self, path: Path, patterns: "_Patterns", beside: "_Beside") -> "_Described":
         """Raises ValueError with a reason where something is missing. Files that are no pictures have nothing."""
         if path.suffix.lower() not in SUFFIXES:
-            return _Described(path, path.as_posix(), self._class_of(path))
+            return _Described(path, path.as_posix(), self._label_of(path, patterns, beside))
         row = beside.rows[path] if beside.rows else Row()
         label = row.label or patterns.label_of(path) or self._class_of(path)
         patient = row.patient or patterns.patient_of(path)

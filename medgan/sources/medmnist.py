@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Iterator
 from importlib.metadata import distribution
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, ClassVar
 from zipfile import BadZipFile, ZipFile, is_zipfile
 
@@ -20,6 +21,8 @@ from medgan.imaging.intensity import EIGHT_BITS, Intensity
 from medgan.sources.files import numbered
 
 SUFFIXES = {28: "", 64: "_64", 128: "_128", 224: "_224"}  # of file names and of keys in the package, by size in pixels
+# What zipfile and numpy raise; the last two of headers of arrays that are no Python.
+_DAMAGE = (OSError, ValueError, EOFError, KeyError, RuntimeError, BadZipFile, zlib.error, SyntaxError, TokenError)
 PARTS = ("train", "val", "test")
 
 
@@ -46,7 +49,7 @@ class MedMnist:
             try:
                 codes = _read_labels(path, part, len(names))
                 yield from numbered(part, _read_images(path, part, len(codes)), (names[str(code)] for code in codes))
-            except (OSError, ValueError, EOFError, KeyError, RuntimeError, BadZipFile, zlib.error) as error:
+            except _DAMAGE as error:
                 reason = " ".join(str(error).split())
                 raise MedganError(
                     f"{path} is damaged ({reason}); remove it and run `medgan data fetch {self.flag}`"

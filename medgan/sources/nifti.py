@@ -4,6 +4,7 @@ import hashlib
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass as plain
 from functools import partial
 from pathlib import Path
@@ -109,9 +110,17 @@ class Nifti:
                 try:
                     subject = self._subject(path, key, found, rows, patterns)
                 except ValueError as error:
-                    yield Rejected(path.as_posix(), str(error))
+                    yield Rejected(path.as_posix(), str(error), self._label_of(path, rows, patterns[1]))
                 else:
                     yield partial(_read, raw, subject, self)
+
+    def _label_of(self, path: Path, rows: Rows | None, pattern: re.Pattern[str] | None) -> str | None:
+        """Of a volume that cannot be used; None where nothing says it."""
+        if rows and self.table and self.table.label:
+            return rows.labels.get(path)
+        with suppress(ValueError):
+            return group_of(path.as_posix(), pattern, "label")
+        return None
 
     def _subject(
         self,
@@ -160,7 +169,7 @@ def _read(raw: Path, subject: _Subject, options: Nifti) -> Iterator[Sample | Rej
     try:
         yield from _slices(raw, subject, options)
     except ValueError as error:
-        yield Rejected(subject.image.as_posix(), str(error))
+        yield Rejected(subject.image.as_posix(), str(error), subject.label)
 
 
 def _slices(raw: Path, subject: _Subject, options: Nifti) -> Iterator[Sample]:
@@ -179,7 +188,7 @@ def _slices(raw: Path, subject: _Subject, options: Nifti) -> Iterator[Sample]:
             end.stored(volume.slice(plane, index))[..., None]
             for end, volume in zip(ends, filter(None, (image, source)), strict=True)
         ]
-        masked = planes_of(mask.slice(plane, index), labels) if mask else None
+        masked = planes_of(mask, plane, index, labels) if mask else None
         if foreground(stored[0], options.intensity) <= options.least or stored[-1].min() == stored[-1].max():
             continue
         if masked is not None and masked.any(axis=2).mean() < options.least_mask:

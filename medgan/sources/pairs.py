@@ -9,13 +9,13 @@ from typing import Any, Literal
 from numpy.typing import NDArray
 from pydantic.dataclasses import dataclass
 
-from medgan.config.checking import STRICT, nearest
+from medgan.config.checking import STRICT
 from medgan.data.spec import Direction, ImageSpec, Item, Rejected, Sample
 from medgan.errors import MedganError
 from medgan.imaging.intensity import EIGHT_BITS, SIXTEEN_BITS, Intensity
 from medgan.imaging.opening import SUFFIXES
 from medgan.private import private
-from medgan.sources.files import patient_of, patient_pattern, read_image, readable
+from medgan.sources.files import folder_within, patient_of, patient_pattern, read_image, readable
 from medgan.walking import walk
 
 
@@ -43,13 +43,10 @@ class Pairs:
 
     def samples(self, raw: Path, spec: ImageSpec) -> Iterator[Item]:
         pattern = patient_pattern(self.patient)
-        for key, name in (("source", self.source), ("image", self.image)):
-            if not (raw / name).is_dir():
-                known = [path.name for path in raw.iterdir() if path.is_dir()] if raw.is_dir() else []
-                raise MedganError(f"data.options.{key}: {raw / name} is not a folder{nearest(name, known)}")
-        if (raw / self.source).samefile(raw / self.image):
+        folders = [folder_within(raw, name, key) for key, name in (("source", self.source), ("image", self.image))]
+        if folders[0].samefile(folders[1]):
             raise MedganError(f"data.options: source and image are both {raw / self.image}; name two folders")
-        found = walk(raw / self.source, raw / self.image)
+        found = walk(*folders)
         paths = list(readable(found, raw))
         sources, images = (_by_name(paths, raw / name) for name in (self.source, self.image))
         if not sources.keys() & images.keys():

@@ -5,6 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -13,6 +14,7 @@ from joblib import Parallel, delayed
 
 from medgan.config.data import Fit
 from medgan.data.spec import ImageSpec, Item, Rejected, Sample
+from medgan.errors import MedganError
 from medgan.imaging.intensity import Intensity
 from medgan.sources.fit import exceeds, fit, lost
 from medgan.sources.near_copies import perceptual_hashes, thumbnails
@@ -52,6 +54,7 @@ def fitted(items: Iterable[Item], fitting: Fitting, *, processes: int) -> Iterat
     """Fit every sample, in order. Only items that are calls are worked on by several processes.
 
     Some 128 MB of samples are held at a time, however many a call gives, such as all slices of a volume.
+    Raises MedganError where one of the processes is killed.
     """
     work, rest = partial(_worked, fitting=fitting), iter(items)
     first = list(islice(rest, 1))
@@ -66,7 +69,14 @@ def fitted(items: Iterable[Item], fitting: Fitting, *, processes: int) -> Iterat
         while block := list(islice(rest, length)):
             # Several turns for each process, so that none waits long for the last one.
             each = max(1, min(_BATCH, len(block) // (8 * processes)))
-            for part in parallel(delayed(work)(block[i : i + each]) for i in range(0, len(block), each)):
+            try:
+                parts = parallel(delayed(work)(block[i : i + each]) for i in range(0, len(block), each))
+            except BrokenProcessPool:
+                raise MedganError(
+                    "a process that reads files was killed, for want of memory or by a damaged file at which a library "
+                    "crashes; free memory, or find the file by moving half of data.raw elsewhere"
+                ) from None
+            for part in parts:
                 held += sum(map(_bytes, part))
                 yield from part
             items_done += len(block)

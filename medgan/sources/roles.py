@@ -7,7 +7,7 @@ from pathlib import Path
 from medgan.config.checking import nearest
 from medgan.data.spec import Rejected
 from medgan.errors import MedganError
-from medgan.imaging.nifti import SUFFIXES, volume_name
+from medgan.imaging.nifti import SUFFIXES, partner, volume_name
 from medgan.private import private
 from medgan.sources.files import pattern_of
 
@@ -53,7 +53,7 @@ def by_role(files: list[Path], roles: dict[str, re.Pattern[str] | None]) -> Foun
         elif path.suffix.lower() != ".img":
             reason = f"its suffix {private(path.suffix or '(none)')} is none of {', '.join(SUFFIXES)}"
             found.rejected.append(Rejected(path.as_posix(), reason))
-        elif path.with_suffix(".hdr") not in every:
+        elif partner(path) not in every:
             found.rejected.append(Rejected(path.as_posix(), "there is no .hdr of its name beside it"))
     for role in ROLES[1:]:
         lonely = (paths for key, paths in found.of[role].items() if key not in found.of["image"])

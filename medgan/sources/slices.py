@@ -50,15 +50,19 @@ def chosen(which: str, count: int) -> list[int]:
 
 def largest(mask: Volume, plane: Plane, labels: tuple[int, ...]) -> list[int]:
     """Index of the slice with the most voxels in the mask. Raises ValueError where there is none."""
-    sizes = [int(planes_of(mask.slice(plane, index), labels).sum()) for index in range(mask.count(plane))]
+    sizes = [int(planes_of(mask, plane, index, labels).sum()) for index in range(mask.count(plane))]
     if not any(sizes):
         raise ValueError("its mask is empty, and the slice of the largest mask is wanted")
     return [int(np.argmax(sizes))]
 
 
-def planes_of(values: NDArray[np.float64], labels: tuple[int, ...]) -> NDArray[np.uint8]:
-    """(H, W, M) of 0 and 1 of a slice of a mask: a plane a label, or one of all that is not 0."""
-    planes = [values == label for label in labels] or [values != 0]
+def planes_of(mask: Volume, plane: Plane, index: int, labels: tuple[int, ...]) -> NDArray[np.uint8]:
+    """(H, W, M) of 0 and 1 of a slice of a mask: a plane a label, or one of all that is not 0.
+
+    Where voxels are integers with a slope, as nibabel stores floats, a value is what the nearest of them means.
+    """
+    values, near = mask.slice(plane, index), 0.51 * min(1, mask.step)
+    planes = [np.abs(values - label) <= near for label in labels] or [np.abs(values) > near]
     return np.stack(planes, axis=2).astype(np.uint8)
 
 

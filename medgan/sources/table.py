@@ -2,7 +2,9 @@
 
 import csv
 import io
+import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass as plain
 from dataclasses import field
 from pathlib import Path
@@ -55,9 +57,12 @@ class Row:
 
 @plain(frozen=True)
 class Rows:
-    """of_file: what the table says of each, or why that cannot be used. rejected: rows of which no file is there."""
+    """of_file: what the table says of each, or why that cannot be used. labels: those it gives, of these files too.
+    rejected: rows of which no file is there.
+    """
 
     of_file: dict[Path, Row | str] = field(default_factory=dict)
+    labels: dict[Path, str] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
 
     def __getitem__(self, path: Path) -> Row:
@@ -77,7 +82,7 @@ def read_table(table: Table, raw: Path, files: Iterable[Path]) -> Rows:
     rows = Rows()
     for line, values in _lines(table, raw):
         name = values[table.file]
-        found = named.get(name.replace("\\", "/").removeprefix("./"), []) if name else []
+        found = _meant(name.replace("\\", "/"), raw, named) if name else []
         if not found:
             reason = "the table names it, and it is not there" if name else f"the table's {table.file} is empty"
             rows.rejected.append(Rejected(name or f"{table.path}, line {line}", reason))
@@ -86,12 +91,24 @@ def read_table(table: Table, raw: Path, files: Iterable[Path]) -> Rows:
             row: Row | str = _row(table, values)
         except ValueError as error:
             row = str(error)
+        with suppress(ValueError):
+            rows.labels.update(dict.fromkeys(found, _label(table, values)) if table.label else {})
         if len(found) > 1:
             row = f"the table means {len(found)} files by one name; it may name them by their path"
         for path in found:
             if rows.of_file.setdefault(path, row) != row:
                 rows.of_file[path] = "the table has several rows for it, which do not say the same"
     return rows
+
+
+def _meant(name: str, raw: Path, named: Mapping[str, list[Path]]) -> list[Path]:
+    """The files that a name means: as it is, as a path that leads into `raw`, or with its suffix in another case."""
+    root, path = (Path(os.path.normpath(Path.cwd() / raw / part)) for part in ("", name))
+    within = path.relative_to(root) if path.is_relative_to(root) else path
+    if found := named.get(name) or named.get(within.as_posix()):
+        return found
+    stem = named.get(within.with_suffix("").as_posix(), []) if within.name else []
+    return [file for file in stem if file.suffix.lower() == within.suffix.lower()]
 
 
 def files_by_name(files: Iterable[Path]) -> dict[str, list[Path]]:
@@ -148,11 +165,17 @@ def _lines(table: Table, raw: Path) -> list[tuple[int, dict[str, str]]]:
             f"{path} is not UTF-8 (byte {error.start}); save it as 'CSV UTF-8', lest names be read wrongly"
         ) from None
     separator = _separator((text.splitlines() or [""])[0], table.columns, path)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    # Strict, since a quote that nobody closes would make one row of many.
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     lines = []
     try:
         header = [name.strip() for name in next(reader)]
         for fields in reader:
+            if any(fields[len(header) :]):
+                raise MedganError(
+                    f"{path}, line {reader.line_num} has {len(fields)} values, and the header {len(header)} columns; "
+                    f"put values that hold {separator!r} into quotes"
+                )
             if any(fields):
                 # A short row has nothing in its last columns.
                 padded = [*(value.strip() for value in fields), *[""] * (len(header) - len(fields))]

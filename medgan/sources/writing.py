@@ -155,7 +155,8 @@ def _drain(
             continue
         sample = item.sample
         if labelled and sample.label is None:
-            rejected.append(Rejected(sample.origin, "not in a class folder, and data.labels is true"))
+            reason = "nothing says its class (no folder, no data.options.label, no table), and data.labels is true"
+            rejected.append(Rejected(sample.origin, reason))
         else:
             arrays.append(sample)
             label = sample.label if labelled else None
