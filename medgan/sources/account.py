@@ -3,6 +3,7 @@
 import csv
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from medgan.data.spec import SPARE, SPLITS, Rejected
@@ -25,8 +26,10 @@ def account(directory: Path, names: Path) -> list[str]:
 
 
 def rejections(directory: Path, names: Path) -> list[Rejected]:
-    """What could not be used, by the list beside the raw files, or else in numbers."""
-    return read_rejected_names(names) if names.exists() else read_rejected(directory / "rejected.csv")
+    """What could not be used, by the list beside the raw files; in numbers where it is not as it was written."""
+    with suppress(FileNotFoundError, ValueError):
+        return read_rejected_names(names)
+    return read_rejected(directory / "rejected.csv")
 
 
 def _table(rows: Sequence[Row]) -> list[str]:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import os
 import random
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -194,8 +195,13 @@ def test_pseudonyms_are_of_a_key_and_nothing_else_is(clone: Clone, tmp_path: Pat
     dicom(clone.root / "data" / "raw" / "scans")
     clone.params({"data.source": "dicom", "data.raw": "data/raw/scans", "data.options": {}, "data.name": "scans"})
     clone.params({**_SMALL, "data.max_rejected": 0.2})
-    inside = clone.stage("prepare", env={"MEDGAN_KEY": str(clone.root / "patients.key")})
-    assert inside.returncode == 2 and "keep the key of patients' names somewhere else" in no_traceback(inside)
+    (tmp_path / "link").symlink_to(clone.root)
+    for key, folder in ((clone.root, clone.root), (tmp_path / "link", clone.root), (clone.root, clone.root / "data")):
+        command = (PYTHON, "-c", "from medgan.workspace.naming import patients_key; patients_key()")
+        environment = {"MEDGAN_KEY": str(key / "patients.key"), "PYTHONPATH": str(clone.root)}
+        inside = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+        assert "keep the key of patients' names somewhere else" in inside.stderr
+        assert not (clone.root / "patients.key").exists()
     other = clone.copied(tmp_path / "other")
     patients, rests = [], []
     for place, key in ((clone, "one.key"), (other, "two.key")):
