@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass as plain
 from functools import partial
 from pathlib import Path
@@ -84,7 +85,7 @@ class Folder:
             try:
                 described = self._described(path, patterns, beside)
             except ValueError as error:
-                yield Rejected(path.as_posix(), str(error), self._class_of(path))
+                yield Rejected(path.as_posix(), str(error), self._label_of(path, patterns, beside))
             else:
                 yield partial(_read, raw, described, self.bits, self.mask_fit)
 
@@ -114,10 +115,19 @@ class Folder:
             return None
         return self.classes.get(path.parts[0]) if isinstance(self.classes, dict) else path.parts[0]
 
+    def _label_of(self, path: Path, patterns: "_Patterns", beside: "_Beside") -> str | None:
+        """Of a file that cannot be used; None where what says labels says none of it."""
+        row = beside.rows.of_file.get(path) if beside.rows else None
+        if self.table and self.table.label:
+            return row.label if isinstance(row, Row) else None
+        with suppress(ValueError):
+            return patterns.label_of(path) or self._class_of(path)
+        return None
+
     def _described(self, path: Path, patterns: "_Patterns", beside: "_Beside") -> "_Described":
         """Raises ValueError with a reason where something is missing. Files that are no pictures have nothing."""
         if path.suffix.lower() not in SUFFIXES:
-            return _Described(path, path.as_posix(), self._class_of(path))
+            return _Described(path, path.as_posix(), self._label_of(path, patterns, beside))
         row = beside.rows[path] if beside.rows else Row()
         label = row.label or patterns.label_of(path) or self._class_of(path)
         patient = row.patient or patterns.patient_of(path)
