@@ -206,9 +206,22 @@ def _advice(found: _Fitted) -> Iterator[str]:
         yield "classes are of very different size: data.balance: true draws each equally often in training"
     yield from (f"note: {doubt}" for doubt in doubts(config, found.prepared))
     yield (
+        f"names that {PARAMS}, runs and generators hold: {_names(found)}; where one is a person's, rename that folder "
+        "or file, and check again"
+    )
+    yield (
         f"what you may raise: data.size ({data.size}, up to 256), train.steps ({config.train.steps:,}), search.trials "
         f"({config.search.trials})"
     )
+
+
+def _names(found: _Fitted) -> str:
+    """All that is called as the raw files are. Expressions name nobody."""
+    data = found.config.data
+    table = data.options.get("table") or {}
+    roles = [data.options.get(key) for key in ("image", "source", "mask", "masks")] + [table.get("path")]
+    kinds = [*data.options.get("kinds", ()), *(name for name in roles if name and "(" not in name)]
+    return ", ".join(dict.fromkeys([data.name, str(found.tree["data"]["raw"]), *kinds, *found.prepared.label_names]))
 
 
 def _result(root: Path, path: Path, found: _Fitted, *, write: bool, force: bool) -> Iterator[str]:
