@@ -10,6 +10,7 @@ from test_folder import read
 from volumes import nifti
 
 from medgan.data.spec import Rejected
+from medgan.errors import MedganError
 from medgan.sources.account import rejections
 from medgan.sources.check.kinds import propose
 from medgan.sources.check.tables import guess_table
@@ -82,13 +83,28 @@ def test_a_column_of_people_is_no_column_of_classes(tmp_path: Path) -> None:
     assert guess_table(tmp_path, files, []) == {"path": "case_type.csv", "file": "file", "patient": "case_type"}
 
 
-@pytest.mark.parametrize("name", ["list.csv", "list.xlsx"])
-def test_a_table_that_is_not_seen_is_told(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "text", "says"),
+    [
+        ("list.csv", "Datei;Diagnose\n0.png;Ödem\n", "is no CSV file in UTF-8"),
+        ("list.xlsx", "PK", "is no CSV file in UTF-8"),
+        ("list.csv", "file,label\nC:\\scans\\0.png,ill\n", "has no column that names most images"),
+        ("more/list.csv", "file,label\n0.png,ill\n", "is not in"),
+    ],
+)
+def test_a_table_that_is_not_used_is_told(tmp_path: Path, name: str, text: str, says: str) -> None:
     for number in range(9):
         picture(tmp_path / f"{number}.png", bytes_of(blob(number)))
-    (tmp_path / name).write_bytes("Datei;Diagnose\n0.png;Ödem\n".encode("latin-1"))
-    (note,) = (note for note in propose(tmp_path).notes if "CSV UTF-8" in note)
-    assert note.startswith(name)
+    (tmp_path / "more").mkdir()
+    (tmp_path / name).write_bytes(text.encode("latin-1"))
+    (note,) = (note for note in propose(tmp_path).notes if "nothing in it is used" in note)
+    assert note.startswith(f"{name} {says}")
+
+
+def test_a_folder_that_holds_the_clone_is_refused_before_it_is_looked_through(clone: Path) -> None:
+    for folder in (clone, clone / "data", Path("/")):
+        with pytest.raises(MedganError, match="folder of their own"):
+            said(clone, folder)
 
 
 def test_what_stays_of_names_is_told(clone: Path, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ from medgan.sources.account import account, rejections
 from medgan.sources.check.kinds import propose
 from medgan.sources.check.looking import Look, look
 from medgan.sources.check.proposal import Proposal
-from medgan.sources.files import check_raw
+from medgan.sources.files import check_apart, check_raw
 from medgan.sources.names import Naming, copy_names
 from medgan.sources.prepare import prepare_fingerprint
 from medgan.sources.rejections import RejectedError, enough, reasons
@@ -74,6 +74,7 @@ def check(here: Path, path: Path, *, write: bool, force: bool) -> Iterator[str]:
     root = clone_root(here)
     if write:
         check_unedited(root, force=force)
+    check_apart(path, root / PREPARED)
     proposal = propose(path)
     yield f"{path}: {proposal.files:,} {'images' if proposal.source == 'medmnist' else 'files'}: {proposal.kind}"
     yield from (f"  {note}" for note in proposal.notes)
@@ -221,7 +222,8 @@ def _names(found: _Fitted) -> str:
     table = data.options.get("table") or {}
     roles = [data.options.get(key) for key in ("image", "source", "mask", "masks")] + [table.get("path")]
     kinds = [*data.options.get("kinds", ()), *(name for name in roles if name and "(" not in name)]
-    return ", ".join(dict.fromkeys([data.name, str(found.tree["data"]["raw"]), *kinds, *found.prepared.label_names]))
+    names = [data.name, str(found.tree["data"]["raw"]), data.modality, *kinds, *found.prepared.label_names]
+    return ", ".join(name for name in dict.fromkeys(names) if name != "unknown")
 
 
 def _result(root: Path, path: Path, found: _Fitted, *, write: bool, force: bool) -> Iterator[str]:

@@ -20,7 +20,6 @@ def propose(found: Found) -> Proposal:
     """Masks are taken apart first, then pairs; what is left has classes by a table or by folders, or none."""
     found, notes = _entered(found)
     found, ending = without_masks(found, notes)
-    notes += unread(found.raw, found.beside)
     by_folder = _by_folder(found.files)
     masks = mask_folder(found, by_folder)
     images = [path for path in found.files if masks is None or path.parts[0] != masks.folder]
@@ -48,6 +47,8 @@ def propose(found: Found) -> Proposal:
                 f"images with 0 in all of these are called {table['label_else']} (data.options.table.label_else)"
             )
         options["table"] = {key: value for key, value in table.items() if key != "mask"}
+    else:
+        notes += unread(found.raw, found.beside)
     masked = mask_options(found.raw, masks, images, notes) if masks else {}
     options |= masked | _files(found, images, "" if masks is None or masked else masks.folder, ending)
     if not table.get("patient"):

@@ -33,11 +33,19 @@ def guess_table(raw: Path, images: Sequence[Path], masks: Sequence[Path]) -> dic
 
 
 def unread(raw: Path, beside: Sequence[Path]) -> list[str]:
-    """Sentences on tables that are not seen. beside: files that are no images, named within `raw`."""
-    tables = [path for path in beside if path.suffix.lower() in _TABLES]
-    broken = [path.name for path in tables if path.suffix.lower() in _SHEETS or not _is_text(raw / path)]
-    remedy = "nothing in it is seen: save it as 'CSV UTF-8' in the folder above the images, and check again"
-    return [f"{name} is no CSV file in UTF-8, and {remedy}" for name in broken[:_TOLD]]
+    """Sentences on tables that say nothing of the images. beside: files that are no images, named within `raw`."""
+    lines = list[str]()
+    for path in [path for path in beside if path.suffix.lower() in _TABLES][:_TOLD]:
+        if path.suffix.lower() in _SHEETS or not _is_text(raw / path):
+            problem = "is no CSV file in UTF-8"
+        elif len(path.parts) > 1:
+            problem = f"is not in {raw}"
+        else:
+            problem = "has no column that names most images and says more of them"
+        lines.append(
+            f"{path.as_posix()} {problem}: nothing in it is used; where it has labels, mend that and check again"
+        )
+    return lines
 
 
 def _is_text(path: Path) -> bool:
