@@ -1,6 +1,7 @@
 """What `medgan data check` makes of names: roles, masks, patients, tables; and which of them it says will stay."""
 
 import csv
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ from medgan.sources.names import write_names
 from medgan.sources.rejections import check_rejected, write_rejected
 from medgan.sources.table import Table
 from medgan.walking import walk
+from medgan.workspace.exposure import left_to_git
 from medgan.workspace.naming import listing
 
 PEOPLE = ("Huber", "Kunz", "Lang", "Maier", "Meier", "Ott", "Paul", "Roth", "Sohn", "Vogt", "Wolf", "Zorn")
@@ -112,6 +114,16 @@ def test_what_stays_of_names_is_told(clone: Path, tmp_path: Path) -> None:
         picture(tmp_path / "raw" / "Doe Jane" / "ab"[number % 2] / f"x{number}.png", bytes_of(blob(number)))
     (line,) = (line for line in said(clone, tmp_path / "raw") if line.startswith("names that params.yaml"))
     assert f"hold: raw, {tmp_path / 'raw' / 'Doe Jane'}, a, b; where one is a person's" in line
+
+
+def test_raw_files_that_git_would_take_are_told(clone: Path, tmp_path: Path) -> None:
+    (clone / ".gitignore").write_text("/data/raw/\n")
+    folders = [clone / "data" / "raw" / "scans", tmp_path / "scans", clone / "scans"]
+    for folder in folders:
+        folder.mkdir(parents=True)
+    assert not any(left_to_git(clone, folder) for folder in folders)  # no git
+    subprocess.run(("git", "init", "-q"), cwd=clone, check=True)
+    assert [left_to_git(clone, folder) for folder in folders] == [False, False, True]
 
 
 def test_a_row_that_is_missing_costs_no_class(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from medgan.config.trees import set_path
 from medgan.console import progress, show_log
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
+from medgan.files import temporary
 from medgan.gans import check_gan
 from medgan.imaging.grids import save_image
 from medgan.sources.account import account, rejections
@@ -29,6 +29,7 @@ from medgan.sources.names import Naming, copy_names
 from medgan.sources.prepare import prepare_fingerprint
 from medgan.sources.rejections import RejectedError, enough, reasons
 from medgan.workspace.counts import doubts, fitting
+from medgan.workspace.exposure import left_to_git, names_that_stay
 from medgan.workspace.kept import keep
 from medgan.workspace.naming import listing, patients_key
 from medgan.workspace.places import PARAMS, PREPARED, REPORTS, results
@@ -83,11 +84,13 @@ def check(here: Path, path: Path, *, write: bool, force: bool) -> Iterator[str]:
     save_image(root / PICTURE, seen.picture)
     yield f"  {_shown(root / PICTURE, root)} shows some of them: look for names and dates burned into the pixels"
     check_raw(proposal.raw, root / PREPARED)
+    if left_to_git(root, proposal.raw):
+        yield f"  git does not leave out {path}: move it below data/raw, lest `git add` takes it"
     show_log()
-    with TemporaryDirectory(prefix="medgan-check-") as place:
+    with temporary("medgan-check") as place:
         yield ""
         try:
-            found = _fitted(root, _data(root, path, proposal, seen), proposal, Path(place))
+            found = _fitted(root, _data(root, path, proposal, seen), proposal, place)
         except RejectedError as error:
             yield from reasons(error.rejected)
             raise
@@ -206,24 +209,11 @@ def _advice(found: _Fitted) -> Iterator[str]:
     if labels is not None and max(counts := np.bincount(labels)) > 4 * min(counts):
         yield "classes are of very different size: data.balance: true draws each equally often in training"
     yield from (f"note: {doubt}" for doubt in doubts(config, found.prepared))
-    yield (
-        f"names that {PARAMS}, runs and generators hold: {_names(found)}; where one is a person's, rename that folder "
-        "or file, and check again"
-    )
+    yield names_that_stay(config.data, str(found.tree["data"]["raw"]), found.prepared.label_names)
     yield (
         f"what you may raise: data.size ({data.size}, up to 256), train.steps ({config.train.steps:,}), search.trials "
         f"({config.search.trials})"
     )
-
-
-def _names(found: _Fitted) -> str:
-    """All that is called as the raw files are. Expressions name nobody."""
-    data = found.config.data
-    table = data.options.get("table") or {}
-    roles = [data.options.get(key) for key in ("image", "source", "mask", "masks")] + [table.get("path")]
-    kinds = [*data.options.get("kinds", ()), *(name for name in roles if name and "(" not in name)]
-    names = [data.name, str(found.tree["data"]["raw"]), data.modality, *kinds, *found.prepared.label_names]
-    return ", ".join(name for name in dict.fromkeys(names) if name != "unknown")
 
 
 def _result(root: Path, path: Path, found: _Fitted, *, write: bool, force: bool) -> Iterator[str]:
