@@ -10,6 +10,7 @@ from PIL import Image
 
 from medgan.errors import MedganError
 from medgan.imaging.masks import read_mask
+from medgan.private import public
 
 PLANE: NDArray[np.uint8] = np.array([[0, 1, 0], [0, 7, 255]], np.uint8)
 
@@ -118,3 +119,21 @@ def test_an_array_that_is_no_plane_is_a_sentence(tmp_path: Path, shape: tuple[in
     with pytest.raises(MedganError) as caught:
         read_mask(tmp_path / "mask.npy")
     assert f"has shape {shape}; a plane (height, width) is needed" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': 'DOE', 'fortran_order': False, 'shape': (4, 4)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (4, 'DOE')}",
+        "{'descr': [('DOE', '<f4')], 'fortran_order': False, 'shape': (4,)}",
+        "{'DOE': 1}",
+        "DOE ((",
+    ],
+)
+def test_a_damaged_array_is_a_sentence_that_quotes_it_only_to_people(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(64))
+    with pytest.raises(MedganError, match="cannot be read") as raised:
+        read_mask(path)
+    assert "DOE" not in public(str(raised.value))

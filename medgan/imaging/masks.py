@@ -10,6 +10,7 @@ from PIL import Image, ImageOps
 
 from medgan.errors import MedganError
 from medgan.imaging.opening import opened
+from medgan.private import private
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
@@ -21,7 +22,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
         raise MedganError(f"{path} does not exist; name a picture or a .npy file")
     try:
         if path.suffix == ".npy":
-            plane: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+            plane = _array(path)
         else:
             with opened(path) as (image, _):
                 blurred = image.format in ("JPEG", "MPO")
@@ -36,6 +37,19 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
     if plane.dtype.kind == "f" and not np.isfinite(plane).all():
         raise MedganError(f"{path} holds values that are not finite; a mask is 0 where there is no lesion")
     return np.asarray(plane != 0, dtype=np.uint8)
+
+
+def _array(path: Path) -> NDArray[Any]:
+    """Raises ValueError for another file, and for what is no array of numbers."""
+    try:
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    except OSError:
+        raise
+    except Exception as error:  # numpy has no common class for what is damaged; its text may quote the file
+        raise ValueError(f"it is damaged, or no array: {private(' '.join(str(error).split()))}") from None
+    if array.dtype.kind not in "biuf":
+        raise ValueError("its values are no numbers")
+    return array
 
 
 def _drawn(image: Image.Image) -> NDArray[Any]:
