@@ -66,6 +66,27 @@ def test_few_patients_who_are_called_so_are_patients(tmp_path: Path, form: str) 
     assert not proposal.labels and not rejected and len({sample.patient for sample in samples}) == 4
 
 
+def test_an_odd_name_does_not_hide_patients(tmp_path: Path) -> None:
+    names = [f"p{number // 2}_{number}.png" for number in range(98)] + ["figure.png"]
+    for number, name in enumerate(names):
+        picture(tmp_path / name, bytes_of(blob(number)))
+    proposal = propose(tmp_path)
+    samples, rejected = read(tmp_path, Folder(**proposal.options))
+    assert len({sample.patient for sample in samples}) == 49 and [item.origin for item in rejected] == ["figure.png"]
+    assert "finds 49" in " ".join(proposal.notes) and "leaves out 1 of other names" in " ".join(proposal.notes)
+
+
+@pytest.mark.parametrize("above", ["", "train/"])
+def test_a_loose_picture_does_not_hide_classes(tmp_path: Path, above: str) -> None:
+    for number in range(98):
+        picture(tmp_path / above / "ab"[number % 2] / f"{number}.png", bytes_of(blob(number)))
+    picture(tmp_path / "legend.png", bytes_of(blob(98)))
+    proposal = propose(tmp_path)
+    samples, _ = read(tmp_path, Folder(**proposal.options))
+    assert proposal.labels and {sample.label for sample in samples} - {None} == {"a", "b"}
+    assert "1 pictures lie in no class folder" in " ".join(proposal.notes)
+
+
 def test_a_test_set_that_is_not_kept_is_told(tmp_path: Path) -> None:
     for number in range(12):
         picture(tmp_path / ("test" if number % 3 else "train") / f"{number}.png", bytes_of(blob(number)))

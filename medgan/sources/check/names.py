@@ -17,6 +17,7 @@ _IN_NAMES = (
 )
 _OF_FOLDER = r"([^/]+)/[^/]+$"
 _FEWEST, _DISTINCT, _LARGEST = 9, 0.95, 20
+UNFIT = 50  # of so many names one may be unlike the others
 
 
 def patient_pattern(images: Sequence[Path], folders: int) -> str:
@@ -49,11 +50,15 @@ def are_numbers(images: Sequence[Path]) -> bool:
 
 
 def _tells_patients(pattern: str, images: Sequence[Path]) -> bool:
-    """It must fit every name, and find groups that are fewer than the names and enough for splits."""
+    """It must fit nearly every name, and find groups that are fewer than the names and enough for splits.
+
+    A few names that it does not fit cost these files; without it patients would be in two splits.
+    """
     names = len({*images} if "/" in pattern else {path.stem for path in images})
     groups = groups_of(pattern, images)
     fewest = 2 if pattern == _SAID else _FEWEST  # of a word for patients few are enough
-    return "" not in groups and fewest <= len(groups) < _DISTINCT * names
+    unfit = groups.pop("", 0)
+    return UNFIT * unfit <= len(images) and fewest <= len(groups) < _DISTINCT * names
 
 
 def _is_even(pattern: str, images: Sequence[Path]) -> bool:

@@ -8,7 +8,7 @@ from typing import Any
 
 from medgan.sources.check.likeness import LOOKED, MOST, are_neighbours, are_pairs, read_some
 from medgan.sources.check.masks import mask_folder, mask_options, without_masks
-from medgan.sources.check.names import are_numbers, are_patients, groups_of, patient_pattern
+from medgan.sources.check.names import UNFIT, are_numbers, are_patients, groups_of, patient_pattern
 from medgan.sources.check.proposal import Found, Proposal, numbered, some
 from medgan.sources.check.tables import guess_table, unread
 from medgan.sources.table import SPLITS
@@ -33,6 +33,8 @@ def propose(found: Found) -> Proposal:
         kind = f"pictures with labels in {table['path']}"
     elif classes:
         kind = f"pictures, classes by sub-folder ({numbered(classes)})"
+        if loose := len(images) - len(classes):
+            notes.append(f"{loose:,} pictures lie in no class folder, and cannot be used")
         options |= _label(images)
         if all(name.isdecimal() for name in classes) and not options.get("label"):
             notes.append('data.options.classes gives classes names, such as {"0": benign, "1": malignant}')
@@ -56,7 +58,7 @@ def propose(found: Found) -> Proposal:
     if masks:
         kind += f", and masks in {masks.folder}"
     if _class_depth(images) and not table.get("split"):
-        named = ", ".join(sorted({path.parts[0] for path in images}))
+        named = ", ".join(sorted({path.parts[0] for path in images if len(path.parts) > 1}))
         notes.append(
             f"folders {named} are read as one, and split anew by patient; a table with a column split keeps a test set"
         )
@@ -120,17 +122,18 @@ def _pairs(found: Found, pair: tuple[str, str], images: Sequence[Path], bits: in
 
 
 def _classes(images: Sequence[Path]) -> list[str]:
-    """The class of each image by its folder; empty where folders say none."""
+    """The class of each image by its folder, but for a few that lie loose; empty where folders say none."""
     depth = _class_depth(images)
-    if any(len(path.parts) < depth + 2 for path in images):
+    names = [path.parts[depth] for path in images if len(path.parts) > depth + 1]
+    if UNFIT * (len(images) - len(names)) > len(images):
         return []
-    names = [path.parts[depth] for path in images]
     return names if len({*names}) > 1 and not are_patients(sorted({*names})) else []
 
 
 def _class_depth(images: Sequence[Path]) -> int:
     """How many folders are above those of classes: one where they are called train, test and the like."""
-    return int(all(len(path.parts) > 1 and path.parts[0].lower() in SPLITS for path in images))
+    in_splits = sum(len(path.parts) > 1 and path.parts[0].lower() in SPLITS for path in images)
+    return int(UNFIT * (len(images) - in_splits) <= len(images))
 
 
 def _label(images: Sequence[Path]) -> dict[str, str]:
@@ -168,9 +171,11 @@ def _patient(raw: Path, images: Sequence[Path], notes: list[str], *, by_folder: 
 
 def _patients(pattern: str, images: Sequence[Path]) -> str:
     if pattern:
-        ((name, most),) = (groups := groups_of(pattern, images)).most_common(1)
+        groups = groups_of(pattern, images)
+        unfit = f", and leaves out {count:,} of other names" if (count := groups.pop("", 0)) else ""
+        ((name, most),) = groups.most_common(1)
         return (
             f"names say the patient, it seems: data.options.patient {pattern!r} finds {len(groups):,}, of whom "
-            f"{name!r} has most images, {most:,}; look whether that is true"
+            f"{name!r} has most images, {most:,}{unfit}; look whether that is true"
         )
     return "names say no patient: each file counts as one; where several are of one, set data.options.patient"
