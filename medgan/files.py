@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -34,6 +35,16 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         remove(new)
         remove(old)
+
+
+@contextlib.contextmanager
+def temporary(name: str) -> Iterator[Path]:
+    """A folder that only this user may look into, removed at the end; those of killed processes are removed first."""
+    for abandoned in Path(tempfile.gettempdir()).glob(f"{name}-*-*"):
+        if not _is_alive(abandoned.name.removeprefix(f"{name}-").partition("-")[0]):
+            remove(abandoned)
+    with tempfile.TemporaryDirectory(prefix=f"{name}-{os.getpid()}-") as place:
+        yield Path(place)
 
 
 def write_atomically(path: Path, content: bytes) -> None:

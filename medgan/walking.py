@@ -68,9 +68,9 @@ def _walk_real(start: Path, found: Walk, seen: dict[_Identity, Path], *, hidden:
             found.refused.append((folder, f"it cannot be looked into: {error.strerror}"))
             continue
         for entry in entries:
-            if not hidden and passed_over(entry.name):
-                continue
             path = folder / entry.name
+            if not hidden and (passed_over(entry.name) or _lists_names(path)):
+                continue
             if not _is_folder(entry):
                 found.files.append(path)
             elif entry.is_symlink():
@@ -82,6 +82,11 @@ def _walk_real(start: Path, found: Walk, seen: dict[_Identity, Path], *, hidden:
 def _identity(folder: Path) -> _Identity:
     status = folder.stat()
     return status.st_dev, status.st_ino
+
+
+def _lists_names(path: Path) -> bool:
+    """Say whether `path` is where prepared files of what lies beside it are named (see sources/names.py)."""
+    return path.suffix == ".files" and path.with_suffix("").exists()
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from medgan.errors import MedganError
 from medgan.imaging.masks import read_mask
+from medgan.private import public
 
 PLANE: NDArray[np.uint8] = np.array([[0, 1, 0], [0, 7, 255]], np.uint8)
 
@@ -158,7 +159,7 @@ def test_a_palette_all_of_whose_colours_are_black_hides_no_lesion(tmp_path: Path
 
 def test_an_array_of_something_else_is_a_sentence_and_the_case_of_its_suffix_is_none(tmp_path: Path) -> None:
     np.save(tmp_path / "words.npy", PLANE.astype("U1"))
-    with pytest.raises(MedganError, match="holds <U1; numbers are needed"):
+    with pytest.raises(MedganError, match="its values are no numbers"):
         read_mask(tmp_path / "words.npy")
     np.save(tmp_path / "mask.npy", PLANE)
     assert read_mask((tmp_path / "mask.npy").rename(tmp_path / "MASK.NPY")).any()
@@ -171,3 +172,21 @@ def test_an_array_whose_header_is_no_python_is_a_sentence(tmp_path: Path) -> Non
         (tmp_path / "mask.npy").write_bytes(whole.replace(b"{'descr': ", wrong))
         with pytest.raises(MedganError, match="cannot be read as a picture or"):
             read_mask(tmp_path / "mask.npy")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': 'DOE', 'fortran_order': False, 'shape': (4, 4)}",
+        "{'descr': '<f4', 'fortran_order': False, 'shape': (4, 'DOE')}",
+        "{'descr': [('DOE', '<f4')], 'fortran_order': False, 'shape': (4,)}",
+        "{'DOE': 1}",
+        "DOE ((",
+    ],
+)
+def test_a_damaged_array_is_a_sentence_that_quotes_it_only_to_people(tmp_path: Path, header: str) -> None:
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + bytes(64))
+    with pytest.raises(MedganError, match="cannot be read") as raised:
+        read_mask(path)
+    assert "DOE" not in public(str(raised.value))

@@ -1,5 +1,7 @@
 """What is fetched: raw data sets, and the weights of published extractors."""
 
+import signal
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +39,7 @@ def check(
     """Say what is in a folder of images, and which params.yaml fits it."""
     from medgan.workspace.check import check as checked
 
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # else what it has read, and lists of names, would stay
     for line in checked(Path.cwd(), path, write=write, force=force):
         typer.echo(line)
 

@@ -2,7 +2,6 @@
 
 import os
 from pathlib import Path
-from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from medgan.errors import MedganError
 from medgan.imaging.opening import opened
 from medgan.imaging.reading import check_mode, mode_of
 from medgan.imaging.refusal import PictureError
+from medgan.private import private
 
 _NOWHERE = "it is nowhere 0 and has several values or colours; make black, or 0, what is no lesion"
 
@@ -27,7 +27,7 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
         raise MedganError(f"{path} does not exist; name a picture or a .npy file")
     try:
         if path.suffix.lower() == ".npy":
-            plane: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+            plane = _array(path)
         else:
             with opened(path) as (image, _):
                 blurred = image.format in ("JPEG", "MPO")
@@ -36,17 +36,28 @@ def read_mask(path: Path) -> NDArray[np.uint8]:
                 plane = _drawn(image)
             if blurred:
                 raise MedganError(f"{path} is a JPEG, which blurs the edge of a mask; save it as PNG or .npy")
-    except (OSError, ValueError, EOFError, SyntaxError, TokenError) as error:  # the last two of numpy's headers
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
         raise MedganError(f"{path} cannot be read as a picture or .npy file: {error}") from None
     if plane.ndim != 2:
         raise MedganError(f"{path} has shape {plane.shape}; a plane (height, width) is needed")
-    if plane.dtype.kind not in "biuf":
-        raise MedganError(f"{path} holds {plane.dtype}; numbers are needed, 0 where there is no lesion")
     if plane.dtype.kind == "f" and not np.isfinite(plane).all():
         raise MedganError(f"{path} holds values that are not finite; a mask is 0 where there is no lesion")
     if plane.size and plane.all() and (plane != plane[0, 0]).any():
         raise MedganError(f"{path}: {_NOWHERE}")
     return np.asarray(plane != 0, dtype=np.uint8)
+
+
+def _array(path: Path) -> NDArray[Any]:
+    """Raises ValueError for another file, and for what is no array of numbers."""
+    try:
+        array: NDArray[Any] = np.lib.format.open_memmap(path, mode="r")
+    except OSError:
+        raise
+    except Exception as error:  # numpy has no common class for what is damaged; its text may quote the file
+        raise ValueError(f"it is damaged, or no array: {private(' '.join(str(error).split()))}") from None
+    if array.dtype.kind not in "biuf":
+        raise ValueError("its values are no numbers")
+    return array
 
 
 def _drawn(image: Image.Image) -> NDArray[Any]:

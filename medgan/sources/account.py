@@ -26,8 +26,10 @@ def account(directory: Path, names: Path) -> list[str]:
 
 
 def rejections(directory: Path, names: Path) -> list[Rejected]:
-    """What could not be used, by the list beside the raw files, or else in numbers."""
-    return read_rejected_names(names) if names.exists() else read_rejected(directory / "rejected.csv")
+    """What could not be used, by the list beside the raw files; in numbers where it is not as it was written."""
+    with suppress(FileNotFoundError, ValueError):
+        return read_rejected_names(names)
+    return read_rejected(directory / "rejected.csv")
 
 
 def _table(rows: Sequence[Row]) -> list[str]:

@@ -39,15 +39,18 @@ def shown(path: Path) -> str:
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
+def check_apart(folder: Path, results: Path) -> None:
+    """Raise MedganError where `results` are in the folder: before all that is in it is looked through."""
+    if results.resolve().is_relative_to(folder.resolve()):
+        raise MedganError(f"data.raw: {folder} holds this clone's {results}; put the images into a folder of their own")
+
+
 def check_raw(raw: Path, results: Path) -> None:
     """Raise MedganError for raw files that cannot be told from results, or at which DVC fails or hangs."""
+    check_apart(raw, results)
     found = walk(raw, hidden=True) if raw.is_dir() else Walk([raw] if raw.exists() else [])
-    own = results.resolve()
-    for folder in (raw, *found.links):
-        if own.is_relative_to(folder.resolve()):
-            raise MedganError(
-                f"data.raw: {folder} holds this clone's {results}; put the images into a folder of their own"
-            )
+    for folder in found.links:
+        check_apart(folder, results)
     for path in (raw, *found.files, *found.links, *(folder for folder, _ in found.refused)):
         if (problem := _unfit(path)) is not None:
             raise MedganError(f"data.raw: {problem}")

@@ -49,9 +49,12 @@ def copy_names(origin: Path, target: Path) -> None:
 
 
 def read_rejected_names(path: Path) -> list[Rejected]:
-    """What `write_names` listed as rejected."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [Rejected(row["file"], row["reason"]) for row in csv.DictReader(file) if row["rejected"]]
+    """What `write_names` listed as rejected. Raises ValueError where another program has changed the list."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return [Rejected(row["file"], row["reason"]) for row in csv.DictReader(file) if row["rejected"]]
+    except (KeyError, UnicodeDecodeError, csv.Error):
+        raise ValueError(f"{path} is no list of names") from None
 
 
 @contextmanager

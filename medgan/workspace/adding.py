@@ -13,7 +13,8 @@ from dvc.scm import SCMError
 from medgan.config.trees import read_yaml
 from medgan.console import progress
 from medgan.errors import MedganError
-from medgan.files import replacing, write_atomically
+from medgan.files import replacing
+from medgan.sources.check.kinds import is_archive
 from medgan.sources.files import check_raw, shown
 from medgan.walking import walk
 from medgan.workspace.places import PREPARED
@@ -34,25 +35,22 @@ def add(here: Path, path: Path, name: str, *, push: bool) -> str:
     target, pointer = root / "data" / "raw" / name, root / "data" / f"{name}.dvc"
     if not path.exists():
         raise MedganError(f"{shown(path)} does not exist; name the folder with the images")
-    own = target.exists() and path.samefile(target)
-    if not own and (target.exists() or pointer.exists()):
+    own, before = target.exists() and path.samefile(target), read_yaml(pointer) if pointer.exists() else {}
+    if not own and (target.exists() or before):
         raise MedganError(
             f"the name '{name}' is taken ({target.relative_to(root)}, {pointer.relative_to(root)}); choose another, or "
-            "change the files there and add that folder again"
+            f"add {target.relative_to(root)} itself again, which versions what is there now"
         )
-    if pointer.exists() and read_yaml(pointer).get("deps"):
+    if before.get("deps"):
         raise MedganError(f"{pointer.relative_to(root)} is of a public source; `medgan data fetch {name}` checks it")
-    check_raw(path, PREPARED)
+    check_raw(path, root / PREPARED)
     if not own:
         _copy(path, target)
-    before = pointer.read_bytes() if pointer.exists() else None
-    write_atomically(pointer, yaml.safe_dump({"outs": [{"path": f"raw/{name}", "push": push}]}).encode())
     try:
-        files, md5 = _versioned(root, pointer)
+        with replacing(pointer) as aside:
+            aside.write_text(yaml.safe_dump({"outs": [{"path": f"raw/{name}", "push": push}]}))
+            files, md5 = _versioned(root, aside)
     except (DvcException, SCMError) as error:
-        pointer.unlink()
-        if before is not None:
-            write_atomically(pointer, before)
         raise MedganError(f"DVC cannot take {target}: {' '.join(str(error).split())[:200]}") from None
     sent = "sends them too" if push else "leaves them out, since they may name people; --push sends them"
     return (
@@ -64,6 +62,10 @@ def add(here: Path, path: Path, name: str, *, push: bool) -> str:
 def _copy(path: Path, target: Path) -> None:
     """Files as they are, those behind links too, each folder once."""
     files = walk(path).files if path.is_dir() else [path]
+    if not files:
+        raise MedganError(f"{shown(path)} holds no file; name the folder with the images")
+    if path.is_file() and is_archive(path):
+        raise MedganError(f"{shown(path)} is an archive; unpack it into a folder, and add that")
     base = path if path.is_dir() else path.parent
     with replacing(target) as aside, progress("copying", max(1, len(files))) as done:
         for number, file in enumerate(files, 1):

@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -18,17 +17,19 @@ from medgan.config.trees import set_path
 from medgan.console import progress, show_log
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
+from medgan.files import temporary
 from medgan.gans import check_gan
 from medgan.imaging.grids import save_image
 from medgan.sources.account import account, rejections
 from medgan.sources.check.kinds import propose
 from medgan.sources.check.looking import Look, look
 from medgan.sources.check.proposal import Proposal
-from medgan.sources.files import check_raw
+from medgan.sources.files import check_apart, check_raw
 from medgan.sources.names import Naming, copy_names
 from medgan.sources.prepare import prepare_fingerprint
 from medgan.sources.rejections import RejectedError, enough, reasons
 from medgan.workspace.counts import doubts, fitting
+from medgan.workspace.exposure import left_to_git, names_that_stay
 from medgan.workspace.kept import keep
 from medgan.workspace.naming import listing, patients_key
 from medgan.workspace.places import PARAMS, PREPARED, REPORTS, results
@@ -74,6 +75,7 @@ def check(here: Path, path: Path, *, write: bool, force: bool) -> Iterator[str]:
     root = clone_root(here)
     if write:
         check_unedited(root, force=force)
+    check_apart(path, root / PREPARED)
     proposal = propose(path)
     yield f"{path}: {proposal.files:,} {'images' if proposal.source == 'medmnist' else 'files'}: {proposal.kind}"
     yield from (f"  {note}" for note in proposal.notes)
@@ -82,11 +84,13 @@ def check(here: Path, path: Path, *, write: bool, force: bool) -> Iterator[str]:
     save_image(root / PICTURE, seen.picture)
     yield f"  {_shown(root / PICTURE, root)} shows some of them: look for names and dates burned into the pixels"
     check_raw(proposal.raw, root / PREPARED)
+    if left_to_git(root, proposal.raw):
+        yield f"  git does not leave out {path}: move it below data/raw, lest `git add` takes it"
     show_log()
-    with TemporaryDirectory(prefix="medgan-check-") as place:
+    with temporary("medgan-check") as place:
         yield ""
         try:
-            found = _fitted(root, _data(root, path, proposal, seen), proposal, Path(place))
+            found = _fitted(root, _data(root, path, proposal, seen), proposal, place)
         except RejectedError as error:
             yield from reasons(error.rejected)
             raise
@@ -205,6 +209,7 @@ def _advice(found: _Fitted) -> Iterator[str]:
     if labels is not None and max(counts := np.bincount(labels)) > 4 * min(counts):
         yield "classes are of very different size: data.balance: true draws each equally often in training"
     yield from (f"note: {doubt}" for doubt in doubts(config, found.prepared))
+    yield names_that_stay(config.data, str(found.tree["data"]["raw"]), found.prepared.label_names)
     yield (
         f"what you may raise: data.size ({data.size}, up to 256), train.steps ({config.train.steps:,}), search.trials "
         f"({config.search.trials})"

@@ -1,16 +1,18 @@
 """Where raw files' names go: a list beside them; and the key of patients' pseudonyms, outside every repository."""
 
 import os
+import re
 import secrets
 from pathlib import Path
 
 from medgan.errors import MedganError
 from medgan.sources.names import Naming
 from medgan.workspace.kept import KEPT
-from medgan.workspace.places import store_root
+from medgan.workspace.places import repository
 
 KEY = "MEDGAN_KEY"  # environment variable: the path of another file with a key
 _LEAST = 32  # bytes
+_LIST = re.compile(r"[0-9a-f]{16}\.csv")
 
 
 def naming(raw: Path, fingerprint: str) -> Naming:
@@ -25,11 +27,12 @@ def listing(raw: Path, fingerprint: str) -> Path:
     """
     beside = raw.absolute().with_name(f"{raw.absolute().name}.files")
     writable = os.access(beside if beside.exists() else beside.parent, os.W_OK)
-    folder = beside if writable else store_root() / "data" / "raw" / beside.name
+    folder = beside if writable else repository() / "data" / "raw" / beside.name
     found = folder / f"{fingerprint[:16]}.csv"
     if found.exists():
         os.utime(found)
-    others = sorted((path for path in folder.glob("*.csv") if path != found), key=lambda path: path.stat().st_mtime)
+    lists = (path for path in folder.glob("*.csv") if _LIST.fullmatch(path.name))  # others are not ours to remove
+    others = sorted((path for path in lists if path != found), key=lambda path: path.stat().st_mtime)
     for path in others[: -KEPT + 1]:
         path.unlink()
     return found.relative_to(Path.cwd()) if found.is_relative_to(Path.cwd()) else found
@@ -39,7 +42,7 @@ def patients_key() -> bytes:
     """Of this user, made when it is first needed."""
     own = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config") / "medgan" / "patients.key"
     path = Path(os.environ.get(KEY) or own).expanduser().absolute()
-    if path.is_relative_to(store_root()):
+    if path.resolve().is_relative_to(repository()):
         raise MedganError(f"{KEY}: {path} is in this repository; keep the key of patients' names somewhere else")
     if not path.exists():
         _make(path)

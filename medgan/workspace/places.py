@@ -26,6 +26,12 @@ def store_root(here: Path | None = None) -> Path:
     return here
 
 
+def repository() -> Path:
+    """The folder that git and DVC share, in whichever folder of it the command was given."""
+    here = store_root()
+    return next((folder for folder in (here, *here.parents) if (folder / ".dvc").is_dir()), here)
+
+
 def checkpoints() -> Path:
     """The folder of trainings' checkpoints, by fingerprint. DVC removes outputs before a stage runs; these stay."""
     return store_root() / ".checkpoints"

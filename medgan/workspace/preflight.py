@@ -48,7 +48,12 @@ def preflight(*, raw_away: bool = False) -> None:
 def _spec(data: DataConfig) -> ImageSpec:
     """As the first image dictates it: of its classes, only whether there are any."""
     check_raw(data.raw, PREPARED)
-    sample = first_sample(data)
+    try:
+        sample = first_sample(data)
+    except MedganError as error:
+        if data.raw.exists():
+            raise
+        raise MedganError(f"{error}; or `dvc pull dvc.yaml` fetches what was made of them elsewhere") from None
     masks, sources = (0 if plane is None else plane.shape[2] for plane in (sample.mask, sample.source))
     spec = ImageSpec(data.size, data.channels, 2 if data.labels else 0, source_channels=sources, mask_channels=masks)
     return replace(spec, classes=0, source_channels=data.channels) if data.direction and not sources else spec

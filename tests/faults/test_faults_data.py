@@ -3,8 +3,12 @@
 import csv
 import os
 import random
+import signal
+import subprocess
+import time
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from .conftest import PYTHON, Clone, no_traceback
@@ -42,6 +46,24 @@ def test_a_raw_folder_outside_the_clone_may_hold_any_name_of_utf8(clone: Clone) 
     with names.open(newline="", encoding="utf-8") as file:
         origins = {row["file"] for row in csv.DictReader(file)}
     assert origins == {path.relative_to(folder).as_posix() for path in folder.glob("*/*.png")}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_a_check_that_was_stopped_leaves_no_names_behind(clone: Clone, number: signal.Signals) -> None:
+    raw, place = images(clone.root / "data" / "raw" / "scans"), clone.root.parent / "temporary"
+    place.mkdir()
+    before = (clone.root / "params.yaml").read_bytes()
+    command = [PYTHON.with_name("medgan"), "data", "check", raw, "--write", "--force"]
+    environment = {**os.environ, "TMPDIR": str(place)}
+    with subprocess.Popen(command, cwd=clone.root, env=environment, stderr=subprocess.PIPE, text=True) as checking:
+        while checking.poll() is None and not [*place.glob("medgan-check-*/*.csv")]:
+            time.sleep(0.001)
+        checking.send_signal(number)
+        assert checking.stderr and "Traceback" not in checking.stderr.read()
+    assert checking.returncode != 0 and (clone.root / "params.yaml").read_bytes() == before
+    if number == signal.SIGKILL:
+        assert clone.medgan("data", "check", raw, env=environment).returncode == 0
+    assert not [*place.glob("medgan-check-*")]
 
 
 def test_a_name_that_dvc_cannot_take_is_told_with_a_remedy(clone: Clone) -> None:

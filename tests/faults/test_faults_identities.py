@@ -4,6 +4,8 @@ import csv
 import hashlib
 import os
 import random
+import subprocess
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from dicoms import dataset, save
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 
@@ -59,6 +62,8 @@ def dicom(raw: Path) -> list[str]:
         made.add_new(0xFFFCFFFC, "OB", planted("padding").encode().ljust(32, b"\0"))
         made.file_meta.SourceApplicationEntityTitle = planted("title")[:16]
         made.preamble = planted("preamble").encode().ljust(128, b"\0")
+        made.StudyID, made.Modality = planted("sid")[:16], "MR"
+        made.StudyInstanceUID = f"1.2.19570101.{index + 1}"
         if index in (0, 1):
             made.SeriesInstanceUID = "1.2.3.4"
         save(raw / f"{planted('folder')}^{index // 10}" / f"{planted('file')} {index}.dcm", made)
@@ -68,9 +73,26 @@ def dicom(raw: Path) -> list[str]:
     kinds = (
         *("id", "name", "address", "other", "issuer", "physician", "operator", "institution", "station", "access"),
         *("study", "comment", "series", "protocol", "sequence", "creator", "private", "overlay", "drawing", "padding"),
-        *("title", "preamble", "folder", "file", "torn", "suffix", "text"),
+        *("sid", "title", "preamble", "folder", "file", "torn", "suffix", "text"),
     )
     return [planted(kind)[:16] for kind in kinds] + ["1957" + "0101"]
+
+
+def written(suffix: str) -> dict[str, object]:
+    """Options that write text into a picture."""
+    text, exif, tags = PngInfo(), Image.Exif(), ImageFileDirectory_v2()
+    text.add_text("Patient", planted("png"))
+    text.add_text("Patient", planted("packed"), zip=True)
+    text.add_itxt("Patient", planted("itxt"), lang="en", tkey=planted("key"))
+    exif[0x010E], exif[0x9C9B] = planted("exif"), planted("windows").encode("utf-16-le")
+    tags[270], tags[315], tags[316] = planted("tiff"), planted("artist"), planted("host")
+    xmp = f"<x:xmpmeta>{planted('xmp')}</x:xmpmeta>".encode()
+    of_suffix: dict[str, dict[str, object]] = {
+        ".png": {"pnginfo": text, "exif": exif, "icc_profile": planted("icc").encode()},
+        ".jpg": {"exif": exif, "comment": planted("jpeg").encode(), "xmp": xmp},
+        ".tif": {"tiffinfo": tags},
+    }
+    return of_suffix.get(suffix, {})
 
 
 def pictures(raw: Path) -> list[str]:
@@ -78,12 +100,13 @@ def pictures(raw: Path) -> list[str]:
     raw.mkdir(parents=True)
     rows = [["file", planted("column"), "patient", "split"]]
     for index in range(COUNT):
-        name = f"{planted('file')} {index}.{'png' if index % 2 else 'jpg'}"
-        text, exif = PngInfo(), Image.Exif()
-        text.add_text("Patient", planted("png"))
-        exif[0x010E] = planted("exif")
-        extra = {"pnginfo": text} if index % 2 else {"exif": exif, "comment": planted("jpeg").encode()}
-        Image.fromarray(blots(index)).save(raw / name, **extra)
+        name = f"{planted('file')} {index}.{('jpg', 'png', 'tif', 'bmp')[index % 4]}"
+        image, mask = Image.fromarray(blots(index)), Image.fromarray(255 * (blots(index) > 99).astype(np.uint8))
+        image.save(raw / name, **written(Path(name).suffix))
+        with (raw / name).open("ab") as file:
+            file.write(planted("behind").encode())
+        (raw / "masks").mkdir(exist_ok=True)
+        mask.save(raw / "masks" / f"{planted('file')} {index}.png", **written(".png"))
         rows.append([name, planted("cell"), f"{planted('patient')} {index}", "train"])
     rows[5][3] = planted("split")
     rows.append([f"{planted('absent')}.png", "", planted("lost"), "train"])
@@ -95,6 +118,7 @@ def pictures(raw: Path) -> list[str]:
     loop.mkdir()
     (loop / f"{planted('back')}").symlink_to(loop)
     kinds = (
+        *("packed", "itxt", "key", "windows", "tiff", "artist", "host", "xmp", "icc", "behind"),
         *("column", "file", "png", "exif", "jpeg", "cell", "patient", "split", "absent", "lost", "torn", "bytes"),
         *("suffix", "loop", "back"),
     )
@@ -106,20 +130,23 @@ def volumes(raw: Path) -> list[str]:
         image = nibabel.Nifti1Image(np.stack([blots(index, 40)] * 3, axis=2).astype(np.float32), np.eye(4))
         image.header["descrip"] = planted("descrip")
         image.header["db_name"] = planted("db")
-        image.header["aux_file"] = planted("aux")
+        image.header["aux_file"], image.header["intent_name"] = planted("aux"), planted("is")
         image.header.extensions.append(nibabel.nifti1.Nifti1Extension("comment", planted("extension").encode()))
         folder = raw / f"{planted('folder')} {index}"
         folder.mkdir(parents=True)
         nibabel.save(image, folder / f"{planted('file')}_{index}.nii.gz")
     (raw / f"{planted('torn')}.nii").write_bytes(b"torn")
-    return [planted(kind) for kind in ("descrip", "db", "aux", "extension", "folder", "file", "torn")]
+    return [planted(kind) for kind in ("descrip", "db", "aux", "is", "extension", "folder", "file", "torn")]
 
 
 MADE: dict[str, tuple[Callable[[Path], list[str]], dict[str, object]]] = {
     "dicom": (dicom, {}),
     "folder": (
         pictures,
-        {"table": {"path": "list.csv", "file": "file", "patient": "patient", "split": "split"}},
+        {
+            "table": {"path": "list.csv", "file": "file", "patient": "patient", "split": "split"},
+            "masks": "masks",
+        },
     ),
     "nifti": (volumes, {"slices": "middle", "patient": "^(.*)/"}),
 }
@@ -134,10 +161,11 @@ def left(clone: Clone) -> Iterator[Path]:
 
 
 def found(clone: Clone, identifiers: list[str]) -> set[tuple[str, str]]:
-    """Which file holds which identifier, in capitals or not, in UTF-8 or 16, or as a hash that anybody can make."""
+    """Which file holds which identifier, in capitals or not, in UTF-8, 16 or 32, in base 64, or as a hash."""
     wanted: dict[str, list[bytes]] = {}
     for text in identifiers:
-        plain = [text.encode(), text.lower().encode(), text.encode("utf-16-le")]
+        plain = [text.encode(), text.lower().encode(), text.encode("utf-16-le"), text.encode("utf-32-be")]
+        plain += [b64encode(bytes(skipped) + text.encode())[4:-4] for skipped in range(3)]
         whole = [f"{text}{index}" for index in range(3)] + [f"{text} {index}" for index in range(3)] + [text]
         digests = (hashlib.new(name, item.encode()) for name in ("md5", "sha1", "sha256") for item in whole)
         hashes = [digest.hexdigest()[:16] for digest in digests]
@@ -194,8 +222,13 @@ def test_pseudonyms_are_of_a_key_and_nothing_else_is(clone: Clone, tmp_path: Pat
     dicom(clone.root / "data" / "raw" / "scans")
     clone.params({"data.source": "dicom", "data.raw": "data/raw/scans", "data.options": {}, "data.name": "scans"})
     clone.params({**_SMALL, "data.max_rejected": 0.2})
-    inside = clone.stage("prepare", env={"MEDGAN_KEY": str(clone.root / "patients.key")})
-    assert inside.returncode == 2 and "keep the key of patients' names somewhere else" in no_traceback(inside)
+    (tmp_path / "link").symlink_to(clone.root)
+    for key, folder in ((clone.root, clone.root), (tmp_path / "link", clone.root), (clone.root, clone.root / "data")):
+        command = (PYTHON, "-c", "from medgan.workspace.naming import patients_key; patients_key()")
+        environment = {"MEDGAN_KEY": str(key / "patients.key"), "PYTHONPATH": str(clone.root)}
+        inside = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+        assert "keep the key of patients' names somewhere else" in inside.stderr
+        assert not (clone.root / "patients.key").exists()
     other = clone.copied(tmp_path / "other")
     patients, rests = [], []
     for place, key in ((clone, "one.key"), (other, "two.key")):

@@ -61,7 +61,10 @@ def propose(path: Path) -> Proposal:
         kinds |= dict.fromkeys(unknown, "scan")
     counts = Counter(kind for kind in kinds.values() if kind in _PROPOSE)
     if not counts:
-        raise MedganError(f"{path} holds nothing that is read ({_listed(files, unnamed)}); {_CHOICES}")
+        packed = "; unpack the archives there" if any(map(is_archive, files)) else ""
+        raise MedganError(
+            f"{path} holds nothing that is read ({_listed(files, unnamed)}); {_CHOICES}, by their suffix{packed}"
+        )
     ((main, _),) = counts.most_common(1)
     mine, beside = ([f for f in files if (kinds[f] == main) is wanted] for wanted in (True, False))
     found = Found(path, mine, [f for f in beside if kinds[f] == "text"])
@@ -76,9 +79,14 @@ _CHOICES = "pictures (PNG, JPEG, TIFF, BMP), DICOM, NIfTI, MedMNIST's .npz and I
 def _of_file(path: Path) -> Proposal:
     if arrays.flag_of(path):
         return arrays.medmnist(Found(path.parent, [Path(path.name)], []))
-    if path.suffix.lower() in _ARCHIVES and not path.name.lower().endswith(VOLUMES):
+    if is_archive(path):
         raise MedganError(f"{path} is an archive; unpack it into a folder, such as data/raw/NAME, and name that")
     raise MedganError(f"{path} is a file; name the folder that it is in")
+
+
+def is_archive(path: Path) -> bool:
+    """Say so by its name; a packed volume is none."""
+    return path.suffix.lower() in _ARCHIVES and not path.name.lower().endswith(VOLUMES)
 
 
 def _kind(path: Path) -> str:

@@ -3,16 +3,14 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medgan.errors import MedganError
-from medgan.imaging.masks import read_mask
-from medgan.sources.check.likeness import LOOKED, MOST, are_masks, are_neighbours, are_pairs, read_some
-from medgan.sources.check.names import are_numbers, are_patients, patient_pattern
+from medgan.sources.check.likeness import LOOKED, MOST, are_neighbours, are_pairs, read_some
+from medgan.sources.check.masks import mask_folder, mask_options, without_masks
+from medgan.sources.check.names import UNFIT, are_numbers, are_patients, groups_of, patient_pattern
 from medgan.sources.check.proposal import Found, Proposal, numbered, some
-from medgan.sources.check.tables import guess_table
+from medgan.sources.check.tables import guess_table, unread
 from medgan.sources.table import SPLITS
 
 _RANGE = 25  # slices of a patient, at most
@@ -21,8 +19,9 @@ _RANGE = 25  # slices of a patient, at most
 def propose(found: Found) -> Proposal:
     """Masks are taken apart first, then pairs; what is left has classes by a table or by folders, or none."""
     found, notes = _entered(found)
+    found, ending = without_masks(found, notes)
     by_folder = _by_folder(found.files)
-    masks = _mask_folder(found, by_folder)
+    masks = mask_folder(found, by_folder)
     images = [path for path in found.files if masks is None or path.parts[0] != masks.folder]
     bits = _bits(found.raw, images)
     if masks is None and (pair := _pair(found, by_folder)):
@@ -34,6 +33,8 @@ def propose(found: Found) -> Proposal:
         kind = f"pictures with labels in {table['path']}"
     elif classes:
         kind = f"pictures, classes by sub-folder ({numbered(classes)})"
+        if loose := len(images) - len(classes):
+            notes.append(f"{loose:,} pictures lie in no class folder, and cannot be used")
         options |= _label(images)
         if all(name.isdecimal() for name in classes) and not options.get("label"):
             notes.append('data.options.classes gives classes names, such as {"0": benign, "1": malignant}')
@@ -48,23 +49,21 @@ def propose(found: Found) -> Proposal:
                 f"images with 0 in all of these are called {table['label_else']} (data.options.table.label_else)"
             )
         options["table"] = {key: value for key, value in table.items() if key != "mask"}
-    masked = _masked(found.raw, masks, images, notes) if masks else {}
-    options |= masked | _files(found, images, "" if masks is None or masked else masks.folder)
+    else:
+        notes += unread(found.raw, found.beside)
+    masked = mask_options(found.raw, masks, images, notes) if masks else {}
+    options |= masked | _files(found, images, "" if masks is None or masked else masks.folder, ending)
     if not table.get("patient"):
         options |= _patient(found.raw, images, notes, by_folder=bool(classes))
     if masks:
         kind += f", and masks in {masks.folder}"
+    if _class_depth(images) and not table.get("split"):
+        named = ", ".join(sorted({path.parts[0] for path in images if len(path.parts) > 1}))
+        notes.append(
+            f"folders {named} are read as one, and split anew by patient; a table with a column split keeps a test set"
+        )
     labels = bool(table.get("label") or classes)
     return Proposal(kind, "folder", found.raw, len(images), labels, options, notes=tuple(notes))
-
-
-@dataclass(frozen=True)
-class _Masks:
-    """A folder of masks: its files, and what their names have behind those of images."""
-
-    folder: str
-    files: list[Path]
-    suffix: str
 
 
 def _entered(found: Found) -> tuple[Found, list[str]]:
@@ -86,23 +85,6 @@ def _by_folder(files: Sequence[Path]) -> dict[str, list[Path]]:
     for path in files:
         found[path.parts[0] if len(path.parts) > 1 else ""].append(path)
     return dict(found)
-
-
-def _mask_folder(found: Found, by_folder: dict[str, list[Path]]) -> _Masks | None:
-    """The folder whose pictures have few colours each, under names that begin with those of images elsewhere."""
-    for folder, files in sorted(by_folder.items()):
-        stems = {path.stem for path in found.files if path.parts[0] != folder}
-        if not folder or not stems:
-            continue
-        suffixes = Counter(_suffix(path.stem, stems) for path in some(files, 200))
-        suffix, number = suffixes.most_common(1)[0]
-        if suffix is not None and number > MOST * min(200, len(files)) and are_masks(found.raw, files):
-            return _Masks(folder, files, suffix)
-    return None
-
-
-def _suffix(stem: str, images: set[str]) -> str | None:
-    return next((stem[length:] for length in range(len(stem), 0, -1) if stem[:length] in images), None)
 
 
 def _bits(raw: Path, images: Sequence[Path]) -> int:
@@ -132,7 +114,7 @@ def _pairs(found: Found, pair: tuple[str, str], images: Sequence[Path], bits: in
     options = {"source": source, "image": image, **({"bits": bits} if bits == 16 else {})}
     pattern = patient_pattern([Path(path.name) for path in drawn], 0)
     notes += [f"{source} is translated into {image}; for the other way exchange source and image"]
-    notes += [_patients(pattern)]
+    notes += [_patients(pattern, [Path(path.name) for path in drawn])]
     options |= {"patient": pattern} if pattern else {}
     return Proposal(
         f"pairs in {source} and {image}", "pairs", found.raw, len(drawn), False, options, notes=tuple(notes)
@@ -140,29 +122,32 @@ def _pairs(found: Found, pair: tuple[str, str], images: Sequence[Path], bits: in
 
 
 def _classes(images: Sequence[Path]) -> list[str]:
-    """The class of each image by its folder; empty where folders say none."""
+    """The class of each image by its folder, but for a few that lie loose; empty where folders say none."""
     depth = _class_depth(images)
-    if any(len(path.parts) < depth + 2 for path in images):
+    names = [path.parts[depth] for path in images if len(path.parts) > depth + 1]
+    if UNFIT * (len(images) - len(names)) > len(images):
         return []
-    names = [path.parts[depth] for path in images]
     return names if len({*names}) > 1 and not are_patients(sorted({*names})) else []
 
 
 def _class_depth(images: Sequence[Path]) -> int:
     """How many folders are above those of classes: one where they are called train, test and the like."""
-    return int(all(len(path.parts) > 1 and path.parts[0].lower() in SPLITS for path in images))
+    in_splits = sum(len(path.parts) > 1 and path.parts[0].lower() in SPLITS for path in images)
+    return int(UNFIT * (len(images) - in_splits) <= len(images))
 
 
 def _label(images: Sequence[Path]) -> dict[str, str]:
     return {"label": "^[^/]+/([^/]+)/"} if _class_depth(images) else {}
 
 
-def _files(found: Found, images: Sequence[Path], aside: str) -> dict[str, str]:
-    """What leaves out files that are no pictures, and a folder that is left aside."""
-    if not found.beside and not aside:
+def _files(found: Found, images: Sequence[Path], aside: str, ending: str) -> dict[str, str]:
+    """What leaves out files that are no pictures, a folder that is left aside, and masks by the end of their names."""
+    if not found.beside and not aside and not ending:
         return {}
     suffixes = sorted({path.suffix.lower()[1:] for path in images})
-    return {"files": rf"(?i){f'^(?!{re.escape(aside)}/).*' if aside else ''}\.({'|'.join(map(re.escape, suffixes))})$"}
+    out = [f"{re.escape(aside)}/"] * bool(aside) + [rf".*{re.escape(ending)}[-_ \d]*\.\w+$"] * bool(ending)
+    but = f"^(?!{'|'.join(out)}).*" if out else ""
+    return {"files": rf"(?i){but}\.({'|'.join(map(re.escape, suffixes))})$"}
 
 
 def _patient(raw: Path, images: Sequence[Path], notes: list[str], *, by_folder: bool) -> dict[str, Any]:
@@ -171,7 +156,7 @@ def _patient(raw: Path, images: Sequence[Path], notes: list[str], *, by_folder: 
     if not pattern and are_patients(sorted({path.parts[0] for path in images if len(path.parts) > 1})):
         pattern = "^([^/]+)/"
     if pattern or not are_numbers(images):
-        notes.append(_patients(pattern))
+        notes.append(_patients(pattern, images))
         return {"patient": pattern} if pattern else {}
     ranges = {"patient": r"^(\d+)", "patient_ranges": _RANGE}
     if are_neighbours(raw, images):
@@ -180,36 +165,17 @@ def _patient(raw: Path, images: Sequence[Path], notes: list[str], *, by_folder: 
             "(data.options.patient_ranges); leave patient out where they are of different people"
         )
         return ranges
-    notes.append(f"{_patients('')}; where neighbours in number are of one patient: {ranges}")
+    notes.append(f"{_patients('', images)}; where neighbours in number are of one patient: {ranges}")
     return {}
 
 
-def _patients(pattern: str) -> str:
+def _patients(pattern: str, images: Sequence[Path]) -> str:
     if pattern:
-        return f"names say the patient, it seems: data.options.patient {pattern!r}; look whether that is true"
+        groups = groups_of(pattern, images)
+        unfit = f", and leaves out {count:,} of other names" if (count := groups.pop("", 0)) else ""
+        ((name, most),) = groups.most_common(1)
+        return (
+            f"names say the patient, it seems: data.options.patient {pattern!r} finds {len(groups):,}, of whom "
+            f"{name!r} has most images, {most:,}{unfit}; look whether that is true"
+        )
     return "names say no patient: each file counts as one; where several are of one, set data.options.patient"
-
-
-def _masked(raw: Path, masks: _Masks, images: Sequence[Path], notes: list[str]) -> dict[str, Any]:
-    """Options of the masks; none where they cannot be laid over the images without a guess."""
-    options = {"masks": masks.folder, **({"mask_suffix": masks.suffix} if masks.suffix else {})}
-    of_image = {path.stem: path for path in masks.files}
-    for image in some(images, LOOKED):
-        mask = of_image.get(image.stem + masks.suffix)
-        if mask is None:
-            continue
-        try:
-            height, width = read_mask(raw / mask).shape
-        except MedganError as error:
-            notes.append(f"masks in {masks.folder} are left aside: {error}")
-            return {}
-        for picture in read_some(raw, [image]):
-            if abs(width * picture.shape[0] / height - picture.shape[1]) > 1:
-                own, its = f"{picture.shape[1]}x{picture.shape[0]}", f"{width}x{height}"
-                notes.append(
-                    f"masks in {masks.folder} are left aside, since some are of another shape than their images, such "
-                    f"as {its} of {own}; where images were squashed and masks were not, add {options} and mask_fit: "
-                    "stretch to data.options, and take gan from recipe mscgan"
-                )
-                return {}
-    return options

@@ -10,6 +10,7 @@ import numpy as np
 
 from medgan.errors import MedganError
 from medgan.imaging.nifti import Plane, Volume, read_volume, volume_name
+from medgan.sources.check.names import folder_pattern
 from medgan.sources.check.proposal import Found, Proposal, some
 
 _LOOKED = 6
@@ -26,7 +27,7 @@ def propose(found: Found) -> Proposal:
     """Masks and pairs are found by folders, or endings of names, that share names. Raises MedganError for no volume."""
     paths = [path for path in found.files if volume_name(path) is not None]
     for groups in (_by_folder(paths), _by_ending(paths)):
-        if len(groups) > 1:
+        if _are_roles(groups):
             masks = {
                 name: labels for name in groups if (labels := _mask_labels(found.raw, list(groups[name].values())))
             }
@@ -65,10 +66,12 @@ def _proposed(found: Found, roles: dict[str, Any], images: Sequence[Path], notes
         options["least_mask"] = 0.005
     if all(re.search(_SUBJECT, path.as_posix()) for path in images):
         options["patient"] = _SUBJECT
+    elif pattern := folder_pattern(images):
+        options["patient"] = pattern
     notes += [
         f"volumes of {count} {plane} slices in the middle case, of which data.options.slices takes some; plane may be "
         "axial, coronal or sagittal",
-        "each file is a subject" if "patient" not in options else f"patients by {_SUBJECT}",
+        "each file is a subject" if "patient" not in options else f"patients by {options['patient']}",
         "each volume by its own percentiles; data.options.window sets one window with a unit for all",
     ]
     return Proposal(
@@ -81,17 +84,23 @@ def _by_folder(paths: Sequence[Path]) -> _Roles:
     groups: dict[str, dict[str, Path]] = defaultdict(dict)
     for path in paths:
         groups[path.parent.as_posix()][volume_name(path) or path.stem] = path
-    return {name: files for name, files in groups.items() if name != "."} if len(groups) < 0.5 * len(paths) else {}
+    return {name: files for name, files in groups.items() if name != "."}
 
 
 def _by_ending(paths: Sequence[Path]) -> _Roles:
+    """The words that names end in, or are: T1 of `doe_T1.nii` and of `doe/T1.nii`."""
     groups: dict[str, dict[str, Path]] = defaultdict(dict)
     for path in paths:
-        match = _ENDING.match(volume_name(path) or path.stem)
+        match = _ENDING.match((path.parent / (volume_name(path) or path.stem)).as_posix())
         if match is None:
             return {}
-        groups[f"({match.group(2)})"][(path.parent / match.group(1)).as_posix()] = path
+        groups[f"({match.group(2)})"][match.group(1)] = path
     return dict(groups)
+
+
+def _are_roles(groups: _Roles) -> bool:
+    """Say whether they are fewer than the files of the largest: else they are rather people, whom nothing may name."""
+    return 1 < len(groups) < max(map(len, groups.values()))
 
 
 def _role(name: str) -> str:
