@@ -14,6 +14,7 @@ from medgan.config.checking import STRICT, build
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans.losses import gradient_penalty
+from medgan.levels import Level
 from medgan.models import MODELS, MULTISCALE_MODELS, TRANSLATION_MODELS
 from medgan.models.transformer import Transformer
 
@@ -136,7 +137,7 @@ def drawing(name: str, options: dict[str, Any]) -> tuple[nn.Module, tuple[Any, .
     generator, z, label = fresh(model.generator, LABELLED_SPEC), uniform(2, model.latent_dim), torch.tensor([0, 1])
     if name not in MULTISCALE_MODELS:
         return generator, (z, label)
-    return generator, (z, (uniform(2, 1, 32, 32) > 0).float(), label, [1.0] * len(model.scales(LABELLED_SPEC)))
+    return generator, (z, (uniform(2, 1, 32, 32) > 0).float(), label, [Level(1.0)] * len(model.scales(LABELLED_SPEC)))
 
 
 def drawn(name: str, options: dict[str, Any]) -> list[Tensor]:
