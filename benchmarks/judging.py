@@ -1,4 +1,7 @@
-"""What benchmarks share: recipes trained for the same CPU time on one data set, judged on its test images."""
+"""What benchmarks share: recipes trained for the same time on one data set, judged on its test images.
+
+Time is that of the CPU, which other work on the machine does not change, and on a GPU that of the clock.
+"""
 
 import json
 import math
@@ -10,6 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
+
 from medgan.config.schema import Config, parse_config
 from medgan.config.trees import set_path
 from medgan.console import progress
@@ -20,6 +25,7 @@ from medgan.evaluation.generators import TorchGenerator
 from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import SynthesisReport
 from medgan.evaluation.two_sample import TwoSamples, two_samples
+from medgan.export.onnx_file import export
 from medgan.files import write_atomically
 from medgan.fingerprint import code_digest, fingerprint
 from medgan.gans.drawing import sample_grid
@@ -37,6 +43,8 @@ from medgan.workspace.recipes import read_recipe
 
 ROOT = Path(__file__).parents[1]
 WORK = ROOT / ".benchmarks"
+GPU = torch.cuda.is_available()
+clock = time.perf_counter if GPU else time.process_time
 _DATA_SECTIONS = ("data", "features", "evaluate")
 
 
@@ -44,17 +52,20 @@ _DATA_SECTIONS = ("data", "features", "evaluate")
 class Subject:
     """A data set to be judged on: prepared arrays, frozen extractor, and the floor of its test images.
 
-    told_apart_steps: of the network that learns to tell drawn images from real ones; 0 leaves it out.
+    told_apart_steps: of the network that learns to tell drawn images from real ones; 0 leaves it out. by_class: each
+    class is compared with its like, which systems that are told no class cannot be.
     """
 
     prepared: Prepared
     extractor: Extractor
     floor: Fidelity
     told_apart_steps: int = 0
+    by_class: bool = False
 
     def protocol(self, config: Config) -> EvaluationProtocol:
         """How these benchmarks judge."""
-        return replace(_protocol(config, self.extractor), told_apart_steps=self.told_apart_steps)
+        protocol = _protocol(config, self.extractor, by_class=self.by_class)
+        return replace(protocol, told_apart_steps=self.told_apart_steps)
 
     def scorer(self, config: Config) -> Judge:
         """What chooses weights, as in the stages."""
@@ -85,6 +96,11 @@ class Judged:
         """Its sample grid."""
         return WORK / "judged" / f"{self.key}.png"
 
+    @property
+    def model(self) -> Path:
+        """It, as ONNX."""
+        return WORK / "judged" / f"{self.key}.onnx"
+
 
 def configuration(recipe: str, *, data: str | None = None, changes: Mapping[str, Any] | None = None) -> Config:
     """A recipe, on the data of another one where `data` names it, with dotted paths replaced."""
@@ -108,12 +124,12 @@ def prepared(config: Config) -> Prepared:
     return prepare(config.data, folder, seed=config.seed)
 
 
-def open_subject(config: Config, *, told_apart: bool = False) -> Subject:
+def open_subject(config: Config, *, told_apart: bool = False, by_class: bool = False) -> Subject:
     """Prepare the data and train their extractor, or find both from the last time.
 
     told_apart: whether a network is to tell drawn images from real ones, which takes minutes a row.
     """
-    use_cpu(1)
+    use_cpu("auto" if GPU else 1)
     data = prepared(config)
     file = WORK / "extractors" / f"{extractor_fingerprint(data, config.features, config.seed, 1)}.safetensors"
     if not file.exists():
@@ -124,17 +140,18 @@ def open_subject(config: Config, *, told_apart: bool = False) -> Subject:
         file.with_suffix(".learning").rename(file)
     extractor = Extractor.load(file)
     steps = config.evaluate.told_apart_steps if told_apart else 0
-    return Subject(data, extractor, fidelity_floor(data, _protocol(config, extractor)), steps)
+    floor = fidelity_floor(data, _protocol(config, extractor, by_class=by_class))
+    return Subject(data, extractor, floor, steps, by_class)
 
 
-def _protocol(config: Config, extractor: Extractor) -> EvaluationProtocol:
-    """As the stages judge, but without the networks that learn; all classes together: not every system is told one."""
+def _protocol(config: Config, extractor: Extractor, *, by_class: bool) -> EvaluationProtocol:
+    """As the stages judge, but without the networks that learn."""
     protocol = EvaluationProtocol.of(config.evaluate, extractor, seed=config.seed)
-    return replace(protocol, segmenter_steps=0, told_apart_steps=0, by_class=False)
+    return replace(protocol, segmenter_steps=0, told_apart_steps=0, by_class=by_class)
 
 
 def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, checkpoint: Path | None = None) -> Judged:
-    """Train for this CPU time, evaluations on validation included, and judge on test images.
+    """Train for this time, evaluations on validation included, and judge on test images.
 
     What was judged is kept, so that a benchmark that was stopped goes on with the rest.
     checkpoint: where to leave the networks, for `train.init_from`.
@@ -167,6 +184,9 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
         two_sample=report.two_sample,
         agreement=None if agreement is None else agreement.generated,
     )
+    names = {"label_names": json.dumps(subject.prepared.label_names), "name": name, "notice": "not for diagnosis"}
+    with TemporaryDirectory() as exported:
+        shutil.move(export(trained.gan, trained.generators, Path(exported), names).path, judged.model)
     examples = example_conditions(subject.prepared, "test")
     save_image(judged.picture, sample_grid(trained.gan, trained.generators, examples))
     write_atomically(kept, (json.dumps(asdict(judged), indent=2) + "\n").encode())
@@ -180,6 +200,8 @@ def row_identity(config: Config, subject: Subject, *, cpu_seconds: float | None 
     training = training_fingerprint(config.gan, config.train, config.seed, subject.prepared, subject.extractor.digest)
     parts = {"training": training, "evaluate": config.evaluate.model_dump(mode="json"), "cpu": cpu_seconds}
     parts["told apart"] = subject.told_apart_steps
+    if subject.by_class:
+        parts["by class"] = True
     code = identity([config.gan], config.train, subject.prepared.spec, scored_by=validation_judge.__module__)
     judges = code_digest(["medgan.scores.fidelity", "medgan.evaluation.copying.audit", "medgan.evaluation.comparison"])
     return fingerprint({**parts, **code, "judges": judges})
@@ -199,10 +221,10 @@ def train(name: str, config: Config, subject: Subject, folder: Path) -> tuple[Tr
     """And the CPU seconds that it took, with those before a stop as far as a checkpoint covers them."""
     scorer = subject.scorer(config)
     kept = folder / "cpu-seconds"
-    before = time.process_time() - (float(kept.read_text()) if kept.exists() else 0.0)
+    before = clock() - (float(kept.read_text()) if kept.exists() else 0.0)
 
     def on_checkpoint(*_: object) -> None:
-        write_atomically(kept, repr(time.process_time() - before).encode())
+        write_atomically(kept, repr(clock() - before).encode())
 
     with progress(name, config.train.steps) as done:
         listener = Listener(on_step=done, on_checkpoint=on_checkpoint)
@@ -241,9 +263,9 @@ def _costs(config: Config, subject: Subject, short: int, long: int) -> tuple[flo
         tries = []
         for _ in range(2):
             with TemporaryDirectory() as folder:
-                before = time.process_time()
+                before = clock()
                 fit(config.gan, brief, subject.prepared, seed=config.seed, judge=scorer, directory=Path(folder))
-                tries.append(time.process_time() - before)
+                tries.append(clock() - before)
         costs.append(min(tries))
     step = (costs[1] - costs[0]) / (long - short)
     return step, max(0.0, costs[0] - short * step)
