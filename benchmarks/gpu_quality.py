@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks.judging import ROOT, WORK
 from benchmarks.quality import measure
+from medgan.files import replacing
 from medgan.seeds import numpy_generator
 
 RAW = ROOT / "data" / "raw" / "medical-mnist"
@@ -49,12 +50,15 @@ def _place(raw: Path) -> dict[str, Any]:
 
 def pack(raw: Path, target: Path, images: int) -> None:
     """So many files of each class, drawn at random, as they are."""
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_STORED) as archive:
+    with replacing(target) as aside, zipfile.ZipFile(aside, "w", zipfile.ZIP_STORED) as archive:
         for folder in sorted(path for path in raw.iterdir() if path.is_dir()):
             files = sorted(folder.iterdir())
             chosen = numpy_generator(0, f"pack/{folder.name}").permutation(len(files))[:images]
             for index in sorted(chosen):
-                archive.write(files[index], f"{folder.name}/{files[index].name}")
+                name = zipfile.ZipInfo(
+                    f"{folder.name}/{files[index].name}"
+                )  # of no time: the same images, the same pack
+                archive.writestr(name, files[index].read_bytes())
     print(f"{target}: {target.stat().st_size / 2**20:.0f} MiB")
 
 
