@@ -10,12 +10,14 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import halves, intervals, judging, real_data, recipes, tables, textbook
+from benchmarks import blind, halves, intervals, judging, real_data, recipes, tables, textbook
 from benchmarks.judging import Subject, configuration, judge, open_subject, row_identity, train
 from benchmarks.tables import cpu_seconds, write_table
 from benchmarks.translation import PUBLISHED, RECOMMENDED
 from medgan.config.schema import Config, parse_config
+from medgan.data.store import Prepared
 from medgan.errors import MedganError
+from medgan.runtime.generator import OnnxGenerator
 from medgan.training.checkpoint import read_checkpoint
 
 RECIPES = sorted(path.stem for path in (judging.ROOT / "recipes").glob("*.yaml"))
@@ -221,3 +223,21 @@ def test_raw_files_that_change_are_prepared_anew(config: Config, subject: Subjec
     before = judging.prepared(changed).md5
     Image.fromarray(np.zeros((16, 16), np.uint8)).save(folder / "a" / "0.png")
     assert judging.prepared(changed).md5 != before
+
+
+def test_a_blind_test_counts_right_answers_by_class(prepared: Prepared, tiny_onnx: Path, tmp_path: Path) -> None:
+    generator = OnnxGenerator(tiny_onnx)
+    data = replace(prepared, label_names=generator.label_names)
+    blind.write_sheets(generator, data, 4, 0, tmp_path)
+    for name in data.label_names:
+        with Image.open(tmp_path / f"{name}.png") as sheet:
+            assert sheet.height > 0
+    text = (tmp_path / "key.csv").read_text()
+    assert text.count(",r") == text.count(",d") == 4 * len(data.label_names)
+    said = blind.counted(tmp_path / "key.csv", tmp_path / "key.csv")
+    assert said[0] == f"{data.label_names[0]}: 8 of 8 right"
+    assert said[-1].startswith("in all: 24 of 24 right; by guessing as many or more are right in 6e-08")
+    assert blind.counted(tmp_path / "answers.csv", tmp_path / "key.csv")[-1].startswith("in all: 0 of 0 right")
+    key = (tmp_path / "key.csv").read_text()
+    blind.write_sheets(generator, data, 4, 1, tmp_path)
+    assert (tmp_path / "key.csv").read_text() != key
