@@ -67,7 +67,7 @@ class State:
             for side, networks in (("generator", self.gan.generators), ("discriminator", self.gan.discriminators))
         }
         self.optimizers = {
-            side: _optimizer(gan_config, [weight for _, weight in weights], self.base_lr[side])
+            side: _optimizer(gan_config, [weight for _, weight in weights], self.base_lr[side], captured=self.captured)
             for side, weights in self.weights.items()
             if weights
         }
@@ -163,14 +163,15 @@ def _evaluated(rows: Iterable[Row], step: int) -> bool:
     return any(row["step"] == step and "validation/raw" in row for row in rows)
 
 
-def _optimizer(config: GanConfig, parameters: Iterable[nn.Parameter], lr: float) -> torch.optim.Optimizer:
+def _optimizer(
+    config: GanConfig, parameters: Iterable[nn.Parameter], lr: float, *, captured: bool
+) -> torch.optim.Optimizer:
     first, second = config.betas
     decay = config.weight_decay
     match config.optimizer:
-        case "adam":
-            return torch.optim.Adam(parameters, lr, (first, second), weight_decay=decay, fused=True)
-        case "adamw":
-            return torch.optim.AdamW(parameters, lr, (first, second), weight_decay=decay, fused=True)
+        case "adam" | "adamw":
+            kind = torch.optim.Adam if config.optimizer == "adam" else torch.optim.AdamW
+            return kind(parameters, lr, (first, second), weight_decay=decay, fused=True, capturable=captured)
         case "rmsprop":
             return torch.optim.RMSprop(parameters, lr, alpha=second, weight_decay=decay)
         case "sgd":
