@@ -164,7 +164,7 @@ def _evaluated(rows: Iterable[Row], step: int) -> bool:
 
 
 def _optimizer(
-    config: GanConfig, parameters: Iterable[nn.Parameter], lr: float, *, captured: bool
+    config: GanConfig, parameters: Iterable[nn.Parameter], lr: float, *, captured: bool = False
 ) -> torch.optim.Optimizer:
     first, second = config.betas
     decay = config.weight_decay
