@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import betabinom
 
 from medgan.evaluation.copying.figures import FOUND, MOST_ALARMS, NONE_FOUND, SUSPECTED, Share
 
@@ -116,6 +115,8 @@ def chance(counted: Sequence[Counted]) -> float:
 
 def _chances(part: Counted) -> NDArray[np.float64]:
     """Of each number of finds among honest images, as far as it can happen."""
+    from scipy.stats import betabinom  # noqa: PLC0415 (half a second, which registering does not need)
+
     ratio = part.n / part.held_out
     far = part.rank * ratio + 12 * np.sqrt(part.rank * ratio * (1 + ratio)) + 60 * (1 + ratio)
     numbers = np.arange(min(part.n, int(far)) + 1)

@@ -2,7 +2,6 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from medgan.evaluation.copying.figures import Membership
 
@@ -19,6 +18,8 @@ def membership(
     The interval is that of DeLong, DeLong and Clarke-Pearson 1988; a class with fewer than two images a side is left
     out.
     """
+    from scipy.stats import rankdata  # noqa: PLC0415 (half a second, which registering does not need)
+
     aucs, variances = [], []
     for code in np.unique(member_classes):
         ours, theirs = members[member_classes == code], others[other_classes == code]
