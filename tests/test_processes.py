@@ -9,17 +9,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from test_kills import TRAINING
 
 from medgan.config.schema import Config
-from medgan.data.loader import Batches
+from medgan.data.loader import Batches, conditions
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.gans import build_gan
 from medgan.randomness import Draw, Integers, Normal, StepRandomness, Uniform
 from medgan.training.checkpoint import load_checkpoint
+from medgan.training.judge import Judge
+from medgan.training.loop import Trained, fit
 from medgan.training.processes import check_shareable
 
 ROOT = Path(__file__).parents[1]
@@ -95,11 +98,17 @@ def ended(
     return [(process.returncode, *printed) for process, printed in zip(started, said, strict=True)]
 
 
-def trained(folder: Path, name: str, prepared: Prepared, config: Config, processes: int) -> str:
-    """What the first one of so many processes printed, which all must end well."""
-    found = ended(folder, name, prepared, config, processes)
+def trained_by_two(folder: Path, name: str, prepared: Prepared, config: Config) -> None:
+    found = ended(folder, name, prepared, config, 2)
     assert all(status == 0 for status, _, _ in found), "\n".join(err for _, _, err in found)
-    return found[0][1]
+
+
+def trained_here(folder: Path, name: str, prepared: Prepared, config: Config) -> Trained:
+    """What TRAINING does, without a process for it."""
+    data = prepared.balanced(config.data.balance)
+    given = conditions(data, np.arange(16))
+    judge = Judge(16, given, lambda images: float(images.mean()), given)
+    return fit(config.gan, config.train, data, seed=3, judge=judge, directory=folder / name)
 
 
 def difference(one: Path, other: Path) -> float:
@@ -119,10 +128,12 @@ def logged(folder: Path) -> list[dict[str, float]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("balance", [False, True])
-def test_two_processes_end_where_one_ends(config: Config, prepared: Prepared, tmp_path: Path, balance: bool) -> None:
+def test_two_processes_end_where_one_ends(
+    config: Config, prepared: Prepared, tmp_path: Path, balance: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     whole = config.override({**VALUES, "data.balance": balance})
-    trained(tmp_path, "one", prepared, whole, 1)
-    trained(tmp_path, "two", prepared, whole, 2)
+    trained_here(tmp_path, "one", prepared, whole)
+    trained_by_two(tmp_path, "two", prepared, whole)
     assert difference(tmp_path / "one", tmp_path / "two") <= 1e-10
     assert logged(tmp_path / "one") == [pytest.approx(row, rel=1e-9) for row in logged(tmp_path / "two")]
     if balance:
@@ -131,8 +142,9 @@ def test_two_processes_end_where_one_ends(config: Config, prepared: Prepared, tm
     (tmp_path / "mixed").mkdir()
     (early,) = (path for path in (tmp_path / "two").glob("*.checkpoint") if "00010" in path.name)
     (tmp_path / "mixed" / early.name).write_bytes(early.read_bytes())
-    said = trained(tmp_path, "mixed", prepared, whole, 1)
-    assert "goes on with 1 process(es) after 2" in said and "resumed from 10" in said
+    with caplog.at_level("INFO"):
+        assert trained_here(tmp_path, "mixed", prepared, whole).resumed_from == 10
+    assert "goes on with 1 process(es) after 2" in caplog.text
     assert difference(tmp_path / "one", tmp_path / "mixed") <= 1e-10
 
 
