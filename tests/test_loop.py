@@ -28,6 +28,7 @@ from medgan.gans.drawing import generate
 from medgan.randomness import StepRandomness
 from medgan.training import identity
 from medgan.training import judge as judging
+from medgan.training import state as state_module
 from medgan.training import steps as steps_module
 from medgan.training.checkpoint import held, load_checkpoint
 from medgan.training.judge import Judge
@@ -178,6 +179,24 @@ def test_a_folder_in_use_is_refused(config: Config, prepared: Prepared, tmp_path
     assert len(refused) == 6 and "another process trains in" in refused[0]
     with held(tmp_path):  # released at the end
         pass
+
+
+def test_what_a_gpu_has_begun_is_not_continued_unsaid(
+    config: Config, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the other way round. Captured steps round otherwise than plain ones."""
+    plain, captured = state_module.identity, {"captured steps": "all"}
+    monkeypatch.setattr(state_module, "identity", lambda *gans, **options: plain(*gans, **options) | captured)
+    with pytest.raises(StoppedError):
+        train(config, prepared, tmp_path / "there", listener=stop_at(5))
+    monkeypatch.setattr(state_module, "identity", plain)
+    with pytest.raises(MedganError, match=r"captured steps \(all then, none now\)"):
+        train(config, prepared, tmp_path / "there")
+    with pytest.raises(StoppedError):
+        train(config, prepared, tmp_path / "here", listener=stop_at(5))
+    monkeypatch.setattr(state_module, "identity", lambda *gans, **options: plain(*gans, **options) | captured)
+    with pytest.raises(MedganError, match=r"captured steps \(none then, all now\)"):
+        train(config, prepared, tmp_path / "here")
 
 
 def test_other_code_refuses_an_unfinished_training_and_restarts_a_finished_one(

@@ -50,7 +50,7 @@ def identity(gans: Iterable[GanConfig], train: TrainConfig, spec: ImageSpec, *, 
         "code": code_digest(starts),
         "precision": "/".join(sorted({resolve_precision(train.precision, captured=each) for each in captured})),
         "threads": resolve_threads(train.threads, processes=1),
-        **({"steps": "captured"} if any(captured) else {}),
+        **({"captured steps": "some" if len({*captured}) > 1 else "all"} if any(captured) else {}),
     }
 
 

@@ -124,7 +124,11 @@ class State:
         if checkpoint is None:
             return 0
         now, then = self._identity, checkpoint.meta["identity"]
-        differing = [f"{key} ({then[key]} then, {now[key]} now)" for key in now if now[key] != then[key]]
+        differing = [
+            f"{key} ({then.get(key, 'none')} then, {now.get(key, 'none')} now)"
+            for key in {**then, **now}
+            if then.get(key) != now.get(key)
+        ]
         # Once restarted, the same command goes on like any other, although params.yaml still says restart.
         anew = self.config.restart and (bool(differing) or not checkpoint.meta["restarted"])
         finished = checkpoint.step >= self.config.steps and _evaluated(checkpoint.meta["rows"], checkpoint.step)
