@@ -191,7 +191,7 @@ def judge(name: str, config: Config, subject: Subject, *, cpu_seconds: float, ch
     save_image(judged.picture, sample_grid(trained.gan, trained.generators, examples))
     write_atomically(kept, (json.dumps(asdict(judged), indent=2) + "\n").encode())
     shutil.rmtree(folder)
-    print(f"{name}: {spent:.0f} CPU seconds, FID {quality.fid:.4f}, recall {quality.recall:.3f}", flush=True)
+    print(f"{name}: {spent:.0f} seconds, FID {quality.fid:.4f}, recall {quality.recall:.3f}", flush=True)
     return judged
 
 

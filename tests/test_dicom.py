@@ -373,7 +373,7 @@ def test_the_words_of_a_damaged_tag_are_not_told(tmp_path: Path) -> None:
     made.add_new("NumberOfFrames", "LO", "Planted26")
     save(tmp_path / "a.dcm", made)
     save(tmp_path / "b.dcm", slice_())
-    assert read(tmp_path)[1] == {"a.dcm": "its header is damaged (ValueError)"}
+    assert read(tmp_path)[1] == {"a.dcm": "its header is damaged: a tag that images need cannot be read"}
 
 
 def test_a_missing_library_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -194,6 +194,15 @@ def test_a_folder_is_no_pair_with_itself(tmp_path: Path) -> None:
         read(tmp_path, Pairs(source="T1", image="./T1"))
 
 
+def test_a_folder_elsewhere_is_a_sentence(tmp_path: Path) -> None:
+    """Its files would have names that lead out of the data."""
+    pair(tmp_path / "raw", "a")
+    picture(tmp_path / "T1" / "a.png")
+    for elsewhere in ("../T1", str(tmp_path / "T1")):
+        with pytest.raises(MedganError, match=r"data\.options\.source: .* leads out of .*; name a folder within it"):
+            read(tmp_path / "raw", Pairs(source=elsewhere, image="T2"))
+
+
 def test_a_name_without_a_patient_is_listed(tmp_path: Path) -> None:
     pair(tmp_path, "a_1")
     pair(tmp_path, "b")

@@ -1,12 +1,11 @@
 """Steps that are recorded once and replayed are the steps that would have been taken."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from small import MSCGAN, RESIDUAL, UNET, with_everything
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -18,9 +17,6 @@ from medgan.training import steps
 from medgan.training.state import State
 from medgan.training.steps import Figures, Steps, Work
 
-UNET = {"name": "unet", "width": 4, "max_width": 8, "levels": 1, "discriminator_width": 4}
-MSCGAN = {"name": "mscgan", "latent_dim": 8, "width": 4, "max_width": 16, "region_width": 4, "smallest": 8}
-RESIDUAL = {"name": "residual", "latent_dim": 8, "width": 4, "max_width": 16, "embedding_dim": 4}
 GANS: dict[str, dict[str, Any]] = {
     "synthesis": {},
     "residual": {"model": RESIDUAL, "penalty_every": 3},
@@ -87,15 +83,6 @@ def again(func: Any, args: Any, kwargs: Any, result: Any) -> None:
             old.copy_(new)
 
 
-def data_for(prepared: Prepared) -> Prepared:
-    return replace(
-        prepared,
-        spec=replace(prepared.spec, mask_channels=1, source_channels=1),
-        masks=(prepared.images > 100).astype(np.uint8),
-        sources=prepared.images[::-1],
-    )
-
-
 def state_for(config: Config, prepared: Prepared, values: dict[str, Any], **train: Any) -> State:
     changed = config.override({f"gan.{name}": value for name, value in values.items()} | train)
     return State(changed.gan, changed.train.model_copy(update={"steps": 30}), prepared.spec, seed=3)
@@ -107,7 +94,7 @@ def test_replayed_steps_are_those_of_the_plain_loop(
 ) -> None:
     """To rounding: schedules are float32 there."""
     monkeypatch.setattr(steps, "_WARM_UP", 2)
-    data, tape = data_for(prepared), Tape()
+    data, tape = with_everything(prepared), Tape()
     plain, recorded = (state_for(config, data, GANS[name]) for _ in range(2))
     one, other = Steps(plain, data), Steps(recorded, data, recorder=tape)
     for number in range(30):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from small import MSCGAN, UNET, with_everything
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -143,18 +144,6 @@ def device(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     return META
 
 
-UNET = {"name": "unet", "width": 4, "max_width": 8, "levels": 2, "discriminator_width": 4}
-MSCGAN = {
-    "name": "mscgan",
-    "latent_dim": 8,
-    "width": 4,
-    "max_width": 16,
-    "region_width": 4,
-    "embedding_dim": 4,
-    "smallest": 8,
-}
-
-
 @pytest.mark.parametrize(
     "values",
     [
@@ -170,12 +159,7 @@ def test_a_step_takes_one_copy(
     config: Config, prepared: Prepared, device: torch.device, values: dict[str, Any]
 ) -> None:
     changed = config.override({f"gan.{name}": value for name, value in values.items()})
-    data = replace(
-        prepared,
-        spec=replace(prepared.spec, mask_channels=1, source_channels=1),
-        masks=np.zeros(prepared.images.shape, np.uint8),
-        sources=prepared.images,
-    )
+    data = with_everything(prepared)
     ahead, counts = Steps(State(changed.gan, changed.train, data.spec, seed=0), data), []
     for _ in range(4):
         with Copies() as copies:

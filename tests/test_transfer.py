@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import pytest
 import torch
+from small import DCGAN, MSCGAN
 from test_loop import StoppedError, resumes_bit_identically, stop_at, timeless, train, weights
 from torch import Tensor
 
@@ -22,17 +23,7 @@ from medgan.training.identity import training_fingerprint
 from medgan.training.state import State
 from medgan.training.transfer import FRESH, initial_networks
 
-DCGAN = {"name": "dcgan", "latent_dim": 8, "width": 4, "max_width": 16, "embedding_dim": 4}
 TRANSFORMER = {"name": "transformer", "latent_dim": 6, "width": 64, "blocks": 1, "embedding_dim": 3}
-MSCGAN = {
-    "name": "mscgan",
-    "latent_dim": 8,
-    "width": 4,
-    "max_width": 16,
-    "region_width": 4,
-    "embedding_dim": 4,
-    "smallest": 8,
-}
 ROOT = Path(__file__).parents[1]
 SPEC = ImageSpec(16, 1, classes=3, mask_channels=1)
 # What of each system hangs on the number of classes.

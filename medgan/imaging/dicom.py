@@ -119,10 +119,15 @@ def read_header(path: Path) -> Header | None:
             return _header(pydicom, dataset)
     except UnusableError:
         raise
-    except OSError as error:
-        raise ValueError(f"it cannot be read ({error.strerror or type(error).__name__})") from None
-    except Exception as error:  # whatever damaged bytes make of a parser; its text may quote them
-        raise ValueError(f"its header is damaged ({type(error).__name__})") from None
+    except Exception as error:  # whatever damaged bytes make of a parser
+        raise ValueError(unread(error)) from None
+
+
+def unread(error: Exception) -> str:
+    """The reason why a file cannot be read; without the words of a parser, which may quote the file."""
+    if isinstance(error, OSError):
+        return f"it cannot be read ({error.strerror or type(error).__name__})"
+    return "its header is damaged: a tag that images need cannot be read"
 
 
 class UnusableError(ValueError):

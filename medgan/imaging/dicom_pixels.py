@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medgan.imaging.codestreams import claimed_size
-from medgan.imaging.dicom import UnusableError, of_frame, pydicom_or_sentence, quiet
+from medgan.imaging.dicom import UnusableError, of_frame, pydicom_or_sentence, quiet, unread
 from medgan.imaging.intensity import SIXTEEN_BITS, Intensity
 
 _TABLE = ("PixelPaddingValue", "PixelPaddingRangeLimit")
@@ -53,7 +53,7 @@ def read_frames(path: Path, indices: Iterable[int], window: Intensity | None) ->
             except UnusableError:
                 raise
             except Exception as error:  # of tags that are read here alone
-                raise ValueError(f"its header is damaged ({type(error).__name__})") from None
+                raise ValueError(unread(error)) from None
             try:
                 image = _image(pydicom, pixels, tags, window)
             except UnusableError:
@@ -125,7 +125,7 @@ def _undecoded(pydicom: Any, syntax: Any) -> str:
         return f"its pixel data ({name}) are cut off or damaged"
     try:
         decoder = pydicom.pixels.get_decoder(syntax)
-    except NotImplementedError:  # what pydicom raises for a syntax of which it knows no decoder
+    except RuntimeError:  # a kind of it says that pydicom knows no decoder for this syntax
         return f"its pixels ({name}) have no decoder here; save it as Explicit VR Little Endian"
     if not decoder.is_available and any("gdcm" in line for line in decoder.missing_dependencies):
         return f"its pixels ({name}) have no decoder here; pip install 'medgan[gdcm]'"
