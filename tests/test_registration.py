@@ -1,9 +1,11 @@
 """A candidate becomes a version, and stands against the champion: what its tags and reasons say."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import pytest
 from test_registry import GATES, metrics
@@ -46,10 +48,15 @@ def registers(store: Store, prepared: Prepared, file: Path, request: pytest.Fixt
     protocol = EvaluationProtocol(None, None, n=100, bootstrap=5, segmenter_steps=0, seed=0)
 
     def registered(
-        report: SynthesisReport, *, training: str = "one", name: str = request.node.name, **changes: float
+        report: SynthesisReport,
+        *,
+        training: str = "one",
+        name: str = request.node.name,
+        data: Prepared = prepared,
+        **changes: float,
     ) -> Registered:
         candidate = Candidate(name, "", file, 0.0, report, f"{name}-{training}")
-        return register(store, run_id, candidate, prepared, protocol, gates={**GATES, **changes})
+        return register(store, run_id, candidate, data, protocol, gates={**GATES, **changes})
 
     return registered
 
@@ -69,6 +76,15 @@ def test_a_champion_that_fails_the_gates_of_today_stays_and_says_so(store: Store
     assert tags(store, first)["verdict_now"] == "; ".join(again.reasons)
     assert registers(metrics(passing=0.06)).reasons == ("is the champion already",)
     assert tags(store, first)["verdict_now"] == "is the champion already"
+
+
+def test_a_class_of_few_patients_crowns_nobody(registers: Registers, prepared: Prepared) -> None:
+    assert prepared.labels is not None
+    for few, crowned in ((4, False), (5, True)):
+        patients = np.where(prepared.labels == 1, prepared.patients % few, prepared.patients)
+        found = registers(metrics(), name=f"few-{few}", data=replace(prepared, patients=patients))
+        assert found.crowned is crowned
+        assert (f"too few patients to mean anything: 4 ({prepared.label_names[1]})" in found.reasons[0]) is not crowned
 
 
 def test_looks_at_the_test_images_are_counted_over_all_names(store: Store, registers: Registers) -> None:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from medgan.data.store import Prepared
 from medgan.evaluation.champion import Verdict, decide, failed_gates
 from medgan.evaluation.protocol import EvaluationProtocol
@@ -14,6 +16,7 @@ from medgan.evaluation.report import Report, SynthesisReport
 from medgan.evaluation.rescoring import rival
 from medgan.fingerprint import file_digest, fingerprint
 from medgan.gans.base import Way
+from medgan.scores.patients import FEWEST
 from medgan.tracking import models
 from medgan.tracking.models import Version
 from medgan.tracking.runs import Store
@@ -104,7 +107,8 @@ def register(
     # Of every name: another kind of GAN has seen, and was chosen by, the same test images.
     looks = len(models.up_to(store, version, tag="data_md5", every_name=True))
     store.client.set_model_version_tag(name, version.version, "test_split_seen", str(looks))
-    reigning, failed = models.champion(store, name), failed_gates(candidate.report, candidate.parity, gates)
+    reigning = models.champion(store, name)
+    failed = [*failed_gates(candidate.report, candidate.parity, gates), *_too_few_patients(data, protocol)]
     crowned_before = reigning is not None and reigning.version == version.version
     verdict = _still(failed) if crowned_before else _against(reigning, candidate, data, protocol, failed)
     if verdict.crowned and not crowned_before:
@@ -124,6 +128,23 @@ def register(
         reasons=verdict.reasons,
         fingerprint=candidate.fingerprint,
     )
+
+
+def _too_few_patients(data: Prepared, protocol: EvaluationProtocol) -> list[str]:
+    """Say of which classes the held-out images are of so few patients that no score of them has an interval."""
+    chosen = protocol.held_out(data)
+    patients, labels = data.patients[chosen], None if data.labels is None else data.labels[chosen]
+    parts = (
+        {"all": patients} if labels is None else {data.label_names[k]: patients[labels == k] for k in np.unique(labels)}
+    )
+    counts = {name: len(np.unique(part)) for name, part in parts.items()}
+    few = [f"{count} ({name})" for name, count in counts.items() if count < FEWEST]
+    if not few:
+        return []
+    return [
+        f"{protocol.split} images of too few patients to mean anything: {', '.join(few)}, of {FEWEST} at least; "
+        "add patients"
+    ]
 
 
 def _still(failed: list[str]) -> Verdict:
