@@ -41,6 +41,7 @@ GROUND = {
     "medgan.seeds": set[str](),
     "medgan.private": set[str](),
     "medgan.walking": {"medgan.private"},
+    "medgan.workers": set[str](),
     "medgan.errors": set[str](),
 }
 # Beyond the order: training knows nothing of what it is scored by, and apps install no torch.
@@ -61,7 +62,7 @@ ONLY_IN: dict[str, set[str]] = {
     "onnxruntime": {"medgan.runtime"},
     "torch_fidelity": {"medgan.scores"},
     "piq": {"medgan.scores"},
-    "joblib": {"medgan.scores", "medgan.sources"},
+    "joblib": {"medgan.scores", "medgan.sources", "medgan.workers"},
     "timm": {"medgan.scores"},
     "pydicom": {"medgan.imaging"},
     "nibabel": {"medgan.imaging"},

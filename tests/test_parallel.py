@@ -96,13 +96,13 @@ def one(index: int) -> Iterator[Sample | Rejected]:
 
 @pytest.mark.parametrize("count", [0, 3])
 def test_a_few_files_need_no_processes(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel, "Parallel", None)
+    monkeypatch.setattr(parallel, "workers", None)
     assert len(list(fitted(items(count), FITTING, processes=2))) == sum(index % 3 for index in range(count))
 
 
 def test_samples_are_fitted_as_they_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """A source that yields samples is asked for one at a time: its images may be large."""
-    monkeypatch.setattr(parallel, "Parallel", None)
+    monkeypatch.setattr(parallel, "workers", None)
     asked = []
 
     def given() -> Iterator[Item]:

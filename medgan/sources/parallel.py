@@ -1,16 +1,12 @@
 """Files of a source read, fitted and hashed by several processes, in the order of the source."""
 
-import os
-import signal
-import threading
-import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
 
-from joblib import Parallel, delayed
+from joblib import delayed
 
 from medgan.config.data import Fit
 from medgan.data.spec import ImageSpec, Item, Rejected, Sample
@@ -18,6 +14,7 @@ from medgan.errors import MedganError
 from medgan.imaging.intensity import Intensity
 from medgan.sources.fit import exceeds, fit, lost
 from medgan.sources.near_copies import perceptual_hashes, thumbnails
+from medgan.workers import workers
 
 # Items given out before all of them are back: the most, and how many of the first, of which nobody knows the size yet.
 _BLOCK, _START = 4096, 64
@@ -64,7 +61,7 @@ def fitted(items: Iterable[Item], fitting: Fitting, *, processes: int) -> Iterat
     if len(first) < _FEW:
         yield from (made for item in rest for made in work([item]))
         return
-    with Parallel(processes, batch_size=1, initializer=_serve, initargs=(os.getpid(),)) as parallel:
+    with workers(processes, batch_size=1) as parallel:
         items_done, held, length = 0, 0, _START
         while block := list(islice(rest, length)):
             # Several turns for each process, so that none waits long for the last one.
@@ -81,18 +78,6 @@ def fitted(items: Iterable[Item], fitting: Fitting, *, processes: int) -> Iterat
                 yield from part
             items_done += len(block)
             length = min(_BLOCK, max(processes, _HELD * items_done // max(1, held)))
-
-
-def _serve(parent: int) -> None:
-    """Make a process one that lives as long as its parent: Ctrl-C is for that one, and its end is theirs."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _worked(items: Iterable[Item], fitting: Fitting) -> list[Fitted | Rejected]:
