@@ -1,0 +1,162 @@
+"""What the verdict on usefulness says of generators that are known to be useless or perfect -> results/planted-use.md.
+
+    python -m benchmarks.planted_use [REPETITIONS]    # some 90 minutes on one core for 20
+
+Phantom lesions, 100 real images a class. Planted in the place of a generator: noise; a copyist, which gives training
+images again; a perfect one, which gives other patients' images; one that turns a class into another. And nothing:
+classifiers of one regime against others of the same one. Every repetition draws its images anew. Fits are kept: one
+that was stopped goes on.
+"""
+
+import argparse
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.fits import kept_fits
+from benchmarks.judging import configuration, prepared
+from benchmarks.tables import save
+from medgan.data.store import Prepared
+from medgan.data.stored import StoredImages
+from medgan.imaging.arrays import quantised
+from medgan.scores.classifying import Labelled, Lessons
+from medgan.seeds import derive_seed, numpy_generator
+from medgan.sources.phantom.lesions import LESIONS
+from medgan.usefulness.classifiers import CLASSIFIERS, classifier
+from medgan.usefulness.judging import judge
+from medgan.usefulness.regimes import AUGMENTED, with_drawn
+from medgan.usefulness.report import HARMED, HELPED, UNSEEN
+from medgan.usefulness.study import HeldOut, Method, Pool, Study, learn, study
+
+REAL, SEEDS = 100, 10  # images of a class
+RATIOS = (1.0, 2.0)
+_STEPS, _BATCH, _AUGMENT = 400, 32, ("translation",)
+# Ten kinds in much noise: of fewer, or clearer ones, a classifier learns all that there is from 100 of each.
+_DATA = {"data.options.lesions": list(LESIONS), "data.options.noise": 0.12}
+_VALIDATION, _TEST = 500, 2000
+_USELESS = (UNSEEN, HARMED)
+# By the name of the plant: verdicts that are right.
+PLANTS = {"noise": _USELESS, "copies": _USELESS, "perfect": (HELPED,), "classes turned": _USELESS, "nothing": _USELESS}
+
+
+@dataclass(frozen=True)
+class Planted:
+    """Of one plant: how often each verdict was given, and how far balanced accuracy rose in the mean.
+
+    sentence: of the first repetition.
+    """
+
+    plant: str
+    verdicts: Mapping[str, int]
+    gain: float
+    sentence: str
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("repetitions", type=int, nargs="?", default=20, help="20 unless told")
+    repetitions = parser.parse_args().repetitions
+    data = prepared(configuration("default", changes=_DATA))
+    rows = [planted(plant, data, repetitions) for plant in PLANTS]
+    save("planted-use", [asdict(row) for row in rows], _lines(rows, repetitions))
+
+
+def planted(plant: str, data: Prepared, repetitions: int) -> Planted:
+    test = data.indices("test")[:_TEST]
+    validation = _labelled(data, data.indices("validation")[:_VALIDATION])
+    held_out = HeldOut(validation, _labelled(data, test), data.patients[test])
+    found = []
+    for repetition in range(repetitions):
+        lessons = Lessons(_STEPS, _BATCH, CLASSIFIERS["cnn"], _AUGMENT)
+        method = Method(partial(classifier, "cnn", data.spec), lessons, derive_seed(repetition, "planted"))
+        pools = [_pool(plant, data, derive_seed(repetition, "subset", seed)) for seed in range(SEEDS)]
+        made = _nothing(pools, held_out, method) if plant == "nothing" else _study(plant, pools, held_out, method)
+        found.append(judge([made], held_out, data.label_names, classifier="cnn", steps=_STEPS, seed=repetition))
+        print(f"{plant}, {repetition}: {found[-1].sentence}", flush=True)
+    gains = [each.sizes[0].decisive[AUGMENTED.name].value for each in found]
+    return Planted(plant, dict(Counter(each.verdict for each in found)), float(np.mean(gains)), found[0].sentence)
+
+
+def _study(plant: str, pools: Sequence[Pool], held_out: HeldOut, method: Method) -> Study:
+    run = partial(kept_fits, title=plant)
+    return study(pools, [with_drawn(ratio) for ratio in RATIOS], held_out, method, run)
+
+
+def _nothing(pools: Sequence[Pool], held_out: HeldOut, method: Method) -> Study:
+    """Three times the same regime, real images with as many others of their kind: no difference is there to be seen."""
+    regime = with_drawn(1)
+    tasks = {
+        (name, number): partial(learn, regime, pool, held_out, method, seed=derive_seed(method.seed, name, number))
+        for name in ("real", AUGMENTED.name, regime.name, regime.control.name)
+        for number, pool in enumerate(pools)
+    }
+    found = kept_fits(tasks, title="nothing")
+    names = dict.fromkeys(name for name, _ in tasks)
+    outcomes = {name: [found[name, number] for number in range(len(pools))] for name in names}
+    return Study(regime, pools[0].counts, outcomes)
+
+
+def _pool(plant: str, data: Prepared, seed: int) -> Pool:
+    """Some real images of each class, and in the place of drawn ones what this plant gives."""
+    real, others = _subsets(data, seed)
+    images, labels = StoredImages(data, others)[:], _labels(data)[others]
+    rng = numpy_generator(seed, plant)
+    if plant == "noise":
+        images = quantised(rng.uniform(-1, 1, size=images.shape).astype(np.float32), data.levels)
+    elif plant == "copies":
+        own = np.concatenate(
+            [np.resize(real[_labels(data)[real] == kind], (labels == kind).sum()) for kind in range(data.spec.classes)]
+        )
+        images, labels = StoredImages(data, own)[:], _labels(data)[own]
+    elif plant == "classes turned":
+        labels = np.where(labels == 1, 0, labels)
+    return Pool(_labelled(data, real), Labelled(images, labels))
+
+
+def _subsets(data: Prepared, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of REAL training images of each class, and of twice as many of other patients."""
+    rng, indices = numpy_generator(seed, "patients"), data.indices("train")
+    place = rng.permutation(int(data.patients.max()) + 1)[data.patients[indices]]
+    shuffled = indices[np.argsort(place, kind="stable")]
+    of_class = [shuffled[_labels(data)[shuffled] == kind] for kind in range(data.spec.classes)]
+    real = np.concatenate([each[:REAL] for each in of_class])
+    rest = [each[~np.isin(data.patients[each], data.patients[real])] for each in of_class]
+    return real, np.concatenate([each[: int(max(RATIOS) * REAL)] for each in rest])
+
+
+def _labelled(data: Prepared, indices: NDArray[np.int64]) -> Labelled:
+    return Labelled(StoredImages(data, indices)[:], _labels(data)[indices])
+
+
+def _labels(data: Prepared) -> NDArray[np.int64]:
+    assert data.labels is not None
+    return data.labels
+
+
+def _lines(rows: Sequence[Planted], repetitions: int) -> list[str]:
+    return [
+        "# Verdicts on planted generators",
+        "",
+        f"`python -m benchmarks.planted_use {repetitions}`: phantom lesions, {REAL} real images a class, {SEEDS} "
+        f"seeds, ratios {', '.join(f'{ratio:g}' for ratio in RATIOS)}, {_STEPS} steps of batches of {_BATCH}.",
+        "",
+        f"| plant | {' | '.join((HELPED, UNSEEN, HARMED))} | as expected | mean gain, points |",
+        "| --- | --- | --- | --- | --- | --- |",
+        *(_row(row) for row in rows),
+        "",
+        *(f"{row.plant}, the first time: {row.sentence}.\n" for row in rows),
+    ]
+
+
+def _row(row: Planted) -> str:
+    counts = [row.verdicts.get(word, 0) for word in (HELPED, UNSEEN, HARMED)]
+    right = sum(row.verdicts.get(word, 0) for word in PLANTS[row.plant])
+    return f"| {row.plant} | {' | '.join(map(str, counts))} | {right} | {100 * row.gain:+.1f} |"
+
+
+if __name__ == "__main__":
+    main()
