@@ -19,14 +19,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Where the context ends with an error, what was at `path` stays as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    for abandoned in path.parent.glob(f"{_ASIDE}*"):
-        if not _is_alive(abandoned.name.removeprefix(_ASIDE).partition("-")[0]):
-            remove(abandoned)
-    # Of a fixed length: a name that just fits its file system leaves no room for a longer one.
-    aside = f"{_ASIDE}{os.getpid()}-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}"
-    suffix = "".join(path.suffixes[-2:]) if path.name.lower().endswith(".nii.gz") else path.suffix
-    new, old = path.with_name(f"{aside}{suffix}"), path.with_name(f"{aside}.old")
+    new = _beside(path)
+    old = new.with_suffix(".old")
     try:
         yield new
         if new.is_dir() and path.is_dir():  # a folder cannot be renamed onto one that holds something
@@ -35,6 +29,31 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         remove(new)
         remove(old)
+
+
+@contextlib.contextmanager
+def merging(folder: Path) -> Iterator[Path]:
+    """A free name: what is in the folder made there replaces what has the same name in `folder`; the rest stays."""
+    new = _beside(folder / "made")
+    try:
+        yield new
+        for made in sorted(new.iterdir()):
+            with replacing(folder / made.name) as place:
+                made.rename(place)
+    finally:
+        remove(new)
+
+
+def _beside(path: Path) -> Path:
+    """A name in the same folder, which is made; what killed processes have left there is removed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for abandoned in path.parent.glob(f"{_ASIDE}*"):
+        if not _is_alive(abandoned.name.removeprefix(_ASIDE).partition("-")[0]):
+            remove(abandoned)
+    # Of a fixed length: a name that just fits its file system leaves no room for a longer one.
+    aside = f"{_ASIDE}{os.getpid()}-{hashlib.sha256(os.fsencode(path.name)).hexdigest()[:8]}"
+    suffix = "".join(path.suffixes[-2:]) if path.name.lower().endswith(".nii.gz") else path.suffix
+    return path.with_name(f"{aside}{suffix}")
 
 
 @contextlib.contextmanager

@@ -25,7 +25,8 @@ def main() -> None:
         write_evaluation, gan=gan, generators=generators, prepared=prepared, protocol=protocol, progress=progress
     )
     with opened_store(store_root(), config.data.name) as store:  # before minutes of measuring
-        kept("evaluate", evaluation_fingerprint(gan, TRAIN / WEIGHTS_NAME, prepared, protocol), REPORTS, make)
+        key = evaluation_fingerprint(gan, TRAIN / WEIGHTS_NAME, prepared, protocol)
+        kept("evaluate", key, REPORTS, make, shared=True)
         run_id, _ = find_run(store, config.data.name, TRAIN)
         store.log_tree(run_id, "test", to_tree(read_reports(METRICS)))
         store.log_picture(run_id, REPORTS / SAMPLES_NAME, key="final", step=description.step)

@@ -12,15 +12,16 @@ from medgan.files import write_atomically
 from medgan.tracking.opening import opened_store
 from medgan.tracking.recording import find_run
 from medgan.training.result import load_generators
+from medgan.usefulness.report import read_sentence
 from medgan.workspace.judges import protocol_of
-from medgan.workspace.places import EXPORT, METRICS, PARAMS, PREPARED, REGISTRY, TRAIN, store_root
+from medgan.workspace.places import EXPORT, METRICS, PARAMS, PREPARED, REGISTRY, TRAIN, UTILITY, store_root
 
 
 def main() -> None:
     config = load_config(PARAMS)
     use_cpu(config.train.threads)
     prepared, protocol = open_prepared(PREPARED), protocol_of(config)
-    reports, results = read_reports(METRICS), {}
+    reports, useful, results = read_reports(METRICS), read_sentence(UTILITY), {}
     name, gates = f"medgan-{config.data.name}-{config.gan.name}", config.register_.model_dump()
     with opened_store(store_root(), config.data.name) as store:
         run_id, description = find_run(store, config.data.name, TRAIN)
@@ -29,7 +30,8 @@ def main() -> None:
             report = reports[way.name]
             candidate = Candidate.exported(name, way, EXPORT / way.name, report, description.fingerprint)
             data, seen = way.view(prepared), protocol.seen_from(way, prepared)
-            results[way.name] = register(store, run_id, candidate, data, seen, gates=gates)
+            said = {} if way.name else {"utility": useful}
+            results[way.name] = register(store, run_id, candidate, data, seen, gates=gates, said=said)
             print(results[way.name])
     write_atomically(REGISTRY, (json.dumps(to_tree(results), indent=2) + "\n").encode())
 

@@ -76,6 +76,7 @@ def config() -> Config:
             "evaluate.n": 100,
             "evaluate.bootstrap": 5,
             "evaluate.told_apart_steps": 4,
+            "utility.seeds": 0,
         }
     )
 

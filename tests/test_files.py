@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from medgan.errors import MedganError
-from medgan.files import replacing, write_atomically, writing
+from medgan.files import merging, replacing, write_atomically, writing
 from medgan.locks import locked, waiting_for
 
 GONE = 2**22 + 1  # beyond the largest number of a process
@@ -38,6 +38,24 @@ def test_a_folder_replaces_one_that_holds_files(tmp_path: Path) -> None:
             (aside / name).touch()
             assert folder.exists() == (name == "second")
         assert (names(folder), names(tmp_path)) == ([name], ["out"])
+
+
+def test_a_folder_is_merged_into_one_and_what_others_made_there_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "reports"
+    (folder / "pictures").mkdir(parents=True)
+    for name in ("of others", "metrics", "pictures/old"):
+        (folder / name).write_text("old")
+    with merging(folder) as aside:
+        (aside / "pictures").mkdir(parents=True)
+        for name in ("metrics", "pictures/new"):
+            (aside / name).write_text("new")
+        assert (folder / "metrics").read_text() == "old"
+    assert (names(folder), names(folder / "pictures")) == (["metrics", "of others", "pictures"], ["new"])
+    assert [(folder / name).read_text() for name in ("metrics", "of others")] == ["new", "old"]
+    with pytest.raises(OSError, match="no room"), merging(folder) as aside:
+        aside.mkdir()
+        raise OSError(errno.ENOSPC, "no room")
+    assert names(folder) == ["metrics", "of others", "pictures"]
 
 
 @pytest.mark.parametrize(("name", "suffix"), [("a.png", ".png"), ("a.scan.NII.GZ", ".NII.GZ"), ("bare", "")])

@@ -38,6 +38,7 @@ from medgan.tracking.models import downloaded
 from medgan.tracking.opening import store_at
 from medgan.tracking.recording import find_run
 from medgan.training.result import load_generators
+from medgan.usefulness.report import HARMED, HELPED, UNSEEN, from_tree
 
 pytestmark = [
     pytest.mark.slow,
@@ -53,6 +54,7 @@ ROOT = Path(__file__).parents[1]
 STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
 
 
+ASKED = {"utility.seeds": 2, "utility.steps": 10, "utility.n": 100}
 UNGATED = {"register.recall": 0.0, "register.coverage": 0.0, "register.passing": 0.0, "register.copies": 1.0}
 
 
@@ -60,7 +62,7 @@ UNGATED = {"register.recall": 0.0, "register.coverage": 0.0, "register.passing":
 def place(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Iterator[Path]:
     """A folder after a first run of all stages."""
     # So small a generator would pass no gate.
-    with after_stages(tmp_path_factory.mktemp("pipeline"), config.override(UNGATED)) as folder:
+    with after_stages(tmp_path_factory.mktemp("pipeline"), config.override(UNGATED | ASKED)) as folder:
         yield folder
 
 
@@ -133,6 +135,20 @@ def test_the_results_belong_together(place: Path) -> None:
     assert description["gan"]["lr"] == best["gan.lr"]
 
 
+def test_whether_drawn_images_help_stands_in_the_report_the_run_and_the_version(place: Path) -> None:
+    verdict = json.loads((place / "reports/utility.json").read_text())
+    assert verdict["verdict"] in (HELPED, UNSEEN, HARMED)
+    figures = from_tree(json.loads((place / "reports/utility/figures.json").read_text()))
+    assert (figures.sentence, figures.seeds, figures.n) == (verdict["sentence"], 2, 100)
+    assert set(figures.sizes[0].regimes) == {"real", "augmented", "drawn alone", "drawn x1", "copies x1"}
+    registered, store = json.loads((place / "artifacts/registry.json").read_text()), client(place)
+    version = store.get_model_version(registered["name"], registered["version"])
+    assert version.tags["utility"] == verdict["sentence"]
+    run = store.get_run(version.run_id).data
+    assert run.tags["test/utility/verdict"] == verdict["verdict"]
+    assert run.metrics["test/utility/gain/value"] == pytest.approx(verdict["gain"]["value"])
+
+
 def test_the_store_holds_one_run_of_everything(place: Path) -> None:
     store, states = client(place), runs(place)
     assert "RUNNING" not in states.values()
@@ -144,8 +160,9 @@ def test_the_store_holds_one_run_of_everything(place: Path) -> None:
     assert run.data.metrics["export/parity"] <= 1e-4
     told_apart = metrics["two_sample"]["generated"]["told_apart"]["overall"]
     assert run.data.metrics["test/two_sample/generated/told_apart/overall/n"] == told_apart["n"]
-    # Before the first step, two evaluations, the final one, the closest pairs, the most and least convincing images.
-    assert pictures(store, run.info.run_id) == 6
+    # Before the first step, two evaluations, the final one, the closest pairs, the most and least convincing images,
+    # classifiers of each regime.
+    assert pictures(store, run.info.run_id) == 7
 
 
 def test_stages_that_run_again_add_nothing(place: Path) -> None:
@@ -166,7 +183,7 @@ def test_stages_that_run_again_add_nothing(place: Path) -> None:
     (run,) = [r for r in map(store.get_run, before) if r.data.tags["medgan.kind"] == "training"]
     assert run.data.tags["medgan.recipe"] == "default, edited" and run.info.run_name.startswith("default on phantom ")
     assert len(store.get_metric_history(run.info.run_id, "validation/raw")) == 2
-    assert pictures(store, run.info.run_id) == 6
+    assert pictures(store, run.info.run_id) == 7
 
 
 def test_restarting_a_training_keeps_its_one_run(place: Path) -> None:

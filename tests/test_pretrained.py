@@ -179,7 +179,7 @@ def test_versions_that_two_extractors_rank_differently_are_named(  # noqa: PLR09
         judged = replace(report, quality=quality, floor=quality, opinions={"fid_other": said})
         # Never crowned, for two reasons.
         candidate = Candidate("tiny", "", tiny_onnx, 1.0, judged, f"training-{number}")
-        return register(store, run_id, candidate, prepared, protocol, gates=GATES).reasons[2:]
+        return register(store, run_id, candidate, prepared, protocol, gates=GATES, said={}).reasons[2:]
 
     assert registered(1, fid=4.0, other=40.0) == ()
     assert registered(2, fid=3.0, other=30.0) == ()

@@ -56,7 +56,7 @@ def registers(store: Store, prepared: Prepared, file: Path, request: pytest.Fixt
         **changes: float,
     ) -> Registered:
         candidate = Candidate(name, "", file, 0.0, report, f"{name}-{training}")
-        return register(store, run_id, candidate, data, protocol, gates={**GATES, **changes})
+        return register(store, run_id, candidate, data, protocol, gates={**GATES, **changes}, said={})
 
     return registered
 

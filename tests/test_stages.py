@@ -185,10 +185,6 @@ def test_every_place_in_the_code_is_an_output() -> None:
         assert covered(named[name], made), name
 
 
-def test_one_stage_owns_the_reports_since_it_empties_their_folder() -> None:
-    assert {stage for stage in STAGES for out in outs(stage) if covered(out, [places.REPORTS])} == {"evaluate"}
-
-
 def test_a_registration_is_never_restored_from_a_cache() -> None:
     assert {"artifacts/registry.json": {"cache": False, "persist": True}} in STAGES["register"]["outs"]
 

@@ -6,23 +6,28 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from medgan.config.judging import UtilityConfig
+from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.evaluation.generators import Inputs
+from medgan.gans import build_gan
 from medgan.imaging.arrays import Images
 from medgan.scores.classifying import Labelled, Lessons, PlainCnn, learn_classes
 from medgan.usefulness import classifiers
 from medgan.usefulness.classifiers import CLASSIFIERS, classifier
 from medgan.usefulness.judging import judge
-from medgan.usefulness.material import held_out, pool
+from medgan.usefulness.material import held_out, pool, too_few
 from medgan.usefulness.regimes import ALONE, AUGMENTED, LEVELLED, REAL, Regime, candidates, drawn_labels, with_drawn
 from medgan.usefulness.report import HARMED, HELPED, UNSEEN, from_tree, to_tree
+from medgan.usefulness.results import why_not_asked
 from medgan.usefulness.running import on_cores
 from medgan.usefulness.study import HeldOut, Joined, Key, Method, Outcome, Pool, Study, Task, learn, study
 
@@ -168,9 +173,48 @@ def test_a_generator_fills_the_pool_under_the_conditions_of_the_real_images(prep
     levels = (found.drawn.images[:] + 1) * 127.5
     assert np.allclose(levels, np.rint(levels), atol=1e-4)
     images = held_out(prepared, 40, 0)
-    assert len(images.validation) == len(images.test) == len(images.patients) == 40
+    assert 18 < len(images.validation) < 22 and 38 < len(images.test) == len(images.patients) < 42
+    assert np.bincount(images.test.labels).min() >= 10 and not too_few(prepared)
+    rare = np.where(prepared.labels == 2, 1, prepared.labels)
+    rare[prepared.indices("test")[:7]] = 2
+    images, few = held_out(replace(prepared, labels=rare), 40, 0), too_few(replace(prepared, labels=rare))
+    assert (images.test.labels == 2).sum() == 5 and few == ["0 validation images of tumour"]
     with pytest.raises(MedganError, match="no classes"):
         held_out(replace(prepared, labels=None), 40, 0)
+
+
+def level(prepared: Prepared) -> Prepared:
+    """The same data with as many training images of each class."""
+    splits, labels = prepared.splits.copy(), prepared.labels
+    assert labels is not None
+    rows = [np.flatnonzero((splits == "train") & (labels == kind)) for kind in range(prepared.spec.classes)]
+    for of_class in rows:
+        splits[of_class[min(map(len, rows)) :]] = "spare"
+    return replace(prepared, splits=splits)
+
+
+@pytest.mark.parametrize(
+    ("asked", "changes", "reason"),
+    [
+        ({}, {}, ""),
+        ({"seeds": 0}, {}, "utility.seeds is 0"),
+        ({}, {"gan.conditional": False}, "its generator is not told the class, so nobody knows what it has drawn"),
+        ({"ratios": ()}, {}, "utility.ratios names none, and the classes are level already"),
+    ],
+)
+def test_it_is_said_why_nobody_asks(
+    asked: dict[str, Any], changes: dict[str, Any], reason: str, prepared: Prepared, config: Config
+) -> None:
+    data, gan = level(prepared), build_gan(config.override(changes).gan, prepared.spec)
+    assert why_not_asked(UtilityConfig(**asked), gan, data) == reason
+    if reason or data.labels is None:
+        return
+    for splits, sentence in (
+        (np.where(data.labels == 1, "test", data.splits), "there is no training image of infarct"),
+        (np.where((data.labels == 1) & (data.splits == "test"), "train", data.splits), "there are only 0 test images"),
+    ):
+        assert why_not_asked(UtilityConfig(), gan, replace(data, splits=splits)).startswith(sentence)
+    assert "of one kind" in why_not_asked(UtilityConfig(), gan, replace(data, spec=replace(data.spec, classes=1)))
 
 
 def answers(labels: np.ndarray, right: float, seed: int) -> np.ndarray:
@@ -235,9 +279,10 @@ def test_of_several_sizes_each_has_its_word() -> None:
 
 def test_classifiers_that_might_have_learnt_more_are_named() -> None:
     rising = made(100, 0.9, 0.8, 0.8)
-    late = [replace(each, course=((10, 0.5), (20, 0.7))) for each in rising.outcomes["real"]]
-    _, sentence = judged(replace(rising, outcomes={**rising.outcomes, "real": late}))
-    assert sentence.endswith("; classifiers had not learnt to the end: raise utility.steps")
+    for last, said in ((0.7, True), (0.601, False)):
+        late = [replace(each, course=((10, 0.6), (20, last))) for each in rising.outcomes["real"]]
+        _, sentence = judged(replace(rising, outcomes={**rising.outcomes, "real": late}))
+        assert sentence.endswith("; classifiers had not learnt to the end: raise utility.steps") is said
 
 
 def test_a_class_that_is_drawn_as_another_shows_in_the_errors_of_type_1() -> None:

@@ -8,6 +8,9 @@ from pydantic import Field, ValidationError, model_validator
 from medgan.config.checking import Options, Section, sentence
 from medgan.errors import MedganError
 
+# Random changes of images, see medgan/gans/augment.py.
+Augmentation = Literal["brightness", "contrast", "saturation", "translation", "cutout", "mirror"]
+
 
 class _Shared(Section):
     """What every GAN has.
@@ -34,7 +37,7 @@ class _Shared(Section):
     penalty_end: float = Field(gt=0, le=1)
     instance_noise: float = Field(ge=0)
     instance_noise_until: float = Field(gt=0, le=1)
-    augment: tuple[Literal["brightness", "contrast", "saturation", "translation", "cutout", "mirror"], ...]
+    augment: tuple[Augmentation, ...]
     batch: int = Field(ge=2)
     discriminator_steps: int = Field(ge=1)
     optimizer: Literal["adam", "adamw", "rmsprop", "sgd"]

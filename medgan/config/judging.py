@@ -1,14 +1,16 @@
-"""Sections features, evaluate and register: what generators are judged by."""
+"""Sections features, evaluate, utility and register: what generators are judged by."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from medgan.config.checking import Section
+from medgan.config.gan import Augmentation
 
 # Behind a FID: with fewer, floor and interval are too wide to tell generators apart.
 LEAST_IMAGES = 15
+CHECKS = 10  # looks at validation images in the training of a classifier
 
 
 def _as_many(value: Any) -> Any:
@@ -39,6 +41,34 @@ class EvaluateConfig(Section):
     bootstrap: int = Field(ge=2)
     segmenter_steps: int = Field(ge=1)
     told_apart_steps: int = Field(ge=1)
+
+
+class UtilityConfig(Section):
+    """Whether drawn images help a classifier. seeds: classifiers of each regime; 0 leaves the question out.
+
+    steps: of each of them, on batches of `batch`. ratios: drawn images to each real one; the best is chosen on
+    validation images. level: another choice, as many drawn images as level the classes. augment: random changes of what
+    classifiers are shown, in all regimes but one. n: test images at most; half as many validation images. weights: a
+    file that torchvision publishes for this classifier, to start from.
+    """
+
+    classifier: Literal["cnn", "resnet18", "densenet121", "efficientnet_b0", "vgg16", "googlenet"] = "cnn"
+    weights: Path | None = None
+    seeds: int = Field(default=10, ge=0)
+    steps: int = Field(default=150, ge=CHECKS)
+    batch: int = Field(default=32, ge=2)
+    ratios: tuple[Annotated[float, Field(gt=0)], ...] = (1.0,)
+    level: bool = True
+    augment: tuple[Augmentation, ...] = ("translation",)
+    n: int = Field(default=1000, ge=LEAST_IMAGES)
+
+    @model_validator(mode="after")
+    def _seeds_vary(self) -> Self:
+        if self.seeds == 1:
+            raise ValueError("one seed says nothing of chance; set seeds to 10, or to 0 to leave the question out")
+        if self.seeds and not self.ratios and not self.level:
+            raise ValueError("nothing is to be added; give ratios, or set level: true")
+        return self
 
 
 class RegisterConfig(Section):

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationError, model_validator
 from medgan.config.checking import Section, foreign, sentence
 from medgan.config.data import DataConfig
 from medgan.config.gan import GanConfig, switched
-from medgan.config.judging import LEAST_IMAGES, EvaluateConfig, FeaturesConfig, RegisterConfig
+from medgan.config.judging import LEAST_IMAGES, EvaluateConfig, FeaturesConfig, RegisterConfig, UtilityConfig
 from medgan.config.search import SearchConfig
 from medgan.config.train import TrainConfig
 from medgan.config.trees import read_yaml, set_path
@@ -24,6 +24,7 @@ class Config(Section):
     gan: GanConfig
     train: TrainConfig
     evaluate: EvaluateConfig
+    utility: UtilityConfig = Field(default_factory=UtilityConfig)
     register_: RegisterConfig = Field(alias="register")
 
     @model_validator(mode="after")

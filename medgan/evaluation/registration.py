@@ -95,14 +95,16 @@ def register(
     protocol: EvaluationProtocol,
     *,
     gates: Mapping[str, float],
+    said: Mapping[str, str],
 ) -> Registered:
     """Make or find the candidate's version, let it stand against the champion, and say what came of it.
 
-    data, protocol: as this way of drawing sees them. Raises MedganError where the two reports cannot be compared.
+    data, protocol: as this way of drawing sees them. said: what others say of it, in tags of these names.
+    Raises MedganError where the two reports cannot be compared.
     """
     name, identity = candidate.name, candidate.identity
     uri = models.log_model(store, run_id, candidate.onnx, name=f"generator{candidate.suffix}", fingerprint=identity)
-    tags = {**candidate.tags, "data_md5": data.md5}
+    tags = {**candidate.tags, **said, "data_md5": data.md5}
     version = models.register_version(store, name, uri, run_id, fingerprint=identity, tags=tags)
     # Of every name: another kind of GAN has seen, and was chosen by, the same test images.
     looks = len(models.up_to(store, version, tag="data_md5", every_name=True))

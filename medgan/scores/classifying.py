@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from medgan.config.judging import CHECKS
 from medgan.data.stored import ImageRows
 from medgan.device import autocast, resolve_precision
 from medgan.gans.augment import augmented
@@ -19,7 +20,6 @@ from medgan.scores.extractor import to_tensor
 from medgan.scores.supervised import fit_supervised
 from medgan.seeds import derive_seed, numpy_generator
 
-CHECKS = 10  # looks at the validation images in a training
 _WIDTHS = (8, 16, 32, 64)
 _BATCH = 256
 

@@ -46,20 +46,34 @@ def classifier(name: str, spec: ImageSpec, weights: Path | None = None) -> nn.Mo
     """A fresh network: images (B, C, H, W) in [-1, 1] to logits (B, classes).
 
     weights: a file that torchvision publishes for this network, trained on ImageNet; its last layer stays fresh.
-    Raises MedganError for a number of channels that it does not know, and for a file that is another one.
+    Raises MedganError as `check_classifier` does.
     """
+    check_classifier(name, spec.channels, weights)
     if name == "cnn":
-        if weights is not None:
-            raise MedganError("utility.weights: nobody publishes weights of cnn; leave it empty")
         return PlainCnn(spec.channels, spec.classes)
-    if spec.channels not in (1, 3):
-        raise MedganError(
-            f"{name} knows grey and colour images, not {spec.channels} channels; set utility.classifier: cnn"
-        )
     network = _published(name, spec.classes, transformed=weights is not None)
     if weights is not None:
         _load(network, name, weights)
     return Published(network)
+
+
+def check_classifier(name: str, channels: int, weights: Path | None) -> None:
+    """Raise MedganError for a number of channels that it does not know, and for a file that is not of its weights."""
+    if name == "cnn" and weights is not None:
+        raise MedganError("utility.weights: nobody publishes weights of cnn; leave it empty")
+    if name != "cnn" and channels not in (1, 3):
+        raise MedganError(f"{name} knows grey and colour images, not {channels} channels; set utility.classifier: cnn")
+    if weights is None:
+        return
+    urls = _urls(name)
+    if not weights.is_file():
+        raise MedganError(f"utility.weights: {weights} does not exist; fetch {' or '.join(urls)}")
+    digest = file_digest(weights)
+    if not any(digest.startswith(beginning) for beginning in urls.values()):
+        raise MedganError(
+            f"utility.weights: {weights} has the sha256 {digest[:12]}..., and is not what torchvision publishes for "
+            f"{name}; fetch {' or '.join(urls)}"
+        )
 
 
 def _published(name: str, classes: int, *, transformed: bool) -> nn.Module:
@@ -74,14 +88,6 @@ def _published(name: str, classes: int, *, transformed: bool) -> nn.Module:
 
 
 def _load(network: nn.Module, name: str, path: Path) -> None:
-    if not path.is_file():
-        raise MedganError(f"utility.weights: {path} does not exist; fetch {' or '.join(_urls(name))}")
-    digest = file_digest(path)
-    if not any(digest.startswith(beginning) for beginning in _urls(name).values()):
-        raise MedganError(
-            f"utility.weights: {path} has the sha256 {digest[:12]}..., and is not what torchvision publishes for "
-            f"{name}; fetch {' or '.join(_urls(name))}"
-        )
     state = torch.load(path, map_location="cpu", weights_only=True)
     own = network.state_dict()
     fitting = {key: tensor for key, tensor in state.items() if key in own and own[key].shape == tensor.shape}

@@ -12,6 +12,8 @@ from medgan.usefulness.report import RegimeFigures, SizeFigures, Usefulness
 from medgan.usefulness.study import HeldOut, Outcome, Study
 from medgan.usefulness.verdict import verdict
 
+_TARGET = 0.95
+
 
 def judge(
     studies: Sequence[Study], held_out: HeldOut, names: Sequence[str], *, classifier: str, steps: int, seed: int
@@ -54,12 +56,12 @@ def _size(study: Study, chance: Chance, names: Sequence[str], decisive: Mapping[
         for one in answers
         if one not in (other, chosen) and (one, other) != (alone, control)
     }
-    best = float(np.mean([each.validation for each in study.outcomes[REAL.name]]))
+    target = _TARGET * float(np.mean([each.validation for each in study.outcomes[REAL.name]]))
     return SizeFigures(
         counts=dict(zip(names, study.counts.tolist(), strict=True)),
         chosen=chosen,
         control=control,
-        regimes={name: _regime(found, answers[name], chance, names, best) for name, found in study.outcomes.items()},
+        regimes={name: _regime(found, answers[name], chance, names, target) for name, found in study.outcomes.items()},
         decisive=decisive,
         others=chance.differences(others),
         type_1=_changes(type_1, answers[chosen], answers[alone], chance, names),
@@ -81,7 +83,7 @@ def _regime(
         type_1=errors[0],
         type_2=errors[1],
         steps=_steps_to(target, found),
-        unfinished=float(np.mean([each.unfinished for each in found])),
+        last_gain=float(np.mean([each.last_gain for each in found])),
     )
 
 

@@ -9,18 +9,36 @@ from medgan.errors import MedganError
 from medgan.evaluation.generators import Generator, drawn_images
 from medgan.imaging.arrays import quantised
 from medgan.scores.classifying import Labelled
+from medgan.scores.patients import FEWEST
 from medgan.seeds import derive_seed, numpy_generator
 from medgan.usefulness.regimes import ALONE, Regime, drawn_labels
 from medgan.usefulness.study import HeldOut, Pool
 
 
 def held_out(data: Prepared, n: int, seed: int) -> HeldOut:
-    """At most n validation images, and as many test images, the same ones at every call."""
-    validation, test = (
-        data.take(split, min(n, len(data.indices(split))), derive_seed(seed, "usefulness"))
-        for split in ("validation", "test")
-    )
+    """About n test images at most, and half as many validation images, which are looked at more often.
+
+    Of each class its share of the split, FEWEST at least; the same images at every call.
+    """
+    validation, test = (_some(data, split, most, seed) for split, most in (("validation", n // 2), ("test", n)))
     return HeldOut(labelled(data, validation), labelled(data, test), data.patients[test])
+
+
+def _some(data: Prepared, split: str, most: int, seed: int) -> NDArray[np.int64]:
+    indices = numpy_generator(seed, f"usefulness-{split}").permutation(data.indices(split))
+    share = min(1.0, most / len(indices))
+    by_class = [indices[_labels(data)[indices] == kind] for kind in range(data.spec.classes)]
+    return np.sort(np.concatenate([each[: max(FEWEST, round(share * len(each)))] for each in by_class]))
+
+
+def too_few(data: Prepared) -> list[str]:
+    """Name classes of which there are fewer held-out images than anything can be said of."""
+    return [
+        f"{count} {split} images of {name}"
+        for split in ("validation", "test")
+        for kind, name in enumerate(data.label_names)
+        if (count := int((_labels(data)[data.indices(split)] == kind).sum())) < FEWEST
+    ]
 
 
 def pool(

@@ -1,9 +1,12 @@
 """What a study has found, as numbers: figures of each regime, differences, and the verdict. No torch."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
+from medgan.errors import MedganError
 from medgan.usefulness.comparison import Difference, Estimate
 
 HELPED, UNSEEN, HARMED = "helped", "no difference seen", "harmed"
@@ -14,9 +17,9 @@ class RegimeFigures:
     """Of the classifiers of one regime, on test images but for `validation`.
 
     images: that each learns from. figures: by name. type_1, type_2: by class, the share of images of others that are
-    called of it, and of its own that are not. steps: in the median, to the balanced accuracy on validation images that
-    real images without augmentation reach at their best; None where fewer than half of the classifiers get there.
-    unfinished: share of the classifiers that were at their best at the last look, and might have learnt more.
+    called of it, and of its own that are not. steps: in the median, to 95 % of the balanced accuracy on validation
+    images that real ones without augmentation lead to; None where fewer than half of the classifiers get there.
+    last_gain: by how much, in the mean, the last look at validation images was better than all before.
     """
 
     images: int
@@ -25,7 +28,7 @@ class RegimeFigures:
     type_1: Mapping[str, Estimate]
     type_2: Mapping[str, Estimate]
     steps: int | None
-    unfinished: float
+    last_gain: float
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,13 @@ class Usefulness:
     n: int
     patients: int
     sizes: Sequence[SizeFigures]
+
+
+def read_sentence(path: Path) -> str:
+    """The verdict in words, of reports/utility.json. Raises MedganError where nobody has asked yet."""
+    if not path.exists():
+        raise MedganError(f"{path} does not exist; run `make repro`, or `dvc repro utility`")
+    return str(json.loads(path.read_text())["sentence"])
 
 
 def to_tree(found: Usefulness) -> dict[str, Any]:

@@ -82,9 +82,10 @@ class Outcome:
     answers: NDArray[np.float32]
 
     @property
-    def unfinished(self) -> bool:
-        """Whether the last look was the best one."""
-        return self.course[-1][1] > max((value for _, value in self.course[:-1]), default=0.0)
+    def last_gain(self) -> float:
+        """By how much the last look was better than all before; 0 where it was not."""
+        *earlier, (_, last) = self.course
+        return max(0.0, last - max((value for _, value in earlier), default=0.0))
 
 
 # The name of a regime, and the number of a seed.

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from medgan.usefulness.comparison import Difference
 from medgan.usefulness.report import HARMED, HELPED, UNSEEN, SizeFigures
 
-# Share of classifiers at their best when their steps end, above which more steps might change the verdict.
-_MANY = 0.5
+# Balanced accuracy that the last tenth of the steps adds, above which more steps might change the verdict.
+_RISING = 0.01
 
 
 def verdict(sizes: Sequence[SizeFigures]) -> tuple[str, str]:
@@ -16,7 +16,7 @@ def verdict(sizes: Sequence[SizeFigures]) -> tuple[str, str]:
     told = sizes[words.index(word)]
     where = f", in short with {size_of(told)}" if len(sizes) > 1 else ""
     parts = [f"{word}{_where(sizes, word)}{where}: {_figures(told)}", _errors(told)]
-    if max(regime.unfinished for regime in told.regimes.values()) > _MANY:
+    if max(regime.last_gain for regime in told.regimes.values()) > _RISING:
         parts.append("classifiers had not learnt to the end: raise utility.steps")
     return word, "; ".join(parts)
 

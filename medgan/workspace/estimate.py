@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,29 +12,35 @@ from medgan.config.schema import Config
 from medgan.data.loader import Batches
 from medgan.data.spec import Direction, ImageSpec
 from medgan.data.store import Prepared
-from medgan.device import autocast, resolve_precision
+from medgan.device import autocast, resolve_precision, resolve_threads
 from medgan.gans.drawing import draw
 from medgan.imaging.intensity import EIGHT_BITS
 from medgan.scores.discerning import SIDE, Discerner
 from medgan.scores.extractor import Extractor
 from medgan.training.state import State
 from medgan.training.steps import Steps
+from medgan.usefulness.classifiers import classifier
 
 _IMAGES = 64  # images that are drawn and looked at for a time
 # Of an evaluation, in looks of the extractor an image: at copies under every transformation, by resampling, and so on.
 _LOOKS = 60
 _LONG = 3.0  # seconds beside which no setting up counts
+_ALWAYS = 4  # regimes of classifiers, whatever is to be added to real images
 _STARTS = 8.0  # seconds in which a stage imports, opens stores and writes
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Seconds: of a training step, of drawing an image, of a look at one, and of a step that tells images apart."""
+    """Seconds: of a training step, of drawing an image, of a look at one, and of a step that tells images apart.
+
+    classify: of a step of a classifier; 0 where nobody asks whether drawn images help one.
+    """
 
     step: float
     draw: float
     look: float
     discern: float
+    classify: float
 
 
 def estimate(config: Config, spec: ImageSpec) -> dict[str, float]:
@@ -51,8 +57,15 @@ def estimate(config: Config, spec: ImageSpec) -> dict[str, float]:
         "search": _STARTS + trials * trained(search.steps, search.evaluations, search.n),
         "train": _STARTS + trained(train.steps, train.evaluations, train.n),
         "evaluate": _STARTS + told + judged.n * (costs.draw + _LOOKS * costs.look),
+        "utility": _STARTS + _classifiers(config) * config.utility.steps * costs.classify / resolve_threads("auto"),
         "export and register": 2 * _STARTS,
     }
+
+
+def _classifiers(config: Config) -> int:
+    """How many are trained, if the classes are not level."""
+    utility = config.utility
+    return utility.seeds * (_ALWAYS + len(utility.ratios) + utility.level)
 
 
 def in_words(seconds: dict[str, float]) -> str:
@@ -92,6 +105,15 @@ def _measured(config: Config, spec: ImageSpec) -> Costs:
         with torch.no_grad():
             extractor.blocks(batch.image)
 
+    utility = config.utility
+    asked = utility.seeds and spec.classes > 1 and "label" in state.gan.inputs
+    learner = classifier(utility.classifier if asked else "cnn", replace(spec, classes=max(2, spec.classes)))
+    shown = batch.image.repeat(utility.batch // _IMAGES + 1, 1, 1, 1)[: utility.batch]
+
+    def classify() -> None:
+        with autocast(resolve_precision("auto")):
+            learner(shown).mean().backward()
+
     def discern() -> None:
         with autocast(resolve_precision("auto")):
             discerner(batch.image[: 2 * SIDE]).mean().backward()
@@ -101,6 +123,7 @@ def _measured(config: Config, spec: ImageSpec) -> Costs:
         draw=_seconds(lambda: draw(state.gan, state.gan.generators, inputs)) / _IMAGES,
         look=_seconds(look) / _IMAGES,
         discern=_seconds(discern),
+        classify=_seconds(classify) if asked else 0.0,
     )
 
 

@@ -1,7 +1,8 @@
-"""The judges of a clone: its own extractor, and published ones whose weights params.yaml names."""
+"""The judges of a clone: its own extractor, and published ones whose weights params.yaml names; and classifiers."""
 
 from dataclasses import replace
 
+from medgan.config.judging import UtilityConfig
 from medgan.config.schema import Config
 from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.scores.extractor import Extractor
@@ -23,3 +24,9 @@ def protocol_of(config: Config) -> EvaluationProtocol:
     own, *others = (Remembering(network, features_seen()) for network in networks)
     own.forget_the_oldest()
     return replace(protocol, embedder=own, classifier=own if extractor.classes else None, others=tuple(others))
+
+
+def utility_of(config: Config) -> UtilityConfig:
+    """How this configuration asks whether drawn images help, with the whole path of weights to start from."""
+    weights = config.utility.weights
+    return config.utility.model_copy(update={"weights": weights and store_root() / weights})

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from medgan.files import remove, replacing
+from medgan.files import merging, remove, replacing
 from medgan.fingerprint import file_digest
 from medgan.workspace.places import results
 
@@ -16,13 +16,14 @@ _DIGESTS = ".digests.json"
 _LOG = logging.getLogger(__name__)
 
 
-def kept(stage: str, key: str, out: Path, make: Callable[[Path], object]) -> bool:
+def kept(stage: str, key: str, out: Path, make: Callable[[Path], object], *, shared: bool = False) -> bool:
     """Make the folder `out` what `make` writes, or wrote the last time under this key; returns whether it was found.
 
-    make: is given a path beside `out` where nothing is. Until all is there, `out` stays as it was.
+    make: is given a path where nothing is. Until all is there, `out` stays as it was. shared: other stages write into
+    `out` too, and what they wrote stays there.
     """
     folder = results() / stage / key
-    with replacing(out) as aside:
+    with (merging if shared else replacing)(out) as aside:
         found = _restore(folder, aside)
         if not found:
             make(aside)

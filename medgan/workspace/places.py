@@ -14,6 +14,7 @@ EXPORT = Path("artifacts/export")
 REGISTRY = Path("artifacts/registry.json")
 REPORTS = Path("reports")
 METRICS = REPORTS / "metrics.json"
+UTILITY = REPORTS / "utility.json"
 _TEMPORARY = (".dvc", "tmp", "exps")
 
 

@@ -16,7 +16,9 @@ from medgan.sources.files import check_raw
 from medgan.sources.prepare import first_sample
 from medgan.tracking.opening import check_store
 from medgan.training.transfer import initial_networks, start_from
+from medgan.usefulness.classifiers import check_classifier
 from medgan.workspace.fetch import adopt
+from medgan.workspace.judges import utility_of
 from medgan.workspace.places import PARAMS, PREPARED, store_root
 
 
@@ -40,6 +42,9 @@ def preflight(*, raw_away: bool = False) -> None:
         start_from(gan, initial)
     check_score(config.gan, config.train.score, spec)
     check_space(config, spec)
+    if config.utility.seeds:
+        utility = utility_of(config)
+        check_classifier(utility.classifier, spec.channels, utility.weights)
     check_store(store_root())
     if not raw_away:
         adopt(Path.cwd(), data.raw)

@@ -8,7 +8,8 @@ from rich.table import Table
 
 from medgan.evaluation.report import Report, SynthesisReport, read_reports
 from medgan.evaluation.summary import summary
-from medgan.workspace.places import EXPORT, METRICS, REGISTRY, SEARCH
+from medgan.usefulness.report import read_sentence
+from medgan.workspace.places import EXPORT, METRICS, REGISTRY, SEARCH, UTILITY
 
 
 def print_summary() -> None:
@@ -20,6 +21,7 @@ def print_summary() -> None:
     for name, report in reports.items():
         for title, figures in summary(report, name):
             table.add_row(title, figures)
+    table.add_row("of use", read_sentence(UTILITY))
     table.add_row("trials", str(len(trials)))
     for name in reports:
         version, onnx = registry[name] if name else registry, EXPORT / name / "generator.onnx"
