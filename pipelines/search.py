@@ -23,7 +23,7 @@ def main() -> None:
     use_cpu(config.train.threads)
     prepared = open_prepared(PREPARED).balanced(config.data.balance).towards(config.data.direction)
     check_space(config, prepared.spec)
-    check_score(config.gan, config.train.score, prepared.spec)
+    check_score(config.gan, config.search_score, prepared.spec)
     check_counts(config, prepared)
     print(in_words(estimate(config, prepared.spec)), flush=True)
     outcome = Outcome({}, [], {})

@@ -11,7 +11,7 @@ from medgan.config.data import DataConfig
 from medgan.config.gan import GanConfig, switched
 from medgan.config.judging import LEAST_IMAGES, EvaluateConfig, FeaturesConfig, RegisterConfig, UtilityConfig
 from medgan.config.search import SearchConfig
-from medgan.config.train import TrainConfig
+from medgan.config.train import Score, TrainConfig
 from medgan.config.trees import read_yaml, set_path
 from medgan.errors import MedganError
 
@@ -44,10 +44,17 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _fid_has_enough_images(self) -> Self:
-        for name in ("search", "train") if self.train.score == "fid" else ():
-            if (n := getattr(self, name).n) < LEAST_IMAGES:
-                raise ValueError(f"{name}.n is {n} and train.score is fid, which needs at least {LEAST_IMAGES} images")
+        key = "search.metric" if self.search.metric else "train.score"
+        scores = (("search", key, self.search_score), ("train", "train.score", self.train.score))
+        for name, key, score in scores:
+            if score == "fid" and (n := getattr(self, name).n) < LEAST_IMAGES:
+                raise ValueError(f"{name}.n is {n} and {key} is fid, which needs at least {LEAST_IMAGES} images")
         return self
+
+    @property
+    def search_score(self) -> Score:
+        """What trials are scored by."""
+        return self.search.metric or self.train.score
 
     def override(self, values: Mapping[str, Any]) -> "Config":
         """The same tree with dotted paths replaced and everything checked again.

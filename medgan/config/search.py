@@ -5,6 +5,7 @@ from typing import Annotated, Self
 from pydantic import Field, model_validator
 
 from medgan.config.checking import Scalar, Section
+from medgan.config.train import Score
 
 
 class Distribution(Section):
@@ -33,12 +34,14 @@ class Distribution(Section):
 
 
 class SearchConfig(Section):
-    """trials: 0 skips the search. steps: of one trial.
+    """trials: 0 skips the search. metric: what trials are scored by; as train.score where it is empty. steps: of one
+    trial.
 
     finalists: trained again before the choice, on so many fresh `seeds` each.
     """
 
     trials: int = Field(ge=0)
+    metric: Score | None = None
     steps: int = Field(ge=1)
     evaluations: int = Field(ge=1)
     n: int = Field(ge=2)

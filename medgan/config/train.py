@@ -7,19 +7,22 @@ from pydantic import Field
 
 from medgan.config.checking import Section
 
+# By what weights are chosen, see medgan/scores/validation.py.
+Score = Literal["fid", "mae", "ssim", "utility"]
+
 
 class TrainConfig(Section):
     """The budget and the machine. evaluations: how often the validation score is taken on the way.
 
-    score: what search and training choose weights by: fid, or for translation the mae or 1 - ssim of pairs. n: images
-    behind it.
+    score: what search and training choose weights by: fid; utility, the errors of classifiers that learn from drawn
+    images; or for translation the mae or 1 - ssim of pairs. n: images behind it.
     capture: on a GPU, replay steps from graphs, which is several times as fast.
     init_from: a checkpoint whose networks training starts from, or data/from-scratch. DVC watches the file.
     """
 
     init_from: Path
     steps: int = Field(ge=1)
-    score: Literal["fid", "mae", "ssim"]
+    score: Score
     evaluations: int = Field(ge=1)
     n: int = Field(ge=2)
     checkpoint_every: int = Field(ge=1)

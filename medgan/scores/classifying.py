@@ -20,6 +20,7 @@ from medgan.scores.extractor import to_tensor
 from medgan.scores.supervised import fit_supervised
 from medgan.seeds import derive_seed, numpy_generator
 
+LEARNING_RATE = 1e-2  # of PlainCnn
 _WIDTHS = (8, 16, 32, 64)
 _BATCH = 256
 

@@ -15,6 +15,7 @@ from medgan.scores.extractor import Extractor
 from medgan.scores.paired import check_paired
 from medgan.scores.validation_fid import fid_judge
 from medgan.scores.validation_pairs import mae_judge, ssim_judge
+from medgan.scores.validation_utility import check_classes, utility_judge
 from medgan.training.judge import Judge
 from medgan.training.state import Best
 
@@ -36,6 +37,7 @@ SCORES = {
     "fid": ValidationScore("FID", fid_judge),
     "mae": ValidationScore("MAE", mae_judge),
     "ssim": ValidationScore("1 - SSIM", ssim_judge),
+    "utility": ValidationScore("errors of classifiers", utility_judge),
 }
 
 
@@ -53,6 +55,9 @@ def describe_best(best: Best, score: str) -> str:
 
 
 def check_score(gan: GanConfig, score: str, spec: ImageSpec) -> None:
-    """Raise MedganError where pairs are to be scored and this GAN has none."""
-    if score != "fid":
-        check_paired("source" in check_gan(gan, spec).inputs)
+    """Raise MedganError where pairs, or classes, are to be scored and this GAN has none."""
+    inputs = check_gan(gan, spec).inputs
+    if score == "utility":
+        check_classes("label" in inputs)
+    elif score != "fid":
+        check_paired("source" in inputs)

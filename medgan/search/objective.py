@@ -27,6 +27,7 @@ def trial_training(config: Config) -> TrainConfig:
             "steps": search.steps,
             "evaluations": search.evaluations,
             "n": search.n,
+            "score": config.search_score,
             "checkpoint_every": max(1, search.steps // search.evaluations),
             "restart": False,
         }

@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.fingerprint import file_digest
-from medgan.scores.classifying import PlainCnn
+from medgan.scores.classifying import LEARNING_RATE, PlainCnn
 
 # Of each classifier: the learning rate at its highest.
 CLASSIFIERS: Mapping[str, float] = {
-    "cnn": 1e-2,
+    "cnn": LEARNING_RATE,
     "resnet18": 1e-3,
     "densenet121": 1e-3,
     "efficientnet_b0": 1e-3,

@@ -89,9 +89,12 @@ def _all_asked(config: Config, prepared: Prepared) -> list[_Asked]:
 
 def _validation(config: Config, prepared: Prepared) -> Iterator[_Asked]:
     available = len(prepared.indices("validation"))
-    wanted = {"search.n": config.search.n if config.search.trials else 0, "train.n": config.train.n}
-    least = LEAST_IMAGES if config.train.score == "fid" else 2
-    for name, n in wanted.items():
+    searched = config.search.n if config.search.trials else 0
+    for name, n, score in (
+        ("search.n", searched, config.search_score),
+        ("train.n", config.train.n, config.train.score),
+    ):
+        least = LEAST_IMAGES if score == "fid" else 2
         remedy = _remedy(name, available, least, _number(prepared))
         sentence = f"{name} is {n:,} and there are {available:,} validation images{remedy}"
         yield _Asked(name, n, available, least, sentence)

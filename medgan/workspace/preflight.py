@@ -40,7 +40,8 @@ def preflight(*, raw_away: bool = False) -> None:
         )
     if initial is not None:
         start_from(gan, initial)
-    check_score(config.gan, config.train.score, spec)
+    for score in {config.train.score, config.search_score}:
+        check_score(config.gan, score, spec)
     check_space(config, spec)
     if config.utility.seeds:
         utility = utility_of(config)
