@@ -273,7 +273,7 @@ def test_worse_than_augmentation_alone_is_harm_and_worse_than_copies_is_not() ->
 def test_of_several_sizes_each_has_its_word() -> None:
     word, sentence = judged(made(50, 0.9, 0.8, 0.8), made(100, 0.9, 0.8, 0.8), made(1000, 0.9, 0.9, 0.9))
     assert word == HELPED
-    start = "helped with 50, 100, no difference seen with 1,000 real images a class, in short with 50: "
+    start = "helped with 50, 100, no difference seen with 1,000 real images a class; with 50: "
     assert sentence.startswith(start)
 
 

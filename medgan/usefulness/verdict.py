@@ -14,8 +14,8 @@ def verdict(sizes: Sequence[SizeFigures]) -> tuple[str, str]:
     words = [size.verdict for size in sizes]
     word = next((word for word in (HELPED, HARMED) if word in words), UNSEEN)
     told = sizes[words.index(word)]
-    where = f", in short with {size_of(told)}" if len(sizes) > 1 else ""
-    parts = [f"{word}{_where(sizes, word)}{where}: {_figures(told)}", _errors(told)]
+    first = f"; with {size_of(told)}" if len(sizes) > 1 else ""
+    parts = [f"{word}{_where(sizes, word)}{first}: {_figures(told)}", _errors(told)]
     if max(regime.last_gain for regime in told.regimes.values()) > _RISING:
         parts.append("classifiers had not learnt to the end: raise utility.steps")
     return word, "; ".join(parts)

@@ -1,0 +1,120 @@
+"""Generators that have seen some real images alone, what they draw, and how good it is: each kept when it is done."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import judging
+from benchmarks.judging import Subject, row_identity
+from medgan.config.schema import Config
+from medgan.data.store import Prepared
+from medgan.device import use_cpu
+from medgan.evaluation.evaluate import evaluate
+from medgan.evaluation.generators import TorchGenerator
+from medgan.evaluation.report import SynthesisReport
+from medgan.files import write_atomically
+from medgan.fingerprint import fingerprint
+from medgan.scores.classifying import Labelled
+from medgan.scores.learning import extractor_of
+from medgan.scores.validation import validation_judge
+from medgan.seeds import derive_seed, numpy_generator
+from medgan.training.loop import fit
+from medgan.usefulness.material import labelled, pool
+from medgan.usefulness.regimes import Regime, candidates
+from medgan.usefulness.study import Pool
+
+_HALF = 127.5  # of 8 bits
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Of a generator on test images, by the judges of all real training images."""
+
+    fid: float
+    precision: float
+    recall: float
+    density: float
+    coverage: float
+    told_apart: float
+    passing: float
+    agreement: float
+    copied: float
+
+
+@dataclass(frozen=True)
+class Drawer:
+    """A generator that learns from so many real images of each class; seed: of which ones, and of its training."""
+
+    config: Config
+    images: int
+    seed: int
+
+    def learn(self, subject: Subject, ratios: Sequence[float], *, level: bool, looks: int) -> tuple[Pool, Quality]:
+        """Train it, or find what it drew: the images that it has seen, and those that it drew for all candidates."""
+        use_cpu(1)
+        data = subset(subject.prepared, self.images, self.seed)
+        real = labelled(data, data.indices("train"))
+        regimes = candidates(ratios, np.bincount(real.labels), level=level)
+        folder = judging.WORK / "drawers" / self._key(subject, regimes, looks)
+        if not (folder / "quality.json").exists():
+            made, figures = self._made(data, subject, regimes, looks, folder / "training")
+            folder.mkdir(parents=True, exist_ok=True)
+            codes = np.rint((made.drawn.images[:] + 1) * _HALF).astype(np.uint8)
+            np.savez(folder / "drawn.npz", codes=codes, labels=made.drawn.labels)
+            write_atomically(folder / "quality.json", json.dumps(asdict(figures)).encode())
+            shutil.rmtree(folder / "training")
+        with np.load(folder / "drawn.npz") as saved:
+            drawn = Labelled(saved["codes"].astype(np.float32) / np.float32(_HALF) - 1, saved["labels"])
+        real = labelled(data, data.indices("train"))
+        return Pool(Labelled(real.images[:], real.labels), drawn), Quality(
+            **json.loads((folder / "quality.json").read_text())
+        )
+
+    def _key(self, subject: Subject, regimes: list[Regime], looks: int) -> str:
+        parts: dict[str, Any] = {"row": row_identity(self.config, subject), "images": self.images, "seed": self.seed}
+        return fingerprint({**parts, "regimes": [asdict(regime) for regime in regimes], "looks": looks})
+
+    def _made(
+        self, data: Prepared, subject: Subject, regimes: list[Regime], looks: int, folder: Path
+    ) -> tuple[Pool, Quality]:
+        config, seed = self.config, derive_seed(self.seed, "drawer", self.images)
+        extractor = extractor_of(data, config.features, seed=seed)
+        judge = validation_judge(config.gan, config.train, data, extractor, seed=seed)
+        trained = fit(config.gan, config.train, data, seed=seed, judge=judge, directory=folder)
+        generator = TorchGenerator(trained.gan, trained.generators)
+        report = evaluate(generator, subject.prepared, subject.protocol(config))
+        assert isinstance(report, SynthesisReport) and report.two_sample and report.agreement and report.copying
+        told = report.two_sample.generated.told_apart
+        assert told and told.overall.accuracy and told.overall.passing
+        figures = {
+            name: getattr(report.quality, name) for name in ("fid", "precision", "recall", "density", "coverage")
+        }
+        quality = Quality(
+            **figures,
+            told_apart=told.overall.accuracy.value,
+            passing=told.overall.passing.value,
+            agreement=report.agreement.generated,
+            copied=report.copying.found.share,
+        )
+        return pool(generator, data, data.indices("train"), regimes, looks=looks, seed=seed), quality
+
+
+def subset(data: Prepared, images: int, seed: int) -> Prepared:
+    """The same data with so many training images of each class, or all that there are, patient by patient.
+
+    All others that might be learnt from are in no split.
+    """
+    assert data.labels is not None
+    rng, learnable = numpy_generator(seed, "subset"), data.indices("train")
+    place = rng.permutation(int(data.patients.max()) + 1)[data.patients[learnable]]
+    shuffled = learnable[np.argsort(place, kind="stable")]
+    of_class = [shuffled[data.labels[shuffled] == kind][:images] for kind in range(data.spec.classes)]
+    splits: NDArray[np.str_] = np.where(np.isin(data.splits, ("validation", "test")), data.splits, "")
+    splits[np.concatenate(of_class)] = "train"
+    return replace(data, splits=splits)
