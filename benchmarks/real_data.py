@@ -17,6 +17,7 @@ SETS: Mapping[str, tuple[str, str]] = {
     "medical-mnist": ("medical-mnist.tar.xz", "."),
     "chest-xray": ("chest-xray-kermany.tar.xz", "chest_xray/train"),
     "isic2017": ("isic2017-lesions.tar.xz", "isic2017/images"),
+    "isic2017-with-table": ("isic2017-lesions.tar.xz", "isic2017"),
 }
 
 

@@ -36,7 +36,7 @@ from medgan.workers import workers
 
 @dataclass(frozen=True)
 class Plan:
-    """One study. recipe, changes: of the generators. sizes: real images of a class, None for all that there are.
+    """One study. recipe, changes: of the generators. sizes: real images of a class, at most.
 
     n: test images at most. ratios, level: drawn images that are tried. title: for people.
     """
@@ -64,9 +64,43 @@ _CHILDREN = {
     "train.evaluations": 2,
 }
 _PHANTOMS = {"train.steps": 1500, "train.evaluations": 2, "gan.augment": ["translation"]}
+_MELANOMA = {
+    "data.name": "isic-melanoma",
+    "data.source": "folder",
+    "data.raw": "isic2017-with-table",
+    "data.size": 128,
+    "data.channels": 3,
+    "data.options": {
+        "files": "^images/",
+        "table": {
+            "path": "ISIC-2017_Training_Part3_GroundTruth.csv",
+            "file": "image_id",
+            "label": ["melanoma"],
+            "label_else": "other",
+        },
+    },
+    "gan.conditional": True,
+    "train.steps": 800,
+    "train.evaluations": 2,
+    "train.n": 300,
+    "evaluate.n": 300,
+}
 PLANS: Mapping[str, Plan] = {
     "phantom": Plan("four kinds of phantom, 32x32", "default", _PHANTOMS, (50, 200, 1000)),
     "chest-xray": Plan("chest X-rays of children, normal or pneumonia, 64x64", "chest-xray", _CHILDREN, (50, 200, 500)),
+    **{
+        f"isic-{recipe.split('-')[0]}": Plan(
+            f"melanoma against other lesions, 128x128, {recipe}",
+            recipe,
+            _MELANOMA,
+            (2000,),
+            seeds=5,
+            classifier="efficientnet_b0",
+            ratios=(),
+            level=True,
+        )
+        for recipe in ("residual", "sngan-colour")
+    },
 }
 
 

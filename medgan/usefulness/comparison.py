@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit  # Student's distribution; scipy.stats takes a second to import
 
 from medgan.seeds import numpy_generator
 from medgan.usefulness.figures import Array, Figure, Labels
@@ -109,10 +109,10 @@ class Chance:
     def _p(self, value: float, deviation: float) -> float:
         if deviation == 0:
             return 1.0 if value == 0 else 0.0
-        return float(2 * student.sf(abs(value) / deviation, self._seeds - 1))
+        return float(2 * stdtr(self._seeds - 1, -abs(value) / deviation))
 
     def _quantile(self, probability: float) -> float:
-        return float(student.ppf(probability, self._seeds - 1))
+        return float(stdtrit(self._seeds - 1, probability))
 
 
 def holm(ps: Sequence[float]) -> list[tuple[float, float]]:
