@@ -30,6 +30,7 @@ from medgan.usefulness.material import held_out
 from medgan.usefulness.picture import save_picture
 from medgan.usefulness.regimes import ALONE, AUGMENTED, Regime, candidates
 from medgan.usefulness.report import to_tree
+from medgan.usefulness.running import one_thread
 from medgan.usefulness.study import HeldOut, Method, Pool, Study, study
 from medgan.workers import workers
 
@@ -143,7 +144,7 @@ def _learnt(plan: Plan, config: Config, subject: Subject, size: int) -> list[tup
     drawers = [Drawer(config, size, seed) for seed in range(plan.seeds)]
     with (
         progress(f"{size} real: generators", len(drawers)) as done,
-        workers(resolve_threads("auto"), return_as="generator") as parallel,
+        workers(resolve_threads("auto"), first=one_thread, return_as="generator") as parallel,
     ):
         looks = plan.steps * plan.batch
         for made in parallel(

@@ -1,6 +1,7 @@
 """Regimes, classifiers that learn from them, and the verdict in words."""
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -151,6 +152,15 @@ def test_several_processes_come_to_the_same_bits() -> None:
     assert told == [1, 2]
     for key, outcome in in_turn(tasks).items():
         assert np.array_equal(outcome.answers, elsewhere[key].answers)
+
+
+def killed() -> Outcome:
+    os._exit(9)
+
+
+def test_a_process_that_is_killed_is_a_sentence() -> None:
+    with pytest.raises(MedganError, match=r"was killed, .* lower utility\.batch"):
+        on_cores({("x", 0): partial(killed)}, processes=2)
 
 
 class Shades:

@@ -19,9 +19,9 @@ def on_cores(
     progress: is told how many are done. Raises MedganError where one of the processes is killed.
     """
     found: dict[Key, Outcome] = {}
-    with workers(processes, return_as="generator") as parallel:
+    with workers(processes, first=one_thread, return_as="generator") as parallel:
         try:
-            for key, outcome in zip(tasks, parallel(delayed(_done)(task) for task in tasks.values()), strict=True):
+            for key, outcome in zip(tasks, parallel(delayed(task)() for task in tasks.values()), strict=True):
                 found[key] = outcome
                 if progress is not None:
                     progress(len(found))
@@ -33,6 +33,6 @@ def on_cores(
     return found
 
 
-def _done(task: Task) -> Outcome:
+def one_thread() -> None:
+    """What such a process does first."""
     use_cpu(1)
-    return task()
