@@ -1,24 +1,22 @@
 """From how many real images on drawn ones help a classifier, if they do -> results/usefulness-STUDY.md and a picture.
 
-    python -m benchmarks.usefulness phantom        # or chest-xray, isic-residual, isic-sngan; hours on one core
+    python -m benchmarks.usefulness phantom        # or another of benchmarks/use_plans.py; hours on one core
 
 For each number of real images and each seed a generator learns from these alone, then classifiers learn in every regime
 (see docs/usefulness.md). Generators and classifiers are kept: a study that was stopped goes on.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
-from typing import Any
 
 from joblib import delayed
 
 from benchmarks.drawers import Drawer, Quality
 from benchmarks.fits import kept_fits
 from benchmarks.judging import ROOT, Subject, open_subject
-from benchmarks.real_data import CHILDREN, configured
 from benchmarks.tables import save
+from benchmarks.use_plans import PLANS, Plan, planned
 from benchmarks.use_tables import Used, head, predictors, tables
 from medgan.config.schema import Config
 from medgan.console import progress
@@ -35,82 +33,12 @@ from medgan.usefulness.study import HeldOut, Method, Pool, Study, study
 from medgan.workers import workers
 
 
-@dataclass(frozen=True)
-class Plan:
-    """One study. recipe, changes: of the generators. sizes: real images of a class, at most.
-
-    n: test images at most. ratios, level: drawn images that are tried. title: for people.
-    """
-
-    title: str
-    recipe: str
-    changes: Mapping[str, Any]
-    sizes: Sequence[int]
-    seeds: int = 10
-    classifier: str = "cnn"
-    steps: int = 300
-    ratios: Sequence[float] = (0.25, 0.5, 1.0, 2.0)
-    level: bool = False
-    batch: int = 32
-    augment: Sequence[str] = ("translation", "contrast")
-    n: int = 1000
-
-
-_CHILDREN = {
-    "data.source": "folder",
-    "data.raw": "chest-xray",
-    "data.options": {"patient": CHILDREN},
-    "gan.augment": ["translation"],
-    "train.steps": 1000,
-    "train.evaluations": 2,
-}
-_PHANTOMS = {"train.steps": 1500, "train.evaluations": 2, "gan.augment": ["translation"]}
-_MELANOMA = {
-    "data.name": "isic-melanoma",
-    "data.source": "folder",
-    "data.raw": "isic2017-with-table",
-    "data.size": 128,
-    "data.channels": 3,
-    "data.options": {
-        "files": "^images/",
-        "table": {
-            "path": "ISIC-2017_Training_Part3_GroundTruth.csv",
-            "file": "image_id",
-            "label": ["melanoma"],
-            "label_else": "other",
-        },
-    },
-    "gan.conditional": True,
-    "train.steps": 800,
-    "train.evaluations": 2,
-    "train.n": 300,
-    "evaluate.n": 300,
-}
-PLANS: Mapping[str, Plan] = {
-    "phantom": Plan("four kinds of phantom, 32x32", "default", _PHANTOMS, (50, 200, 1000)),
-    "chest-xray": Plan("chest X-rays of children, normal or pneumonia, 64x64", "chest-xray", _CHILDREN, (50, 200, 500)),
-    **{
-        f"isic-{recipe.split('-')[0]}": Plan(
-            f"melanoma against other lesions, 128x128, {recipe}",
-            recipe,
-            _MELANOMA,
-            (2000,),
-            seeds=5,
-            classifier="efficientnet_b0",
-            ratios=(),
-            level=True,
-        )
-        for recipe in ("residual", "sngan-colour")
-    },
-}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("study", choices=list(PLANS))
     name = parser.parse_args().study
     plan = PLANS[name]
-    config = configured(plan.recipe, plan.changes)
+    config = planned(plan)
     if config is None:
         return
     subject = open_subject(config, told_apart=True, by_class=True)
