@@ -142,13 +142,14 @@ def test_a_study_chooses_on_validation_images_and_trains_its_control() -> None:
     assert found.answers(AUGMENTED).shape == (3, 80, 2)
 
 
-def test_several_processes_come_to_the_same_bits() -> None:
+@pytest.mark.parametrize("processes", [1, 2])
+def test_any_number_of_processes_comes_to_the_same_bits(processes: int) -> None:
     tasks = {
         ("x", n): partial(learn, with_drawn(1), each, HELD_OUT, method(), seed=n)
         for n, each in enumerate(pools(squares(40, 3), 2))
     }
     told: list[int] = []
-    elsewhere = on_cores(tasks, processes=2, progress=told.append)
+    elsewhere = on_cores(tasks, processes=processes, progress=told.append)
     assert told == [1, 2]
     for key, outcome in in_turn(tasks).items():
         assert np.array_equal(outcome.answers, elsewhere[key].answers)

@@ -96,14 +96,13 @@ def learn_classes(
     lessons: Lessons,
     *,
     seed: int,
-    progress: Callable[[int], None] | None = None,
 ) -> Classified:
     """Train a classifier on these rows of the material, a row as often as it stands there.
 
     All steps are taken, so that every training costs the same; the weights of the best look are kept. Whatever a
     network draws at random, such as dropout, comes of the seed too.
     """
-    best: dict[str, nn.Module] = {}
+    best: nn.Module | None = None
     course: list[tuple[int, float]] = []
     every = max(1, lessons.steps // CHECKS)
     count = min(lessons.batch, len(rows))
@@ -119,12 +118,13 @@ def learn_classes(
         return F.cross_entropy(logits.float(), wanted)
 
     def check(network: nn.Module, done: int) -> bool:
+        nonlocal best
         if done % every and done != lessons.steps:
             return False
         value = balanced(classified(network, validation.images).argmax(axis=1), validation.labels)
         network.train()
-        if not course or value > max(before for _, before in course):
-            best[""] = copy.deepcopy(network)
+        if best is None or value > max(before for _, before in course):
+            best = copy.deepcopy(network)
         course.append((done, value))
         return False
 
@@ -136,10 +136,10 @@ def learn_classes(
             steps=lessons.steps,
             learning_rate=lessons.learning_rate,
             seed=derive_seed(seed, "classifier"),
-            progress=progress,
             check=check,
         )
-    return Classified(best[""].eval(), tuple(course))
+    assert best is not None
+    return Classified(best.eval(), tuple(course))
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ from torch import nn
 
 from medgan.config.judging import UtilityConfig
 from medgan.data.store import Prepared
-from medgan.device import resolve_threads
+from medgan.device import resolve_device, resolve_threads
 from medgan.evaluation.generators import TorchGenerator
 from medgan.evaluation.watching import Progress
 from medgan.fingerprint import code_digest, file_digest, fingerprint
@@ -98,9 +98,12 @@ def _asked(
     lessons = Lessons(config.steps, config.batch, CLASSIFIERS[config.classifier], config.augment)
     method = Method(partial(classifier, config.classifier, data.spec, config.weights), lessons, seed)
 
+    # Of several processes on one GPU each would hold half a gigabyte of it.
+    processes = resolve_threads("auto") if resolve_device().type == "cpu" else 1
+
     def run(tasks: Mapping[Key, Task]) -> Mapping[Key, Outcome]:
         with progress("classifiers", len(tasks)) as done:
-            return on_cores(tasks, processes=resolve_threads("auto"), progress=done)
+            return on_cores(tasks, processes=processes, progress=done)
 
     found = study([material] * config.seeds, regimes, images, method, run)
     return judge([found], images, data.label_names, classifier=config.classifier, steps=config.steps, seed=seed)
