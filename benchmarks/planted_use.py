@@ -113,7 +113,7 @@ def _pool(plant: str, data: Prepared, seed: int) -> Pool:
         )
         images, labels = StoredImages(data, own)[:], _labels(data)[own]
     elif plant == "classes turned":
-        labels = np.where(labels == 1, 0, labels)
+        images[labels == 1] = images[np.resize(np.flatnonzero(labels == 0), (labels == 1).sum())]
     return Pool(_labelled(data, real), Labelled(images, labels))
 
 

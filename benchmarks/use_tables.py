@@ -7,9 +7,10 @@ import numpy as np
 from scipy.stats import spearmanr
 
 from benchmarks.drawers import Quality
+from medgan.evaluation.two_sample import Measured
 from medgan.scores.classifying import Lessons
 from medgan.seeds import numpy_generator
-from medgan.usefulness.comparison import Difference, Estimate
+from medgan.usefulness.comparison import Difference
 from medgan.usefulness.report import RegimeFigures, SizeFigures, Usefulness
 from medgan.usefulness.verdict import size_of
 
@@ -85,7 +86,7 @@ def _row(name: str, regime: RegimeFigures, size: SizeFigures) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _estimate(found: Estimate) -> str:
+def _estimate(found: Measured) -> str:
     return f"{found.value:.3f} [{found.low:.3f}, {found.high:.3f}]"
 
 

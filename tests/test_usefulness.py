@@ -77,6 +77,11 @@ def test_of_more_images_than_are_looked_at_some_stand_in_twice() -> None:
     assert len(rows) == 8 + 16 and np.bincount(rows[rows >= 8]).max() == 3
 
 
+def test_of_a_class_that_was_not_drawn_nothing_is_added() -> None:
+    rows = with_drawn(1).rows(REAL_LABELS, np.zeros(6, np.int64), seed=0)
+    assert rows.tolist() == list(range(8 + 6))
+
+
 def test_classes_are_levelled_only_where_they_differ() -> None:
     assert candidates([1], np.array([5, 5]), level=True) == [with_drawn(1)]
     assert candidates([1], np.array([5, 4]), level=True) == [with_drawn(1), LEVELLED]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit  # Student's distribution; scipy.stats takes a second to import
 
+from medgan.evaluation.two_sample import Measured
 from medgan.seeds import numpy_generator
 from medgan.usefulness.figures import Array, Figure, Labels
 
@@ -20,15 +21,6 @@ _POWER = 0.8
 
 # Of each seed and test image the probability of each class, (S, n, K).
 Answers = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A mean over seeds, and its 95 % interval over seeds and patients."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -65,11 +57,11 @@ class Chance:
         self._of_seeds = _counts(seeds, rng)
         self._of_images = _counts(int(units.max()) + 1, rng)[:, units]
 
-    def estimate(self, figure: Figure, answers: Answers) -> Estimate:
-        """Mean of a figure with its interval, on which it stays within [0, 1]."""
+    def estimate(self, figure: Figure, answers: Answers) -> Measured:
+        """Mean of a figure over seeds with its interval over seeds and patients, within [0, 1]."""
         value, deviation = self._value_and_deviation(self._taken(figure, answers))
         margin = self._quantile(1 - LEVEL / 2) * deviation
-        return Estimate(value, max(0.0, value - margin), min(1.0, value + margin))
+        return Measured(value, max(0.0, value - margin), min(1.0, value + margin))
 
     def differences(self, pairs: Mapping[Name, tuple[Figure, Answers, Answers]]) -> dict[Name, Difference]:
         """Of each pair a figure of the first answers less that of the second; all pairs together are one family."""

@@ -45,12 +45,13 @@ class Regime:
     def rows(self, real: Labels, drawn: Labels, *, seed: int) -> Rows:
         """Which rows of the real images, followed by the drawn ones, of these labels.
 
-        Where there are fewer drawn ones of a class than are to be added, they stand there again.
+        Where there are fewer drawn ones of a class than are to be added, they stand there again; of none, none does.
         """
         parts = [np.arange(len(real))] if self.real else []
         for kind, count in enumerate(self.more(np.bincount(real))):
             if self.by == "drawn":
-                parts.append(np.resize(len(real) + np.flatnonzero(drawn == kind), count))
+                own = len(real) + np.flatnonzero(drawn == kind)
+                parts.append(np.resize(own, count if len(own) else 0))
             else:
                 own = numpy_generator(seed, "copies", kind).permutation(np.flatnonzero(real == kind))
                 parts.append(np.resize(own, count))

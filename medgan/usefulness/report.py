@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from medgan.errors import MedganError
-from medgan.usefulness.comparison import Difference, Estimate
+from medgan.evaluation.two_sample import Measured
+from medgan.usefulness.comparison import Difference
 
 HELPED, UNSEEN, HARMED = "helped", "no difference seen", "harmed"
 
@@ -24,9 +25,9 @@ class RegimeFigures:
 
     images: int
     validation: float
-    figures: Mapping[str, Estimate]
-    type_1: Mapping[str, Estimate]
-    type_2: Mapping[str, Estimate]
+    figures: Mapping[str, Measured]
+    type_1: Mapping[str, Measured]
+    type_2: Mapping[str, Measured]
     steps: int | None
     last_gain: float
 
@@ -103,6 +104,6 @@ def _size(tree: Mapping[str, Any]) -> SizeFigures:
 
 def _regime(tree: Mapping[str, Any]) -> RegimeFigures:
     estimates = {
-        name: {key: Estimate(**part) for key, part in tree[name].items()} for name in ("figures", "type_1", "type_2")
+        name: {key: Measured(**part) for key, part in tree[name].items()} for name in ("figures", "type_1", "type_2")
     }
     return RegimeFigures(**{**tree, **estimates})
