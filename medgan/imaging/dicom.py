@@ -1,7 +1,6 @@
 """Headers of DICOM files: what decides whether and how their images are used, and nothing else."""
 
 import logging
-import math
 import re
 import warnings
 from collections.abc import Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from medgan.errors import MedganError
+from medgan.imaging.dicom_geometry import height, plane
 
 LARGEST = 2**25  # values of a frame: above any mammogram, and 64 MB as they are stored
 # Tags that may name classes: none says who somebody is.
@@ -49,8 +49,6 @@ _MACROS = (  # of files of several frames: sequences whose tags single frames ha
     "PixelMeasuresSequence",
 )
 _KINDS = ("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", "YBR_FULL", "YBR_FULL_422", "YBR_ICT", "YBR_RCT")
-_PLANES = ("sagittal", "coronal", "axial")
-_OBLIQUE = 0.8  # cosine below which a plane is none of the three, as in D. Clunie's PixelMed
 _WHOLE = (b"\xe0\x7f\x10\x00", b"\x7f\xe0\x00\x10")  # tags of pixels in both orders of bytes
 _FLOATS = (b"\xe0\x7f\x08\x00", b"\x7f\xe0\x00\x08", b"\xe0\x7f\x09\x00", b"\x7f\xe0\x00\x09")
 _HEAD = 2**16  # bytes: more than any preamble and meta information
@@ -184,7 +182,7 @@ def _header(pydicom: Any, dataset: Any) -> Header:
         modality=modality,
         labels={keyword: text for keyword in LABELS if (text := _text(dataset, keyword))},
         plane=_plane_of_frames(dataset),
-        height=_height(first),
+        height=height(first),
         frames=frames,
         localizer="LOCALIZER" in _text(dataset, "ImageType").upper(),
         burned_in=_text(dataset, "BurnedInAnnotation").upper() == "YES",
@@ -221,29 +219,8 @@ def of_frame(dataset: Any, index: int) -> Any:
 
 def _plane_of_frames(dataset: Any) -> str:
     each = dataset.get("PerFrameFunctionalGroupsSequence") or ()
-    planes = {_plane(of_frame(dataset, index)) for index in range(max(1, len(each)))}
+    planes = {plane(of_frame(dataset, index)) for index in range(max(1, len(each)))}
     return planes.pop() if len(planes) == 1 else "mixed"
-
-
-def _plane(tags: Any) -> str:
-    """By the nearest axis of the body to the normal of the image."""
-    cosines = tags.get("ImageOrientationPatient")
-    if not cosines or len(cosines) != 6:
-        return ""
-    (a, b, c), (d, e, f) = (list(map(float, cosines[part])) for part in (slice(3), slice(3, 6)))
-    normal = [abs(b * f - c * e), abs(c * d - a * f), abs(a * e - b * d)]
-    length = math.hypot(*normal)
-    if not math.isfinite(length) or length < 1e-3:
-        return ""
-    largest = max(normal)
-    return _PLANES[normal.index(largest)] if largest / length >= _OBLIQUE else "oblique"
-
-
-def _height(tags: Any) -> float:
-    """Of a pixel in widths of one; 1 where nothing says so."""
-    pair = tags.get("PixelSpacing") or tags.get("PixelAspectRatio") or (1, 1)
-    height, width = map(float, pair)
-    return height / width if min(height, width) > 0 and math.isfinite(height / width) else 1.0
 
 
 def _text(dataset: Any, keyword: str) -> str:
