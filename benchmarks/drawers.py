@@ -110,11 +110,15 @@ def subset(data: Prepared, images: int, seed: int) -> Prepared:
 
     All others that might be learnt from are in no split.
     """
-    assert data.labels is not None
-    rng, learnable = numpy_generator(seed, "subset"), data.indices("train")
-    place = rng.permutation(int(data.patients.max()) + 1)[data.patients[learnable]]
-    shuffled = learnable[np.argsort(place, kind="stable")]
-    of_class = [shuffled[data.labels[shuffled] == kind][:images] for kind in range(data.spec.classes)]
     splits: NDArray[np.str_] = np.where(np.isin(data.splits, ("validation", "test")), data.splits, "")
-    splits[np.concatenate(of_class)] = "train"
+    splits[np.concatenate([of_class[:images] for of_class in by_patient(data, seed)])] = "train"
     return replace(data, splits=splits)
+
+
+def by_patient(data: Prepared, seed: int) -> list[NDArray[np.int64]]:
+    """Indices of the training images of each class, those of one patient one after the other, patients shuffled."""
+    assert data.labels is not None
+    rng, indices = numpy_generator(seed, "subset"), data.indices("train")
+    place = rng.permutation(int(data.patients.max()) + 1)[data.patients[indices]]
+    shuffled = indices[np.argsort(place, kind="stable")]
+    return [shuffled[data.labels[shuffled] == kind] for kind in range(data.spec.classes)]

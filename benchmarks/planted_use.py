@@ -17,6 +17,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.drawers import by_patient
 from benchmarks.fits import kept_fits
 from benchmarks.judging import configuration, prepared
 from benchmarks.tables import save
@@ -119,10 +120,7 @@ def _pool(plant: str, data: Prepared, seed: int) -> Pool:
 
 def _subsets(data: Prepared, seed: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Indices of REAL training images of each class, and of twice as many of other patients."""
-    rng, indices = numpy_generator(seed, "patients"), data.indices("train")
-    place = rng.permutation(int(data.patients.max()) + 1)[data.patients[indices]]
-    shuffled = indices[np.argsort(place, kind="stable")]
-    of_class = [shuffled[_labels(data)[shuffled] == kind] for kind in range(data.spec.classes)]
+    of_class = by_patient(data, seed)
     real = np.concatenate([each[:REAL] for each in of_class])
     rest = [each[~np.isin(data.patients[each], data.patients[real])] for each in of_class]
     return real, np.concatenate([each[: int(max(RATIOS) * REAL)] for each in rest])
