@@ -35,6 +35,7 @@ BUDGET: dict[str, dict[str, Any]] = {
     "search": {"trials": 0},
     "train": {"steps": 60, "evaluations": 2, "n": 500, "checkpoint_every": 30},
     "evaluate": {"n": 500, "bootstrap": 20, "segmenter_steps": 60, "told_apart_steps": 60},
+    "utility": {"seeds": 2, "steps": 20, "n": 200},
 }
 IMAGES = 4000
 
