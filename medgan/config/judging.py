@@ -81,3 +81,9 @@ class RegisterConfig(Section):
     copies: float = Field(
         ge=0, le=1, description="largest share of images that copy a training image, beyond false alarms"
     )
+
+
+class ReportConfig(Section):
+    """seen: what a person sees in the pictures that no figure says; it stands in the report and the model card."""
+
+    seen: str = ""

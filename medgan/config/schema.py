@@ -9,7 +9,14 @@ from pydantic import Field, ValidationError, model_validator
 from medgan.config.checking import Section, foreign, sentence
 from medgan.config.data import DataConfig
 from medgan.config.gan import GanConfig, switched
-from medgan.config.judging import LEAST_IMAGES, EvaluateConfig, FeaturesConfig, RegisterConfig, UtilityConfig
+from medgan.config.judging import (
+    LEAST_IMAGES,
+    EvaluateConfig,
+    FeaturesConfig,
+    RegisterConfig,
+    ReportConfig,
+    UtilityConfig,
+)
 from medgan.config.search import SearchConfig
 from medgan.config.train import Score, TrainConfig
 from medgan.config.trees import read_yaml, set_path
@@ -26,6 +33,7 @@ class Config(Section):
     evaluate: EvaluateConfig
     utility: UtilityConfig = Field(default_factory=UtilityConfig)
     register_: RegisterConfig = Field(alias="register")
+    report: ReportConfig = Field(default_factory=ReportConfig)
 
     @model_validator(mode="after")
     def _splits_leave_training_images(self) -> Self:

@@ -19,7 +19,7 @@ from medgan.evaluation.protocol import EvaluationProtocol
 from medgan.evaluation.report import Agreement, Report, SynthesisReport, TranslationFloor, TranslationReport
 from medgan.evaluation.two_sample import TwoSamples
 from medgan.evaluation.watching import Progress, Show, silent, unseen
-from medgan.gans.base import Gan
+from medgan.gans.base import Gan, Way
 from medgan.imaging.arrays import Images, quantised
 from medgan.scores.fidelity import agreement, inception_score, kid, margin_between, measure
 from medgan.scores.figures import Fidelity
@@ -58,14 +58,18 @@ def evaluate_ways(
     progress: Progress = silent,
     show: Show = unseen,
 ) -> dict[str, Report]:
-    """Evaluate each way in which a GAN draws; reports by its name."""
+    """Evaluate each way in which a GAN draws; reports by its name, which ends the names of its pictures too."""
+
+    def shown_of(way: Way) -> Show:
+        return lambda name, rows: show(f"{name}{way.suffix}", rows)
+
     return {
         way.name: evaluate(
             TorchGenerator(way.gan, generators),
             way.view(data),
             protocol.seen_from(way, data),
             progress=progress,
-            show=show,
+            show=shown_of(way),
         )
         for way in gan.ways()
     }

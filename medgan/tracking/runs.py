@@ -102,6 +102,10 @@ class Store:
             with Image.open(path) as image:
                 self.client.log_image(run_id, image.copy(), key=key, step=step)
 
+    def log_file(self, run_id: str, path: Path) -> None:
+        """Under its own name in the run's artifacts, in the place of the one from before."""
+        self.client.log_artifact(run_id, str(path))
+
     def log_data(self, run_id: str, *, name: str, md5: str) -> None:
         """The data set as an input of the run; once, however often it is called."""
         digest = md5[:12]

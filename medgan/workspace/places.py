@@ -15,6 +15,7 @@ REGISTRY = Path("artifacts/registry.json")
 REPORTS = Path("reports")
 METRICS = REPORTS / "metrics.json"
 UTILITY = REPORTS / "utility.json"
+REPORT, MODEL_CARD, PLOTS = REPORTS / "report.html", REPORTS / "model_card.md", REPORTS / "plots"
 _TEMPORARY = (".dvc", "tmp", "exps")
 
 

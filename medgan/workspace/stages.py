@@ -24,8 +24,9 @@ def with_deps(text: str) -> str:
 def code_of(stage: str) -> list[str]:
     """Files that a stage may import, by their path in the clone."""
     files = modules()
-    code = [files[name].relative_to(ROOT).as_posix() for name in closure([f"pipelines.{stage}"]) - {_EXEMPT}]
-    return sorted([*code, "pipelines/run"])
+    code = [files[name] for name in closure([f"pipelines.{stage}"]) - {_EXEMPT}]
+    templates = {path for file in code for path in file.parent.glob("*.j2")}
+    return sorted([*(path.relative_to(ROOT).as_posix() for path in (*code, *templates)), "pipelines/run"])
 
 
 def main() -> None:

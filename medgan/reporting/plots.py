@@ -1,0 +1,61 @@
+"""Tables in CSV behind `dvc plots`, since DVC draws from files of plain columns."""
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medgan.evaluation.report import SynthesisReport
+from medgan.files import replacing
+from medgan.reporting.facts import Facts
+
+_EVERY = 400  # points of a curve at most: more nobody sees
+
+
+def write_plots(folder: Path, facts: Facts) -> None:
+    """losses.csv, validation.csv, by_class.csv, usefulness.csv; a header alone where there is nothing to draw."""
+    with replacing(folder) as aside:
+        aside.mkdir()
+        _write(aside / "losses.csv", ("step", "loss", "value"), _losses(facts))
+        _write(aside / "validation.csv", ("step", "weights", "score"), _validation(facts))
+        _write(aside / "by_class.csv", ("class", "images", "fid"), _by_class(facts))
+        _write(aside / "usefulness.csv", ("real_images", "regime", "balanced_accuracy", "low", "high"), _useful(facts))
+
+
+def _losses(facts: Facts) -> Iterable[Sequence[Any]]:
+    names = sorted({key for row in facts.rows for key in row if key.startswith("loss/")})
+    for name in names:
+        points = [row for row in facts.rows if name in row]
+        for row in points[:: max(1, len(points) // _EVERY)]:
+            yield row["step"], name.removeprefix("loss/"), f"{row[name]:.6g}"
+
+
+def _validation(facts: Facts) -> Iterable[Sequence[Any]]:
+    for name in ("raw", "ema"):
+        for row in facts.rows:
+            if (value := row.get(f"validation/{name}")) is not None:
+                yield row["step"], name, f"{value:.6g}"
+
+
+def _by_class(facts: Facts) -> Iterable[Sequence[Any]]:
+    report = facts.main.report
+    if isinstance(report, SynthesisReport):
+        sides: Mapping[str, Any] = {"drawn": report.quality.groups, "real": report.floor.groups}
+        for side, groups in sides.items():
+            for name, group in groups.items():
+                yield name, side, f"{group.fid:.6g}"
+
+
+def _useful(facts: Facts) -> Iterable[Sequence[Any]]:
+    for size in facts.usefulness.sizes if facts.usefulness else ():
+        for regime, found in size.regimes.items():
+            reached = found.figures["balanced_accuracy"]
+            numbers = (f"{number:.4f}" for number in (reached.value, reached.low, reached.high))
+            yield min(size.counts.values()), regime, *numbers
+
+
+def _write(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(head)
+        writer.writerows(rows)

@@ -1,0 +1,27 @@
+"""Stage report: all that is known of the generator on one page, a model card, tables for `dvc plots` -> reports/."""
+
+from medgan.config.schema import load_config
+from medgan.console import run
+from medgan.reporting.plots import write_plots
+from medgan.reporting.writing import write_model_card, write_report
+from medgan.tracking.opening import opened_store
+from medgan.tracking.recording import find_run
+from medgan.workspace.facts import facts_of
+from medgan.workspace.places import MODEL_CARD, PARAMS, PLOTS, REPORT, TRAIN, store_root
+
+
+def main() -> None:
+    config = load_config(PARAMS)
+    facts = facts_of(config)
+    write_report(REPORT, facts)
+    write_model_card(MODEL_CARD, facts)
+    write_plots(PLOTS, facts)
+    with opened_store(store_root(), config.data.name) as store:
+        run_id, _ = find_run(store, config.data.name, TRAIN)
+        for path in (REPORT, MODEL_CARD):
+            store.log_file(run_id, path)
+    print(f"{REPORT}: {REPORT.stat().st_size / 1e6:.1f} MB, one file that needs no network")
+
+
+if __name__ == "__main__":
+    run(main)
