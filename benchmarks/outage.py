@@ -91,11 +91,11 @@ def _trained(config: Config, prepared: Prepared, place: Path, server: str) -> Ro
 
         if server == ANSWERS:
             with served(place, port):
-                recorder = Recorder(opened)
+                recorder = Recorder(opened, "fid")
                 rows, seconds = _timed(config, prepared, place, recorder)
                 recorder.complete(rows, place / "train" / "samples")
                 return Row(server, seconds, *_points(*opened(), rows))
-        recorder = Recorder(opened)
+        recorder = Recorder(opened, "fid")
         with served(place, port):
             opened()
         rows, seconds = _timed(config, prepared, place, recorder)

@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import subprocess
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,11 +31,13 @@ ARITHMETIC = {
 class Origin:
     """commit, recipe: of the code and of the params.yaml that a training comes from.
 
+    changed: values that are not the recipe's, by dotted path, those that a search has chosen among them.
     They are in no fingerprint: most commits change no training, and two recipes may be one configuration.
     """
 
     commit: str
     recipe: str
+    changed: Mapping[str, Any] = field(default_factory=dict)
 
 
 def fingerprint(parts: dict[str, Any]) -> str:

@@ -6,8 +6,9 @@ from medgan.config.schema import load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
 from medgan.device import use_cpu
-from medgan.evaluation.report import read_reports, to_tree
-from medgan.evaluation.results import PICTURES_NAME, SAMPLES_NAME, evaluation_fingerprint, write_evaluation
+from medgan.evaluation.report import read_reports
+from medgan.evaluation.results import PICTURES_NAME, REAL_NAME, SAMPLES_NAME, evaluation_fingerprint, write_evaluation
+from medgan.reporting.measures import headlines, in_mlflow
 from medgan.tracking.opening import opened_store
 from medgan.tracking.recording import find_run
 from medgan.training.result import WEIGHTS_NAME, load_generators
@@ -28,10 +29,10 @@ def main() -> None:
         key = evaluation_fingerprint(gan, TRAIN / WEIGHTS_NAME, prepared, protocol)
         kept("evaluate", key, REPORTS, make, shared=True)
         run_id, _ = find_run(store, config.data.name, TRAIN)
-        store.log_tree(run_id, "test", to_tree(read_reports(METRICS)))
-        store.log_picture(run_id, REPORTS / SAMPLES_NAME, key="final", step=description.step)
-        for path in sorted((REPORTS / PICTURES_NAME).glob("*.png")):
-            store.log_picture(run_id, path, key=path.stem, step=description.step)
+        store.log_figures(run_id, in_mlflow(headlines(read_reports(METRICS))))
+        pictures = sorted((REPORTS / PICTURES_NAME).glob("*.png"))
+        for path in (METRICS, REPORTS / SAMPLES_NAME, REPORTS / REAL_NAME, *pictures):
+            store.log_file(run_id, path)
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 from medgan.config.schema import load_config
 from medgan.console import run
-from medgan.reporting.plots import write_plots
+from medgan.reporting.plots import write_figures, write_plots
 from medgan.reporting.writing import write_model_card, write_report
 from medgan.tracking.opening import opened_store
 from medgan.tracking.recording import find_run
 from medgan.workspace.facts import facts_of
-from medgan.workspace.places import MODEL_CARD, PARAMS, PLOTS, REPORT, TRAIN, store_root
+from medgan.workspace.places import FIGURES, MODEL_CARD, PARAMS, PLOTS, REPORT, TRAIN, store_root
 
 
 def main() -> None:
@@ -16,6 +16,7 @@ def main() -> None:
     write_report(REPORT, facts)
     write_model_card(MODEL_CARD, facts)
     write_plots(PLOTS, facts)
+    write_figures(FIGURES, facts)
     with opened_store(store_root(), config.data.name) as store:
         run_id, _ = find_run(store, config.data.name, TRAIN)
         for path in (REPORT, MODEL_CARD):

@@ -27,7 +27,8 @@ def main() -> None:
             return
         for path, value in best_values().items():
             print(f"best.yaml sets {path} = {value}")
-        record = partial(record_training, origin=origin_of(PARAMS), progress=partial(progress, "train"))
+        origin = origin_of(PARAMS, task.sections)
+        record = partial(record_training, origin=origin, progress=partial(progress, "train"))
         trained = record(task, config.data.name, store_root(), TRAIN)
         print(f"best on validation: {describe_best(trained.best, config.train.score)}")
 

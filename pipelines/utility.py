@@ -29,9 +29,12 @@ def main() -> None:
         kept("utility", key, REPORTS, make, shared=True)
         run_id, _ = find_run(store, config.data.name, TRAIN)
         verdict = json.loads(UTILITY.read_text())
-        store.log_tree(run_id, "test/utility", verdict)
-        if (picture := REPORTS / DETAILS_NAME / PICTURE_NAME).exists():
-            store.log_picture(run_id, picture, key="utility", step=description.step)
+        if gain := verdict.get("gain"):
+            store.log_figures(run_id, {"test/use": gain["value"]})
+        store.tag(run_id, "utility", verdict["sentence"])
+        for path in (UTILITY, REPORTS / DETAILS_NAME / PICTURE_NAME):
+            if path.exists():
+                store.log_file(run_id, path)
     print(verdict["sentence"])
 
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,14 @@ from mlflow.utils.file_utils import local_file_uri_to_path
 from PIL import Image
 
 from benchmarks.outage import free_port, served
-from medgan.config.schema import Config
 from medgan.errors import MedganError
 from medgan.runtime.generator import OnnxGenerator
 from medgan.tracking import models, opening, runs, tracking_uri
 from medgan.tracking.models import champion, crown, downloaded, log_model, register_version, up_to
 from medgan.tracking.opening import store_at
-from medgan.tracking.recording import Recorder, search_mirror
+from medgan.tracking.recording import Recorder
 from medgan.tracking.runs import FAILURE, Store
-from medgan.tracking.trials import mirror_trial
+from medgan.tracking.trials import Searched, SearchMirror, mirror_trial
 
 # MLflow's own use of SQLAlchemy, in every query for runs.
 pytestmark = pytest.mark.filterwarnings(
@@ -147,15 +146,22 @@ def test_one_picture_a_key_and_step(store: Store, run_id: str, tmp_path: Path) -
     assert len(pictures(store, run_id)) == 3
 
 
-def test_a_tree_is_renewed(store: Store, run_id: str) -> None:
-    store.log_tree(run_id, "test", {"quality": {"fid": 3.0, "n": 100, "extractor": "domain"}, "copied": 0.5})
-    store.log_tree(run_id, "test", {"quality": {"fid": 3.0, "n": 100, "extractor": "domain"}, "copied": 0.5})
-    assert [value for _, value, _ in points(store, run_id, "test/quality/fid")] == [3.0]
-    store.log_tree(run_id, "test", {"quality": {"fid": 2.0, "n": 100, "extractor": "inception"}})
-    data = store.client.get_run(run_id).data
-    assert data.metrics["test/quality/fid"] == 2.0 and data.metrics["test/copied"] == 0.5
-    assert data.tags["test/quality/extractor"] == "inception"
-    assert len(points(store, run_id, "test/quality/n")) == 1
+def test_final_figures_are_renewed(store: Store, run_id: str) -> None:
+    for _ in range(2):
+        store.log_figures(run_id, {"test/fid": 3.0, "test/n": 100, "test/copied": 0.5})
+    assert [value for _, value, _ in points(store, run_id, "test/fid")] == [3.0]
+    store.log_figures(run_id, {"test/fid": 2.0, "test/n": 100})
+    metrics = store.client.get_run(run_id).data.metrics
+    assert metrics["test/fid"] == 2.0 and metrics["test/copied"] == 0.5
+    assert len(points(store, run_id, "test/n")) == 1
+
+
+def test_a_file_of_the_same_name_takes_the_place_of_the_one_before(store: Store, run_id: str, tmp_path: Path) -> None:
+    for content in ("old", "new"):
+        (tmp_path / "card.md").write_text(content)
+        store.log_file(run_id, tmp_path / "card.md")
+    (found,) = [item.path for item in store.client.list_artifacts(run_id) if item.path == "card.md"]
+    assert Path(store.client.download_artifacts(run_id, found, str(tmp_path))).read_text() == "new"
 
 
 def test_a_run_may_end_twice_and_otherwise(store: Store, run_id: str) -> None:
@@ -187,6 +193,9 @@ def test_data_are_an_input_once(store: Store, run_id: str) -> None:
     assert (entered.dataset.name, entered.dataset.digest) == ("phantom", "0" * 12)
 
 
+OF = Searched("study", "fid", "phantom", "0" * 32)
+
+
 @dataclass(frozen=True)
 class Told:
     number: int
@@ -195,6 +204,8 @@ class Told:
     score: float | None = None
     scores: dict[int, float] = field(default_factory=dict)
     retry_of: int | None = None
+    began: int | None = 1_000_000
+    ended: int | None = 1_007_000
 
 
 @pytest.mark.parametrize(
@@ -207,19 +218,22 @@ class Told:
 )
 def test_a_trial_is_mirrored_once(store: Store, run_id: str, trial: Told, status: str) -> None:
     for _ in range(2):
-        mirror_trial(store, run_id, "study", trial)
+        mirror_trial(store, run_id, OF, trial)
     child = store.find_run(f"trial-study-{trial.number}")
     assert child is not None and child.info.status == status
     assert child.data.tags["mlflow.parentRunId"] == run_id
     assert child.data.tags.get("medgan.retry_of") == (None if trial.retry_of is None else str(trial.retry_of))
     assert child.data.params == {"gan.lr": "0.125"}
-    assert [(s, v) for s, v, _ in points(store, child.info.run_id, "validation/best")] == sorted(trial.scores.items())
-    assert child.data.metrics.get("score") == trial.score
+    sent = [(step, value) for step, value, _ in points(store, child.info.run_id, "validation/fid")]
+    assert sent == sorted(trial.scores.items())
+    assert (child.info.start_time, child.info.end_time) == (trial.began, trial.ended)
+    assert child.info.run_name == f"trial {trial.number}: {'fid 2' if trial.score else trial.state.lower()}"
+    assert [each.dataset.name for each in child.inputs.dataset_inputs] == ["phantom"]
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "WAITING"])
 def test_a_trial_under_way_is_left_for_later(store: Store, run_id: str, state: str) -> None:
-    mirror_trial(store, run_id, "later", Told(0, state))
+    mirror_trial(store, run_id, replace(OF, study="later"), Told(0, state))
     assert store.find_run("trial-later-0") is None
 
 
@@ -471,7 +485,7 @@ def test_only_what_is_new_is_sent(store: Store, tmp_path: Path) -> None:
 
     listening = Listening(store.client, store.experiment_id)
     run_id = store.run("recorded", "recorded", params={}, tags={})
-    recorder = Recorder(lambda: (listening, run_id))
+    recorder = Recorder(lambda: (listening, run_id), "fid")
     for count in (1, 2, 3):
         recorder(ROWS[:count], tmp_path)
         recorder._sender._thread.join()
@@ -496,7 +510,7 @@ def slowed(store: Store) -> tuple[Store, threading.Event, threading.Event]:
 def test_a_failure_is_told_with_all_that_a_checkpoint_covers(store: Store, run_id: str, tmp_path: Path) -> None:
     """Also what came while the last call was under way, and was skipped."""
     slow, busy, free = slowed(store)
-    recorder = Recorder(lambda: (slow, run_id))
+    recorder = Recorder(lambda: (slow, run_id), "fid")
     recorder(ROWS[:1], tmp_path)
     busy.wait(10)
     recorder(ROWS, tmp_path)
@@ -504,18 +518,18 @@ def test_a_failure_is_told_with_all_that_a_checkpoint_covers(store: Store, run_i
     recorder.fail("step 4: loss/generator is not finite")
     run = store.client.get_run(run_id)
     assert (run.info.status, run.data.tags[FAILURE]) == ("FAILED", "step 4: loss/generator is not finite")
-    assert [step for step, _, _ in points(store, run_id, "loss")] == [1, 2, 3]
+    assert [step for step, _, _ in points(store, run_id, "training/loss")] == [1, 2, 3]
 
 
 @pytest.mark.slow
 def test_a_search_whose_server_is_away_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, config: Config
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{free_port()}")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     monkeypatch.chdir(tmp_path)
     trials = [Told(number, "COMPLETE", score=1.0) for number in range(3)]
-    mirror = search_mirror(Path.cwd(), config, "study", "0" * 32)
+    mirror = SearchMirror(Path.cwd(), OF, {})
     for trial in trials:
         mirror([trial], "RUNNING")
     assert "could not be reached" not in caplog.text  # who waits for a server says that it is away
@@ -523,17 +537,15 @@ def test_a_search_whose_server_is_away_goes_on(
     assert "cannot be reached" in (said := caplog.text)
     assert "`dvc repro -s -f search` sends its trials later" in said
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'later.db'}")
-    search_mirror(Path.cwd(), config, "study", "0" * 32)(trials, "FINISHED")
-    later = store_at(tmp_path, config.data.name)
+    SearchMirror(Path.cwd(), OF, {})(trials, "FINISHED")
+    later = store_at(tmp_path, OF.data)
     assert sorted(run.info.status for run in later.client.search_runs([later.experiment_id])) == ["FINISHED"] * 4
 
 
-def test_a_trial_that_found_the_thread_busy_goes_with_the_next(
-    store: Store, config: Config, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trial_that_found_the_thread_busy_goes_with_the_next(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     slow, busy, free = slowed(store)
-    monkeypatch.setattr("medgan.tracking.recording.store_at", lambda root, name: slow)
-    mirror = search_mirror(Path.cwd(), config, "busy", "0" * 32)
+    monkeypatch.setattr("medgan.tracking.trials.store_at", lambda root, name: slow)
+    mirror = SearchMirror(Path.cwd(), replace(OF, study="busy"), {})
     mirror([Told(0, "COMPLETE", score=1.0)], "RUNNING")
     busy.wait(10)
     mirror([Told(1, "COMPLETE", score=1.0)], "RUNNING")
@@ -558,7 +570,7 @@ def test_a_server_that_never_answers_is_not_waited_for_long(
             asked.append(1)
             return store_at(tmp_path, "silent"), "0"
 
-        recorder = Recorder(opened)
+        recorder = Recorder(opened, "fid")
         recorder(ROWS, tmp_path)
         recorder.complete(ROWS, tmp_path)
         assert len(asked) == 1
@@ -570,7 +582,7 @@ def test_a_server_that_never_answers_is_not_waited_for_long(
 
 
 def test_an_error_of_our_own_is_not_taken_for_a_server_that_is_away(tmp_path: Path) -> None:
-    recorder = Recorder(lambda: {}["a mistake"])  # type: ignore[misc, index]
+    recorder = Recorder(lambda: {}["a mistake"], "fid")  # type: ignore[misc, index]
     with pytest.raises(KeyError, match="a mistake"):
         recorder.complete(ROWS, tmp_path)
 
@@ -591,7 +603,7 @@ def test_a_server_that_is_away_for_a_whole_training_costs_no_figure(
         away = store_at(tmp_path, "phantom")
         return away, away.run("away", "away", params={"gan.lr": 0.1}, tags={})
 
-    recorder = Recorder(opened)
+    recorder = Recorder(opened, "fid")
     for count in (1, 2, 3):
         recorder(ROWS[:count], tmp_path)
     rows_given.set()
@@ -604,7 +616,7 @@ def test_a_server_that_is_away_for_a_whole_training_costs_no_figure(
         recorder.complete(ROWS, tmp_path)
         store, run_id = opened()
         for key in {key for row in ROWS for key in row} - {"step", "time"}:
-            sent = [(step, value) for step, value, _ in points(store, run_id, key)]
+            sent = [(step, value) for step, value, _ in points(store, run_id, f"training/{key}")]
             assert sent == [(row["step"], row[key]) for row in ROWS if key in row]
         assert store.client.get_run(run_id).info.status == "FINISHED"
         assert len(store.client.search_runs([store.experiment_id])) == 1

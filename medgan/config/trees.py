@@ -1,5 +1,6 @@
 """YAML files as plain trees, and dotted paths in them."""
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,3 +57,12 @@ def _parts(node: Any) -> dict[str, str | int]:
     if isinstance(node, list):
         return {str(index): index for index in range(len(node))}
     return {key: key for key in node} if isinstance(node, dict) else {}
+
+
+def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Walk a nested mapping: dotted paths and their values, of which an empty mapping is one."""
+    for key, value in tree.items():
+        if isinstance(value, Mapping) and value:
+            yield from flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

@@ -120,7 +120,7 @@ def register(
     tag = "verdict_now" if crowned_before else "verdict"
     store.client.set_model_version_tag(name, version.version, tag, "; ".join(verdict.reasons))
     size = candidate.onnx.stat().st_size
-    store.log_tree(run_id, f"export{candidate.suffix}", {"parity": candidate.parity, "bytes": size})
+    store.log_content(run_id, f"export{candidate.suffix}.json", {"parity": candidate.parity, "bytes": size})
     champion = models.champion(store, name)
     return Registered(
         name=name,

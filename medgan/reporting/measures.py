@@ -1,6 +1,6 @@
 """Figures of a report as rows of a table: what was drawn beside real images, with a bar, and what each one says."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from medgan.evaluation.report import Report, SynthesisReport, TranslationReport
@@ -46,8 +46,32 @@ class Measure:
         return 4 + 92 * min(1.0, max(0.0, value / most)) if most > 0 else 4.0
 
 
+# The few that stand first wherever runs are compared.
+HEADLINES = (
+    *("fid", "fid_worst_class", "kid", "told_apart", "passing", "recall", "coverage", "agreement", "lesion_iou"),
+    *("copies", "mae", "ssim"),
+)
+
+
 def measures(report: Report) -> list[Measure]:
     return list(_synthesis(report) if isinstance(report, SynthesisReport) else _translation(report))
+
+
+def headlines(reports: Mapping[str, Report]) -> dict[str, Measure]:
+    """Those of every way of drawing, by their key; of the way back, with its name before it."""
+    return {
+        f"{way}_{measure.key}" if way else measure.key: measure
+        for way, report in reports.items()
+        for measure in measures(report)
+        if measure.key in HEADLINES
+    }
+
+
+def in_mlflow(figures: Mapping[str, Measure]) -> dict[str, float]:
+    """What was drawn, and the FID that real images have beside it."""
+    named = {f"test/{key}": measure.drawn.value for key, measure in figures.items()}
+    floor = figures["fid"].real if "fid" in figures else None
+    return named if floor is None else {**named, "test/fid_real": floor}
 
 
 def _synthesis(report: SynthesisReport) -> Iterator[Measure]:
@@ -57,6 +81,12 @@ def _synthesis(report: SynthesisReport) -> Iterator[Measure]:
     fid = Measured(quality.fid, quality.fid_low, quality.fid_high)
     says = "distance between the two sets of images; 0: the same set"
     yield Measure(CONGRUENCE, "fid", f"FID ({quality.extractor})", says, fid, floor.fid, 0.0, most=None)
+    if len(quality.groups) > 1:
+        name = quality.worst
+        says, worst = f"the same, of {name} alone, which is drawn worst", _alone(quality.groups[name].fid)
+        yield Measure(
+            CONGRUENCE, "fid_worst_class", "FID, worst class", says, worst, floor.groups[name].fid, 0.0, most=None
+        )
     for name, opinion in report.opinions.items():
         fid = Measured(opinion.quality.fid, opinion.quality.fid_low, opinion.quality.fid_high)
         says = "the same, by a published network"
@@ -93,18 +123,15 @@ def _told_apart(tests: TwoSamples) -> Iterator[Measure]:
     drawn, real = tests.generated.told_apart, tests.real.told_apart
     if drawn is None or real is None:
         return
-    for key, name, ideal, says in (
-        ("accuracy", "told apart", 0.5, "how often a fresh network tells drawn from real; .5: it guesses"),
-        (
-            "passing",
-            "pass for real",
-            0.95,
-            "share of drawn images that it takes for real, as it takes 95 % of real ones",
-        ),
-    ):
-        ours, theirs = getattr(drawn.overall, key), getattr(real.overall, key)
-        if ours is not None:
-            yield Measure(CONGRUENCE, key, name, says, ours, theirs and theirs.value, ideal)
+    ours, theirs = drawn.overall, real.overall
+    if ours.accuracy is not None:
+        says = "how often a fresh network tells drawn from real; .5: it guesses"
+        beside = theirs.accuracy.value if theirs.accuracy else None
+        yield Measure(CONGRUENCE, "told_apart", "told apart", says, ours.accuracy, beside, 0.5)
+    if ours.passing is not None:
+        says = "share of drawn images that it takes for real, as it takes 95 % of real ones"
+        beside = theirs.passing.value if theirs.passing else None
+        yield Measure(CONGRUENCE, "passing", "pass for real", says, ours.passing, beside, 0.95)
 
 
 def _translation(report: TranslationReport) -> Iterator[Measure]:

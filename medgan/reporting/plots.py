@@ -1,6 +1,7 @@
-"""Tables in CSV behind `dvc plots`, since DVC draws from files of plain columns."""
+"""Files behind `dvc plots`, which draws from plain columns, and `dvc metrics`, which shows a file a line."""
 
 import csv
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from medgan.evaluation.report import SynthesisReport
 from medgan.files import replacing
 from medgan.reporting.facts import Facts
+from medgan.reporting.measures import headlines
 
 _EVERY = 400  # points of a curve at most: more nobody sees
 
@@ -59,3 +61,19 @@ def _write(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> No
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(head)
         writer.writerows(rows)
+
+
+def write_figures(folder: Path, facts: Facts) -> None:
+    """A file each of the figures that matter most, for `dvc metrics`: drawn, and real in its place."""
+    with replacing(folder) as aside:
+        aside.mkdir()
+        for key, measure in headlines({way.name: way.report for way in facts.ways}).items():
+            real = {} if measure.real is None else {"real": _rounded(measure.real)}
+            (aside / key).write_text(json.dumps({"drawn": _rounded(measure.drawn.value), **real}) + "\n")
+        if reached := facts.verdict.get("balanced_accuracy"):
+            shares = {"drawn": _rounded(reached["drawn"]), "real": _rounded(reached["augmented"])}
+            (aside / "use").write_text(json.dumps(shares) + "\n")
+
+
+def _rounded(value: float) -> float:
+    return float(f"{value:.4g}")

@@ -4,7 +4,7 @@ import csv
 import logging
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +23,7 @@ from medgan.search.study import ENDED, RETRY_OF, TrialRecord
 from medgan.seeds import derive_seed
 
 _LOG = logging.getLogger(__name__)
+PICTURES_NAME = "pictures"
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,13 @@ class Outcome:
     """best: values of the winner by dotted path. trials: those that were asked for, with all attempts at them.
 
     fresh: of each finalist, by its number, the scores on fresh seeds whose mean decided; empty with one finalist.
+    pictures: PNG by name.
     """
 
     best: dict[str, Scalar]
     trials: list[TrialRecord]
     fresh: dict[int, tuple[float, ...]]
+    pictures: dict[str, bytes] = field(default_factory=dict)
 
 
 def asked_for(study: Study, search: SearchConfig) -> list[FrozenTrial]:
@@ -91,14 +94,17 @@ def described(outcome: Outcome) -> Iterator[str]:
 
 
 def write_outcome(directory: Path, outcome: Outcome, search: SearchConfig) -> None:
-    """best.yaml: dotted paths to values. trials.csv: one row a trial, a column a searched parameter.
+    """best.yaml: dotted paths to values. trials.csv: one row a trial, a column a searched parameter. pictures/: PNG.
 
-    Its column `fresh` is the mean score of a finalist on fresh seeds.
+    The column `fresh` is the mean score of a finalist on fresh seeds.
     """
     with replacing(directory) as aside:
         aside.mkdir()
         (aside / "best.yaml").write_text(yaml.safe_dump(outcome.best))
         _write_trials(aside / "trials.csv", outcome, list(search.space))
+        (aside / PICTURES_NAME).mkdir()
+        for name, content in outcome.pictures.items():
+            (aside / PICTURES_NAME / f"{name}.png").write_bytes(content)
 
 
 def _write_trials(path: Path, outcome: Outcome, searched: list[str]) -> None:

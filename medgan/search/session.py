@@ -13,6 +13,7 @@ from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.search.choice import Outcome, asked_for, choose
 from medgan.search.objective import Objective
+from medgan.search.pictures import study_pictures
 from medgan.search.space import trials_wanted
 from medgan.search.study import TrialRecord, open_study, records, run_trials, sweep
 from medgan.training.checkpoint import held, remove_folders
@@ -48,7 +49,9 @@ def run_search(
             raise
         mirror(records(study.trials), "FINISHED")
     remove_folders(checkpoints.glob("trial-*"))
-    return Outcome(best, records(asked_for(study, config.search)), fresh)
+    trials = asked_for(study, config.search)
+    pictures = study_pictures(trials, config.search_score, list(config.search.space))
+    return Outcome(best, records(trials), fresh, pictures)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ import logging
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import optuna
@@ -28,7 +29,10 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """A trial as other stores mirror it. scores: validation score by step. retry_of: of the interrupted trial."""
+    """A trial as other stores mirror it. scores: validation score by step. retry_of: of the interrupted trial.
+
+    began, ended: milliseconds since 1970, None where it has not.
+    """
 
     number: int
     state: str
@@ -36,6 +40,8 @@ class TrialRecord:
     score: float | None
     scores: dict[int, float]
     retry_of: int | None
+    began: int | None
+    ended: int | None
 
 
 def open_study(name: str, storage: str) -> Study:
@@ -96,9 +102,15 @@ def records(trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
             score=trial.value if trial.state == TrialState.COMPLETE else None,
             scores=dict(trial.intermediate_values),
             retry_of=trial.user_attrs.get(RETRY_OF),
+            began=_milliseconds(trial.datetime_start),
+            ended=_milliseconds(trial.datetime_complete),
         )
         for trial in trials
     ]
+
+
+def _milliseconds(moment: datetime | None) -> int | None:
+    return None if moment is None else int(1000 * moment.timestamp())
 
 
 def _run(trial: Trial, config: Config, spec: ImageSpec, objective: Objective) -> float:

@@ -5,13 +5,12 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from medgan.config.schema import Config
 from medgan.errors import DivergedError
 from medgan.fingerprint import Origin
+from medgan.tracking.names import named
 from medgan.tracking.opening import store_at
-from medgan.tracking.runs import FAILURE, Store, flat
+from medgan.tracking.runs import FAILURE, Store
 from medgan.tracking.sending import Sender
-from medgan.tracking.trials import Trial, mirror_trial
 from medgan.training.checkpoint import prune_folders
 from medgan.training.loop import Listener, Trained
 from medgan.training.result import Description, describe, first_origin, read_description, read_rows, write_trained
@@ -19,6 +18,7 @@ from medgan.training.state import Row
 from medgan.training.task import Task
 
 _COMPLETE = "medgan.complete"
+PARAMETERS = "parameters.yaml"
 
 
 def record_training(
@@ -42,7 +42,7 @@ def record_training(
         store = store_at(root, name)
         return store, open_run(store, name, task.fingerprint, task.sections, data_md5=task.prepared.md5, origin=origin)
 
-    recorder = Recorder(opened)
+    recorder = Recorder(opened, task.train.score)
     try:
         with progress(task.train.steps) as done:
             trained = task.fit(Listener(on_step=done, on_checkpoint=recorder))
@@ -56,7 +56,7 @@ def record_training(
 
 
 def open_run(store: Store, name: str, key: str, sections: Mapping[str, Any], *, data_md5: str, origin: Origin) -> str:
-    """The run of a training, with its params (dotted paths of `sections`) and where it comes from."""
+    """The run of a training: what it changes of its recipe as params, all of `sections` as a file, and its origin."""
     tags = {
         "medgan.kind": "training",
         "medgan.data_md5": data_md5,
@@ -64,15 +64,16 @@ def open_run(store: Store, name: str, key: str, sections: Mapping[str, Any], *, 
         "mlflow.source.git.commit": origin.commit,
     }
     title = f"{origin.recipe.partition(',')[0]} on {name} {key[:6]}"
-    run_id = store.run(key, title, params=dict(flat(sections)), tags=tags)
+    run_id = store.run(key, title, params={"recipe": origin.recipe, **origin.changed}, tags=tags)
     store.reopen(run_id)
+    store.log_content(run_id, PARAMETERS, dict(sections))
     store.log_data(run_id, name=name, md5=data_md5)
     return run_id
 
 
-def replay(store: Store, run_id: str, rows: Sequence[Row], samples: Path) -> None:
-    """Send rows and sample grids; what the store has already is not doubled."""
-    store.log_rows(run_id, rows)
+def replay(store: Store, run_id: str, rows: Sequence[Row], samples: Path, score: str) -> None:
+    """Send rows and sample grids; what the store has already is not doubled. score: the one on validation images."""
+    store.log_rows(run_id, named(rows, score))
     for path in sorted(samples.glob("step-*.png")):
         store.log_picture(run_id, path, key="samples", step=int(path.stem.removeprefix("step-")))
 
@@ -84,51 +85,18 @@ def find_run(store: Store, name: str, trained: Path) -> tuple[str, Description]:
     if known is None or _COMPLETE not in known.data.tags:
         sections = {"gan": description.gan, "train": description.train, "seed": description.seed}
         sections |= {"balance": True} if description.balance else {}
-        origin = Origin(description.commit, description.recipe)
+        origin = Origin(description.commit, description.recipe, description.changed)
         run_id = open_run(store, name, description.fingerprint, sections, data_md5=description.data_md5, origin=origin)
-        finish(store, run_id, read_rows(trained), trained / "samples")
+        finish(store, run_id, read_rows(trained), trained / "samples", description.train["score"])
         return run_id, description
     return known.info.run_id, description
 
 
-def finish(store: Store, run_id: str, rows: Sequence[Row], samples: Path) -> None:
+def finish(store: Store, run_id: str, rows: Sequence[Row], samples: Path, score: str) -> None:
     """Send everything, then the mark that everything is there, then FINISHED: in this order."""
-    replay(store, run_id, rows, samples)
+    replay(store, run_id, rows, samples, score)
     store.tag(run_id, _COMPLETE, "true")
     store.end(run_id)
-
-
-def search_mirror(root: Path, config: Config, name: str, data_md5: str) -> Callable[[Sequence[Trial], str], None]:
-    """Tells MLflow of trials and of the status of their search, of which the study is the record."""
-
-    def opened() -> tuple[Store, str]:
-        store = store_at(root, config.data.name)
-        tags = {"medgan.kind": "search", "medgan.data_md5": data_md5}
-        params = config.search.model_dump(mode="json")
-        run_id = store.run(f"search-{name}", f"search {name[:6]}", params=params, tags=tags)
-        store.reopen(run_id)
-        return store, run_id
-
-    sender = Sender(opened)
-    known, sent = dict[int, Trial](), dict[int, Trial]()
-
-    def mirror(trials: Sequence[Trial], status: str) -> None:
-        known.update({trial.number: trial for trial in trials})
-        unsent = [trial for number, trial in known.items() if sent.get(number) != trial]
-
-        def send(store: Store, run_id: str) -> None:
-            for trial in unsent:
-                mirror_trial(store, run_id, name, trial)
-                sent[trial.number] = trial
-            if status != "RUNNING":
-                store.end(run_id, status)
-
-        if status == "RUNNING":
-            sender.send(send)
-        else:
-            sender.send_now(send, "`dvc repro -s -f search` sends its trials later", now_or_never=status == "FAILED")
-
-    return mirror
 
 
 class Recorder:
@@ -137,8 +105,8 @@ class Recorder:
     What could not be sent waits for the next checkpoint, for `complete`, or for `find_run` of a later stage.
     """
 
-    def __init__(self, opened: Callable[[], tuple[Store, str]]) -> None:
-        self._sender, self._sent = Sender(opened), 0
+    def __init__(self, opened: Callable[[], tuple[Store, str]], score: str) -> None:
+        self._sender, self._sent, self._score = Sender(opened), 0, score
         self._covered: tuple[Sequence[Row], Path] | None = None
 
     def __call__(self, rows: Sequence[Row], samples: Path) -> None:
@@ -147,14 +115,15 @@ class Recorder:
         self._covered = covered, samples
 
         def send(store: Store, run_id: str) -> None:
-            replay(store, run_id, covered[self._sent :], samples)
+            replay(store, run_id, covered[self._sent :], samples, self._score)
             self._sent = len(covered)
 
         self._sender.send(send)
 
     def complete(self, rows: Sequence[Row], samples: Path) -> None:
         self._sender.send_now(
-            lambda store, run_id: finish(store, run_id, rows, samples), "a later stage makes and completes the run"
+            lambda store, run_id: finish(store, run_id, rows, samples, self._score),
+            "a later stage makes and completes the run",
         )
 
     def fail(self, reason: str) -> None:
@@ -162,7 +131,7 @@ class Recorder:
 
         def end(store: Store, run_id: str) -> None:
             if self._covered is not None:
-                replay(store, run_id, *self._covered)
+                replay(store, run_id, *self._covered, self._score)
             store.tag(run_id, FAILURE, reason)
             store.end(run_id, "FAILED")
 

@@ -2,7 +2,7 @@
 
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,11 @@ class Store:
         params: Mapping[str, Any],
         tags: Mapping[str, str],
         parent: str | None = None,
+        began: int | None = None,
     ) -> str:
         """The id of the one run with this fingerprint, made where it is missing; tags are set again.
+
+        began: in milliseconds since 1970; now, without it.
 
         A param that the run has stays as it is, since MLflow takes no second value: those outside the fingerprint
         (train.restart, search.trials) may have changed since.
@@ -53,7 +56,7 @@ class Store:
         all_tags = {FINGERPRINT: fingerprint, **tags} | ({"mlflow.parentRunId": parent} if parent else {})
         runs = self._runs(fingerprint)
         if not runs:
-            made = self.client.create_run(self.experiment_id, tags=all_tags, run_name=name)
+            made = self.client.create_run(self.experiment_id, start_time=began, tags=all_tags, run_name=name)
             runs = self._runs(fingerprint) or [made]
         # MLflow asks again where an answer was lost, and each request makes a run.
         run, *twins = runs
@@ -82,16 +85,12 @@ class Store:
         for start in range(0, len(metrics), _BATCH):
             self.client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
 
-    def log_tree(self, run_id: str, prefix: str, tree: Mapping[str, Any]) -> None:
-        """Numbers of a nested mapping as final figures, its texts as tags; a stage that runs again renews its own."""
-        leaves = [(_NO_KEY.sub("_", f"{prefix}/{path.replace('.', '/')}"), value) for path, value in flat(tree)]
-        figures = {path: float(value) for path, value in leaves if isinstance(value, int | float)}
-        for path, value in leaves:
-            if isinstance(value, str):
-                self.tag(run_id, path, value)
+    def log_figures(self, run_id: str, figures: Mapping[str, float]) -> None:
+        """Final figures by their name; a stage that runs again renews its own."""
+        named = {_NO_KEY.sub("_", name): float(value) for name, value in figures.items()}
         now = int(1000 * time.time())
         current = self.client.get_run(run_id).data.metrics
-        changed = [Metric(key, value, now, 0) for key, value in figures.items() if current.get(key) != value]
+        changed = [Metric(key, value, now, 0) for key, value in named.items() if current.get(key) != value]
         self.client.log_batch(run_id, metrics=changed)
 
     def log_picture(self, run_id: str, path: Path, *, key: str, step: int) -> None:
@@ -101,6 +100,10 @@ class Store:
         if not any(name.match(item.path) for item in self.client.list_artifacts(run_id, "images")):
             with Image.open(path) as image:
                 self.client.log_image(run_id, image.copy(), key=key, step=step)
+
+    def log_content(self, run_id: str, name: str, tree: dict[str, Any]) -> None:
+        """A nested mapping as an artifact, whose suffix says whether as JSON or as YAML."""
+        self.client.log_dict(run_id, tree, name)
 
     def log_file(self, run_id: str, path: Path) -> None:
         """Under its own name in the run's artifacts, in the place of the one from before."""
@@ -118,10 +121,10 @@ class Store:
     def tag(self, run_id: str, key: str, value: str) -> None:
         self.client.set_tag(run_id, key, value)
 
-    def end(self, run_id: str, status: str = "FINISHED") -> None:
-        """FINISHED, FAILED or KILLED; call it after everything else is logged."""
+    def end(self, run_id: str, status: str = "FINISHED", *, ended: int | None = None) -> None:
+        """FINISHED, FAILED or KILLED; call it after everything else is logged. ended: as `began` of `run`."""
         if self.client.get_run(run_id).info.status != status:
-            self.client.set_terminated(run_id, status)
+            self.client.set_terminated(run_id, status, end_time=ended)
 
     def reopen(self, run_id: str) -> None:
         """Mark a run that had failed, and is tried again, as running."""
@@ -130,12 +133,3 @@ class Store:
             self.client.update_run(run_id, status="RUNNING")
         if FAILURE in run.data.tags:
             self.client.delete_tag(run_id, FAILURE)
-
-
-def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Walk a nested mapping: dotted paths and their values."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ WEIGHTS_NAME = "generator.safetensors"
 @dataclass(frozen=True)
 class Description:
     """fingerprint: of params, data and code. weights: raw or ema. step, score: where validation was best.
-    commit, recipe: see `Origin`. balance: whether it saw every class equally often.
+    commit, recipe, changed: see `Origin`. balance: whether it saw every class equally often.
     """
 
     fingerprint: str
@@ -45,6 +45,7 @@ class Description:
     step: int
     score: float
     balance: bool = False
+    changed: dict[str, Any] = field(default_factory=dict)
 
     @property
     def between(self) -> tuple[str, str] | None:

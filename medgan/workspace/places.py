@@ -16,6 +16,7 @@ REPORTS = Path("reports")
 METRICS = REPORTS / "metrics.json"
 UTILITY = REPORTS / "utility.json"
 REPORT, MODEL_CARD, PLOTS = REPORTS / "report.html", REPORTS / "model_card.md", REPORTS / "plots"
+FIGURES = REPORTS / "test"
 _TEMPORARY = (".dvc", "tmp", "exps")
 
 

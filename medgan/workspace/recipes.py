@@ -11,12 +11,12 @@ import yaml
 from medgan.config.checking import nearest
 from medgan.config.gan import switched
 from medgan.config.schema import parse_config
-from medgan.config.trees import read_yaml
+from medgan.config.trees import flat, read_yaml
 from medgan.errors import MedganError
 from medgan.files import write_atomically
 from medgan.fingerprint import Origin, git_commit
 
-DEFAULT = "default"
+DEFAULT, UNKNOWN = "default", "unknown"
 _MADE_BY = "# medgan use "  # begins a params.yaml, before the name of its recipe
 _FOR_DATA, _DIGEST = "# then, for other data: ", "; these values: "
 _REPLACED_WHOLE = (("gan", "model"), ("data", "options"), ("search", "space"))
@@ -63,7 +63,7 @@ def write_params(root: Path, wanted: Mapping[str, Any], text: str, *, force: boo
     with suppress(MedganError):  # with force even a broken file is replaced
         current = read_yaml(params)
     write_atomically(params, text.encode())
-    before, after = dict(_flat(current)), dict(_flat(wanted))
+    before, after = dict(flat(current)), dict(flat(wanted))
     return [
         f"{key}: {before.get(key, '(none)')} -> {after.get(key, '(none)')}"
         for key in sorted(before.keys() | after.keys())
@@ -113,11 +113,11 @@ def read_recipe(root: Path, name: str) -> tuple[dict[str, Any], str]:
 
 
 def recipe_of(root: Path, params: Path) -> str:
-    """The recipe that a params.yaml was made from, with ", edited" where it holds other values; "unknown" without."""
+    """The recipe that a params.yaml was made from, with ", edited" where it holds other values; UNKNOWN without."""
     first = _first_line(params)
     name = first.removeprefix(_MADE_BY) if first.startswith(_MADE_BY) else DEFAULT
     if not (root / "recipes" / f"{name}.yaml").is_file():
-        return "unknown"
+        return UNKNOWN
     return name if read_yaml(params) == read_recipe(root, name)[0] else f"{name}, edited"
 
 
@@ -138,14 +138,12 @@ def _merge(base: Mapping[str, Any], overlay: Mapping[str, Any], path: tuple[str,
     return merged
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, Mapping) and value:
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
-
-
-def origin_of(params: Path) -> Origin:
-    """Say where a training under this params.yaml comes from, in the folder in which it is run."""
-    return Origin(git_commit(Path.cwd()), recipe_of(Path.cwd(), params))
+def origin_of(params: Path, sections: Mapping[str, Any]) -> Origin:
+    """Say where a training comes from that is begun in this folder. sections: its effective configuration."""
+    here, recipe = Path.cwd(), recipe_of(Path.cwd(), params)
+    name, of_recipe = recipe.partition(",")[0], dict[str, Any]()
+    if name != UNKNOWN:
+        config = parse_config(read_recipe(here, name)[0], where=f"recipes/{name}.yaml")
+        of_recipe = dict(flat(config.model_dump(mode="json", include={"gan", "train", "seed"})))
+    changed = {path: value for path, value in flat(sections) if path not in of_recipe or of_recipe[path] != value}
+    return Origin(git_commit(here), recipe, changed)

@@ -1,0 +1,48 @@
+"""What a study looks like: its history, which parameters matter, and how each of them does."""
+
+import io
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import optuna
+from optuna.trial import FrozenTrial, TrialState
+
+_LEAST = 2  # complete trials
+
+
+def study_pictures(trials: Sequence[FrozenTrial], score: str, space: Sequence[str]) -> dict[str, bytes]:
+    """PNG by name; none for fewer than two complete trials.
+
+    score: what it is called. space: parameters that were searched.
+    """
+    if sum(trial.state == TrialState.COMPLETE for trial in trials) < _LEAST:
+        return {}
+    study = optuna.create_study(direction="minimize")
+    study.add_trials(trials)
+    varied = [path for path in space if len({str(trial.params.get(path)) for trial in trials}) > 1]
+    pictures = {"history": lambda draw: draw.plot_optimization_history(study, target_name=score)}
+    if varied:
+        pictures |= {
+            "importances": lambda draw: draw.plot_param_importances(
+                study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0), params=varied, target_name=score
+            ),
+            "slice": lambda draw: draw.plot_slice(study, params=varied, target_name=score),
+            "parallel-coordinates": lambda draw: draw.plot_parallel_coordinate(study, params=varied, target_name=score),
+        }
+    return {name: _drawn(picture) for name, picture in pictures.items()}
+
+
+def _drawn(picture: Callable[[Any], Any]) -> bytes:
+    import matplotlib as mpl  # noqa: PLC0415 (takes a second)
+    from matplotlib import pyplot as plt  # noqa: PLC0415 (as above)
+    from optuna.visualization import matplotlib as draw  # noqa: PLC0415 (as above)
+
+    file = io.BytesIO()
+    with mpl.rc_context({"backend": "agg"}), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Optuna calls its pictures experimental, and matplotlib warns of their style
+        axes = picture(draw)
+        first = axes.flat[0] if hasattr(axes, "flat") else axes
+        first.figure.savefig(file, format="png", dpi=100, bbox_inches="tight", metadata={"Software": None})
+        plt.close(first.figure)
+    return file.getvalue()
