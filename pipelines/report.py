@@ -2,8 +2,11 @@
 
 from medgan.config.schema import load_config
 from medgan.console import run
+from medgan.evaluation.results import SAMPLES_NAME
+from medgan.reporting.measures import first_columns
 from medgan.reporting.plots import write_figures, write_plots
-from medgan.reporting.writing import write_model_card, write_report
+from medgan.reporting.writing import name_card, version_card, write_model_card, write_report
+from medgan.tracking import pages
 from medgan.tracking.opening import opened_store
 from medgan.tracking.recording import find_run
 from medgan.workspace.facts import facts_of
@@ -21,6 +24,12 @@ def main() -> None:
         run_id, _ = find_run(store, config.data.name, TRAIN)
         for path in (REPORT, MODEL_CARD):
             store.log_file(run_id, path)
+        pages.describe_experiment(store, config.data.name, first_columns(facts.main.report))
+        picture = pages.picture_of(run_id, SAMPLES_NAME)
+        for way in facts.ways:
+            name, version = way.registered["name"], way.registered["version"]
+            pages.describe_model(store, name, name_card(facts))
+            pages.describe_version(store, name, version, version_card(facts, way, picture))
     print(f"{REPORT}: {REPORT.stat().st_size / 1e6:.1f} MB, one file that needs no network")
 
 

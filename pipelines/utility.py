@@ -7,6 +7,7 @@ from medgan.config.schema import load_config
 from medgan.console import progress, run
 from medgan.data.store import open_prepared
 from medgan.device import use_cpu
+from medgan.reporting.measures import rounded
 from medgan.tracking.opening import opened_store
 from medgan.tracking.recording import find_run
 from medgan.training.result import WEIGHTS_NAME, load_generators
@@ -30,7 +31,7 @@ def main() -> None:
         run_id, _ = find_run(store, config.data.name, TRAIN)
         verdict = json.loads(UTILITY.read_text())
         if gain := verdict.get("gain"):
-            store.log_figures(run_id, {"test/use": gain["value"]})
+            store.log_figures(run_id, {"test/use": rounded(gain["value"])})
         store.tag(run_id, "utility", verdict["sentence"])
         for path in (UTILITY, REPORTS / DETAILS_NAME / PICTURE_NAME):
             if path.exists():

@@ -147,7 +147,7 @@ def test_whether_drawn_images_help_stands_in_the_report_the_run_and_the_version(
     assert version.tags["utility"] == verdict["sentence"]
     run = store.get_run(version.run_id).data
     assert run.tags["utility"] == verdict["sentence"]
-    assert run.metrics["test/use"] == pytest.approx(verdict["gain"]["value"])
+    assert run.metrics["test/use"] == pytest.approx(verdict["gain"]["value"], rel=1e-3)
 
 
 def test_the_store_holds_one_run_of_everything(place: Path) -> None:
@@ -158,7 +158,8 @@ def test_the_store_holds_one_run_of_everything(place: Path) -> None:
     (run,) = [store.get_run(run_id) for run_id, kind in zip(states, kinds, strict=True) if kind == "training"]
     metrics = json.loads((place / "reports/metrics.json").read_text())
     shown = run.data.metrics
-    assert (shown["test/fid"], shown["test/fid_real"]) == (metrics["quality"]["fid"], metrics["floor"]["fid"])
+    assert shown["test/fid"] == pytest.approx(metrics["quality"]["fid"], rel=1e-3)
+    assert shown["test/fid_real"] == pytest.approx(metrics["floor"]["fid"], rel=1e-3)
     assert len([name for name in shown if name.startswith("test/")]) <= 12 and min(shown).startswith("test/")
     assert {name.partition("/")[0] for name in shown} == {"test", "training", "validation"}
     assert run.data.params["recipe"] == "default, edited" and run.data.params["train.steps"] == "6"

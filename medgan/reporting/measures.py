@@ -67,11 +67,18 @@ def headlines(reports: Mapping[str, Report]) -> dict[str, Measure]:
     }
 
 
+def first_columns(report: Report) -> list[str]:
+    """Names in MLflow of the figures that a list of runs begins with; the first one decides."""
+    synthesis = ("fid", "recall", "passing", "told_apart", "copies", "use")
+    names = synthesis if isinstance(report, SynthesisReport) else ("mae", "ssim", "kid")
+    return [f"test/{name}" for name in names]
+
+
 def in_mlflow(figures: Mapping[str, Measure]) -> dict[str, float]:
     """What was drawn, and the FID that real images have beside it."""
-    named = {f"test/{key}": measure.drawn.value for key, measure in figures.items()}
+    named = {f"test/{key}": rounded(measure.drawn.value) for key, measure in figures.items()}
     floor = figures["fid"].real if "fid" in figures else None
-    return named if floor is None else {**named, "test/fid_real": floor}
+    return named if floor is None else {**named, "test/fid_real": rounded(floor)}
 
 
 def _synthesis(report: SynthesisReport) -> Iterator[Measure]:
@@ -150,8 +157,10 @@ def _translation(report: TranslationReport) -> Iterator[Measure]:
 
 
 def _with_margin(quality: Fidelity, key: str) -> Measured:
+    """With the interval where it is known, of a share between 0 and 1."""
     value, margin = getattr(quality, key), quality.margins.get(key, 0.0)
-    return Measured(value, value - margin, value + margin)
+    low, high = value - margin, value + margin
+    return Measured(value, low, high) if key in ("kid", "density") else Measured(value, max(0.0, low), min(1.0, high))
 
 
 def _alone(value: float) -> Measured:
@@ -161,3 +170,8 @@ def _alone(value: float) -> Measured:
 def _text(figure: Measured, digits: int) -> str:
     text = f"{figure.value:.{digits}f}"
     return text if figure.low == figure.high else f"{text} [{figure.low:.{digits}f}, {figure.high:.{digits}f}]"
+
+
+def rounded(value: float) -> float:
+    """To four digits: tables of runs show whatever there is."""
+    return float(f"{value:.4g}")

@@ -9,7 +9,7 @@ from typing import Any
 from medgan.evaluation.report import SynthesisReport
 from medgan.files import replacing
 from medgan.reporting.facts import Facts
-from medgan.reporting.measures import headlines
+from medgan.reporting.measures import headlines, rounded
 
 _EVERY = 400  # points of a curve at most: more nobody sees
 
@@ -68,12 +68,8 @@ def write_figures(folder: Path, facts: Facts) -> None:
     with replacing(folder) as aside:
         aside.mkdir()
         for key, measure in headlines({way.name: way.report for way in facts.ways}).items():
-            real = {} if measure.real is None else {"real": _rounded(measure.real)}
-            (aside / key).write_text(json.dumps({"drawn": _rounded(measure.drawn.value), **real}) + "\n")
+            real = {} if measure.real is None else {"real": rounded(measure.real)}
+            (aside / key).write_text(json.dumps({"drawn": rounded(measure.drawn.value), **real}) + "\n")
         if reached := facts.verdict.get("balanced_accuracy"):
-            shares = {"drawn": _rounded(reached["drawn"]), "real": _rounded(reached["augmented"])}
+            shares = {"drawn": rounded(reached["drawn"]), "real": rounded(reached["augmented"])}
             (aside / "use").write_text(json.dumps(shares) + "\n")
-
-
-def _rounded(value: float) -> float:
-    return float(f"{value:.4g}")

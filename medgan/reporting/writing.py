@@ -12,7 +12,7 @@ from medgan.files import write_atomically
 from medgan.reporting import charts, tables
 from medgan.reporting.answers import answers, use, what, whom
 from medgan.reporting.facts import ALL_IMAGES, Facts, WayFacts, counts
-from medgan.reporting.measures import COMPLIANCE, CONGRUENCE, CONSISTENCY, Measure, measures
+from medgan.reporting.measures import COMPLIANCE, CONGRUENCE, CONSISTENCY, measures
 from medgan.reporting.pictures import NOTICE, Picture, drawn_beside_real, film, framed, svg
 from medgan.reporting.scorecard import scorecard, still_open
 from medgan.reporting.tables import Table
@@ -49,18 +49,40 @@ def write_model_card(path: Path, facts: Facts) -> None:
 
 def model_card(facts: Facts) -> str:
     """In the form of Hugging Face: figures for machines above, words for people below."""
+    return _render("model_card.md.j2", _card(facts), escape=False)
+
+
+def version_card(facts: Facts, way: WayFacts, samples: str) -> str:
+    """The same in short, for the page of a version. samples: where the picture of what it draws is."""
+    of_way = {"measures": measures(way.report)}
+    if way.name:
+        lead = f"The way back of {facts.main.registered['name']} version {facts.main.registered['version']}: see there."
+        of_way |= {"answers": []}
+    else:
+        lead = f"Recipe {facts.description.recipe}. Card and report are in the artifacts of the source run."
+    return _render("version_card.md.j2", {**_card(facts), **of_way, "lead": lead, "samples": samples}, escape=False)
+
+
+def name_card(facts: Facts) -> str:
+    """What a registered model is, whatever its version."""
+    return (
+        f"{what(facts)} Data set {facts.config.data.name}. Alias `champion`: the best version that passed every gate; "
+        f"`previous`: the champion before it. `medgan champion` fetches it. {NOTICE.capitalize()}."
+    )
+
+
+def _card(facts: Facts) -> dict[str, Any]:
     translates = isinstance(facts.main.report, TranslationReport)
-    about = {
+    return {
         **_common(facts),
         "name": facts.main.registered["name"],
         "data": facts.config.data.name,
         "md5": facts.data.md5,
         "split": facts.main.report.quality.split,
         "pipeline": "image-to-image" if translates else "unconditional-image-generation",
-        "measures": _every_measure(facts),
+        "measures": measures(facts.main.report),
         "usage": _usage(facts),
     }
-    return _render("model_card.md.j2", about, escape=False)
 
 
 def _render(name: str, values: Mapping[str, Any], *, escape: bool) -> str:
@@ -139,10 +161,6 @@ def _back(way: WayFacts) -> Table:
     """Figures of the way back."""
     rows = tuple((m.name, m.value, m.beside or tables.UNKNOWN) for m in measures(way.report))
     return Table("The way back", ("figure", "drawn", "real"), rows)
-
-
-def _every_measure(facts: Facts) -> list[Measure]:
-    return measures(facts.main.report)
 
 
 def _use_in_words(facts: Facts) -> str:

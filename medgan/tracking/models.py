@@ -15,6 +15,7 @@ from mlflow.entities.model_registry import ModelVersion
 from mlflow.exceptions import MlflowException
 from mlflow.models import Model, ModelSignature
 from mlflow.types import ColSpec, Schema, TensorSpec
+from numpy.typing import NDArray
 
 from medgan.databases import redacted
 from medgan.errors import MedganError
@@ -23,7 +24,7 @@ from medgan.tracking.opening import STORE_ERRORS
 from medgan.tracking.runs import FINGERPRINT, Store
 
 _LOG = logging.getLogger(__name__)
-CHAMPION = "champion"
+CHAMPION, PREVIOUS = "champion", "previous"
 Version = ModelVersion
 _NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
@@ -48,6 +49,7 @@ def log_model(store: Store, run_id: str, path: Path, *, name: str = "generator",
             name=name,
             metadata=OnnxGenerator(path).metadata,
             tags={FINGERPRINT: fingerprint},
+            input_example=_example(path),
             **_flavour(path),
         )
     return str(info.model_uri)
@@ -67,6 +69,16 @@ def _flavour(path: Path) -> dict[str, Any]:
         "onnx_execution_providers": ["CPUExecutionProvider"],
         "pip_requirements": ["onnxruntime", "numpy"],
     }
+
+
+def _example(path: Path) -> dict[str, NDArray[Any]]:
+    """Inputs of one image: z as it is drawn, everything else zero."""
+    generator = OnnxGenerator(path)
+    blank = {
+        name: np.zeros((1, *shape), np.int64 if name == "label" else np.float32)
+        for name, shape in generator.inputs.items()
+    }
+    return blank | ({"z": generator.latents(1, seed=0)} if "z" in blank else {})
 
 
 def _has_file(store: Store, model: LoggedModel) -> bool:
@@ -146,6 +158,10 @@ def champion(store: Store, name: str) -> ModelVersion | None:
 
 
 def crown(store: Store, name: str, version: str) -> None:
+    """Make a version champion; the one that was it until now is called previous."""
+    reigning = champion(store, name)
+    if reigning is not None and str(reigning.version) != str(version):
+        store.client.set_registered_model_alias(name, PREVIOUS, reigning.version)
     store.client.set_registered_model_alias(name, CHAMPION, version)
 
 

@@ -66,6 +66,7 @@ def open_run(store: Store, name: str, key: str, sections: Mapping[str, Any], *, 
     title = f"{origin.recipe.partition(',')[0]} on {name} {key[:6]}"
     run_id = store.run(key, title, params={"recipe": origin.recipe, **origin.changed}, tags=tags)
     store.reopen(run_id)
+    store.begin_with(run_id, f"test/{'mae' if sections['train']['score'] in ('mae', 'ssim') else 'fid'}")
     store.log_content(run_id, PARAMETERS, dict(sections))
     store.log_data(run_id, name=name, md5=data_md5)
     return run_id

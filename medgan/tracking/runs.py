@@ -1,5 +1,6 @@
 """One MLflow run a trained generator, found again by its fingerprint."""
 
+import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -84,6 +85,11 @@ class Store:
         ]
         for start in range(0, len(metrics), _BATCH):
             self.client.log_batch(run_id, metrics=metrics[start : start + _BATCH])
+
+    def begin_with(self, run_id: str, figure: str) -> None:
+        """Give a run a figure that is not known yet before all others: MLflow's comparison of runs begins with it."""
+        if not self.client.get_run(run_id).data.metrics:
+            self.client.log_metric(run_id, figure, math.nan, step=0)
 
     def log_figures(self, run_id: str, figures: Mapping[str, float]) -> None:
         """Final figures by their name; a stage that runs again renews its own."""
