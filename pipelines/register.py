@@ -33,7 +33,8 @@ def main() -> None:
             said = {} if way.name else {"utility": useful}
             results[way.name] = register(store, run_id, candidate, data, seen, gates=gates, said=said)
             print(results[way.name])
-    write_atomically(REGISTRY, (json.dumps(to_tree(results), indent=2) + "\n").encode())
+        found = {**to_tree(results), "experiment": store.experiment_id}
+    write_atomically(REGISTRY, (json.dumps(found, indent=2) + "\n").encode())
 
 
 if __name__ == "__main__":

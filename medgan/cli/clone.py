@@ -1,8 +1,5 @@
 """Commands that work on a clone: recipes, use, doctor, ui."""
 
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -62,27 +59,38 @@ def doctor() -> None:
         raise MedganError("something above is BAD; the line says what to do")
 
 
-def ui(port: Annotated[int, typer.Option(min=1, max=65535)] = 5000) -> None:
-    """Serve the MLflow pages of this clone's store, on this machine only; of a server, say where they are."""
-    from medgan.databases import redacted, sqlite_path
-    from medgan.tracking import tracking_uri
-    from medgan.workspace.places import store_root
+def ui(
+    port: Annotated[int, typer.Option(min=1, max=65534, help="Of MLflow; optuna-dashboard takes the next one.")] = 5000,
+    browser: Annotated[
+        bool | None, typer.Option("--open/--no-open", help="Open the page in a browser; on a desktop by default.")
+    ] = None,
+) -> None:
+    """Serve the pages of this clone, on this machine only: runs and versions in MLflow, studies in optuna-dashboard.
+
+    It prints a link to this data set's generators, best first, and ends with Ctrl-C.
+    """
+    import webbrowser
+    from contextlib import suppress
+
+    from medgan.workspace.pages import pages_of
     from medgan.workspace.recipes import clone_root
+    from medgan.workspace.serving import PortTakenError, on_desktop, serving, wait
 
-    root = store_root(clone_root(Path.cwd()))
-    uri = tracking_uri(root)
-    if uri.startswith(("http://", "https://")):
-        typer.echo(f"{redacted(uri)} is a server of its own (MLFLOW_TRACKING_URI): open it in a browser")
-        return
-    from medgan.tracking.opening import experiment_count, prepare_store  # only now: mlflow takes seconds
-
-    prepare_store(uri) if sqlite_path(uri) else experiment_count(uri)  # a sentence where it cannot be opened
-    typer.echo(f"http://127.0.0.1:{port} shows {redacted(uri)} (stop with Ctrl-C)")
-    server = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    # By the environment: everybody may read the arguments of a process, and this one may hold a password.
-    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
-    code = subprocess.run([*server, "--serve-artifacts"], check=False, cwd=root, env=environment).returncode
-    raise typer.Exit(code)
+    try:
+        pages, link = pages_of(clone_root(Path.cwd()), port)
+    except PortTakenError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+    with suppress(KeyboardInterrupt), serving(pages) as served:
+        typer.echo(link)
+        for page in pages[1:]:
+            typer.echo(f"http://127.0.0.1:{page.port} ({page.name})")
+        if pages:
+            typer.echo("(stop with Ctrl-C)")
+        if on_desktop() if browser is None else browser:
+            webbrowser.open(link)
+        if served:
+            wait(served)
 
 
 COMMANDS: tuple[Callable[..., None], ...] = (recipes, use, doctor, ui)

@@ -82,6 +82,18 @@ def prepare_store(uri: str) -> None:
         pass
 
 
+def experiment_id(uri: str, name: str) -> str | None:
+    """The id of a data set's experiment, None where it has none yet.
+
+    Raises MedganError for a store that does not answer.
+    """
+    if (database := sqlite_path(uri)) and not database.exists():
+        return None
+    with _as_sentence(uri):
+        known = MlflowClient(uri).get_experiment_by_name(os.environ.get("MLFLOW_EXPERIMENT_NAME") or name)
+    return None if known is None else str(known.experiment_id)
+
+
 def experiment_count(uri: str) -> int:
     """0 where the database is not made yet. Raises MedganError for a store that does not answer."""
     if (database := sqlite_path(uri)) and not database.exists():

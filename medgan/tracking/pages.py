@@ -4,11 +4,12 @@ import json
 from collections.abc import Sequence
 from urllib.parse import urlencode
 
+from medgan.tracking.links import VIEW
 from medgan.tracking.runs import Store
 
 _NOTE = "mlflow.note.content"
 # How MLflow 3.17 keeps a view of the list of runs that a link can open: columns, their order and the sorting.
-_VIEW, _VIEW_TAG = "medgan", "mlflow.sharedViewState.medgan"
+_VIEW_TAG = f"mlflow.sharedViewState.{VIEW}"
 _LONGEST = 4900  # letters of a description; databases take 5,000
 
 
@@ -38,12 +39,6 @@ def describe_experiment(store: Store, data: str, figures: Sequence[str]) -> None
     }
     for key, value in ((_NOTE, text), (_VIEW_TAG, json.dumps(view))):
         store.client.set_experiment_tag(store.experiment_id, key, value)
-
-
-def runs_link(base: str, experiment_id: str) -> str:
-    """The page of a data set's generators, best first. base: of the server. The bare page would open on no runs."""
-    query = urlencode({"viewStateShareKey": _VIEW, "workflowType": "machine_learning"})
-    return f"{base}/#/experiments/{experiment_id}/runs?{query}"
 
 
 def describe_model(store: Store, name: str, text: str) -> None:

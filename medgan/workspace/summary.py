@@ -6,10 +6,15 @@ import json
 from rich.console import Console
 from rich.table import Table
 
+from medgan.databases import redacted
 from medgan.evaluation.report import Report, SynthesisReport, read_reports
 from medgan.evaluation.summary import summary
+from medgan.tracking import tracking_uri
+from medgan.tracking.links import runs_link
 from medgan.usefulness.report import read_sentence
-from medgan.workspace.places import EXPORT, METRICS, REGISTRY, SEARCH, UTILITY
+from medgan.workspace.pages import MLFLOW_PORT
+from medgan.workspace.places import EXPORT, METRICS, REGISTRY, REPORT, SEARCH, UTILITY, store_root
+from medgan.workspace.serving import HOST
 
 
 def print_summary() -> None:
@@ -31,12 +36,18 @@ def print_summary() -> None:
         for reason in version["reasons"]:
             table.add_row("", reason)
         table.add_row("ONNX", f"{onnx}, {parity['bytes'] / 1e6:.2f} MB, parity error {parity['worst']:.1e}")
-    table.add_row("pictures", "reports/samples.png, reports/real.png, and what to look at in reports/pictures/")
+    table.add_row("report", f"{REPORT}: everything in words and pictures; no network needed")
     console = Console(soft_wrap=True, highlight=False)
     console.print(table)
-    console.print("\nnext:  make ui")
+    console.print("\nnext:  make ui                    # MLflow, and this data set's generators, best first, at")
+    console.print(f"       {_link(registry.get('experiment'))}", markup=False)
     console.print(f"       .venv/bin/medgan {_example(reports[''])}")
     console.print("       .venv/bin/medgan recipes")
+
+
+def _link(experiment: str | None) -> str:
+    uri = tracking_uri(store_root())
+    return runs_link(redacted(uri) if uri.startswith("http") else f"http://{HOST}:{MLFLOW_PORT}", experiment)
 
 
 def _example(report: Report) -> str:
