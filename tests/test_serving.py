@@ -17,7 +17,10 @@ from medgan.errors import MedganError
 from medgan.tracking.links import runs_link
 from medgan.workspace.serving import Page, check_free, serving, wait
 
-UI = "import sys; sys.argv = ['medgan', 'ui', '--no-open', '--port', sys.argv[1]]\nfrom medgan.cli.main import main; main()"
+UI = (
+    "import sys; sys.argv = ['medgan', 'ui', '--no-open', '--port', sys.argv[1]]\n"
+    "from medgan.cli.main import main; main()"
+)
 SERVER = (
     "import sys; from http.server import *\n"
     "HTTPServer(('127.0.0.1', int(sys.argv[1])), SimpleHTTPRequestHandler).serve_forever()"

@@ -93,4 +93,17 @@ def ui(
             wait(served)
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (recipes, use, doctor, ui)
+def champion(
+    name: Annotated[str | None, typer.Argument(help="Of the registered model; by default that of params.yaml.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for generator.onnx and golden.npz; it is replaced.")] = Path(
+        "artifacts/champion"
+    ),
+) -> None:
+    """Fetch the best generator so far, which need not be the one that was exported last."""
+    from medgan.workspace.champion import fetch_champion
+    from medgan.workspace.recipes import clone_root
+
+    typer.echo(fetch_champion(clone_root(Path.cwd()), name, out))
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (recipes, use, doctor, ui, champion)

@@ -1,9 +1,11 @@
 """ONNX models of runs, their registered versions and the champion among them."""
 
+import io
 import logging
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from numpy.typing import NDArray
 
 from medgan.databases import redacted
 from medgan.errors import MedganError
+from medgan.files import replacing
 from medgan.runtime import OnnxGenerator
 from medgan.tracking.opening import STORE_ERRORS
 from medgan.tracking.runs import FINGERPRINT, Store
@@ -26,6 +29,7 @@ from medgan.tracking.runs import FINGERPRINT, Store
 _LOG = logging.getLogger(__name__)
 CHAMPION, PREVIOUS = "champion", "previous"
 Version = ModelVersion
+GOLDEN_NAME = "golden.npz"
 _NOT_THERE = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
 
 
@@ -39,7 +43,7 @@ def log_model(store: Store, run_id: str, path: Path, *, name: str = "generator",
     )
     for model in known:
         if model.status == LoggedModelStatus.READY:  # one that was killed while it was logged has no file
-            if not _has_file(store, model):
+            if not _has_file(store, model, path):
                 _put_back(store, model, path)
             store.end(run_id)
             return str(model.model_uri)
@@ -52,6 +56,7 @@ def log_model(store: Store, run_id: str, path: Path, *, name: str = "generator",
             input_example=_example(path),
             **_flavour(path),
         )
+    _log_golden(store, info.model_id, path)
     return str(info.model_uri)
 
 
@@ -81,9 +86,19 @@ def _example(path: Path) -> dict[str, NDArray[Any]]:
     return blank | ({"z": generator.latents(1, seed=0)} if "z" in blank else {})
 
 
-def _has_file(store: Store, model: LoggedModel) -> bool:
+def _log_golden(store: Store, model_id: str, path: Path) -> None:
+    """The vectors by which whoever fetches the model checks it."""
+    golden = path.with_name(GOLDEN_NAME)
+    if golden.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            shutil.copy2(golden, folder)
+            store.client.log_model_artifacts(model_id, folder)
+
+
+def _has_file(store: Store, model: LoggedModel, path: Path) -> bool:
     names = {Path(item.path).name for item in store.client.list_logged_model_artifacts(model.model_id)}
-    return "MLmodel" in names and any(name.endswith(".onnx") for name in names)
+    wanted = {"MLmodel", *(name for name in (GOLDEN_NAME,) if path.with_name(name).exists())}
+    return wanted <= names and any(name.endswith(".onnx") for name in names)
 
 
 def _put_back(store: Store, model: LoggedModel, path: Path) -> None:
@@ -98,6 +113,7 @@ def _put_back(store: Store, model: LoggedModel, path: Path) -> None:
     with tempfile.TemporaryDirectory() as folder:
         mlflow.onnx.save_model(onnx.load(path), f"{folder}/model", mlflow_model=about, **_flavour(path))
         store.client.log_model_artifacts(model.model_id, f"{folder}/model")
+    _log_golden(store, model.model_id, path)
     _LOG.warning("MLflow had lost the files of %s; they are put back from %s", model.model_uri, path)
 
 
@@ -107,7 +123,8 @@ def register_version(
     """The one version with this fingerprint, with its tags set again."""
     versions = _versions(store, name, fingerprint)
     if not versions:
-        made = mlflow.register_model(model_uri, name, tags={FINGERPRINT: fingerprint})
+        with redirect_stderr(io.StringIO()):  # it says there that a name is new, or is not
+            made = mlflow.register_model(model_uri, name, tags={FINGERPRINT: fingerprint})
         versions = _versions(store, name, fingerprint) or [made]
     # MLflow asks again where an answer was lost, and each request makes a version.
     version, *twins = versions
@@ -182,6 +199,22 @@ def downloaded(version: ModelVersion) -> Iterator[Path | None]:
         if path is None:
             _LOG.warning("MLflow has lost the files of %s version %s", version.name, version.version)
         yield path
+
+
+def fetch(version: ModelVersion, out: Path) -> None:
+    """Copy a version's generator.onnx and golden.npz into a folder, which is replaced.
+
+    Raises MedganError where MLflow has lost them, or does not answer.
+    """
+    with downloaded(version) as onnx_file:
+        if onnx_file is None:
+            raise MedganError(f"MLflow has lost the files of {version.name} version {version.version}; train it again")
+        golden = next(onnx_file.parent.rglob(GOLDEN_NAME), None)
+        with replacing(out) as aside:
+            aside.mkdir(parents=True)
+            shutil.copy2(onnx_file, aside / "generator.onnx")
+            if golden is not None:
+                shutil.copy2(golden, aside / GOLDEN_NAME)
 
 
 def _unanswered(what: str, error: Exception) -> MedganError:
