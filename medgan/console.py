@@ -3,6 +3,7 @@
 import logging
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import NoReturn
@@ -12,38 +13,76 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from medgan.errors import Interrupted, MedganError, os_error_sentence
 
+_EVERY = 60.0  # seconds between lines in a log
 _ERRORS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
-@contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar; the yielded function takes how much is done, more than `total` where that was a guess.
+class Bar:
+    """How far a long work is. On a terminal a bar; elsewhere a line a minute, so that a log stays short."""
 
-    Away from a terminal it prints a line a quarter.
-    """
+    def __init__(self, title: str, total: int, show: Callable[[int, str], None]) -> None:
+        """title: what is done, such as "train" or "trial 3 of 12". total: units of it, a guess where nobody knows."""
+        self.title, self.total, self._show = title, max(1, total), show
+        self._done, self._note = 0, ""
+
+    def __call__(self, done: int) -> None:
+        """So many are done; more than `total` where that was a guess."""
+        self._done = min(done, self.total)
+        self._show(self._done, self._note)
+
+    def note(self, text: str) -> None:
+        """What has been reached so far, such as a score."""
+        self._note = text
+        self._show(self._done, text)
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Bar]:
     console = Console(stderr=True)
     if not console.is_terminal:
-        printed = 0
-
-        def say(done: int) -> None:
-            nonlocal printed
-            quarter = 4 * min(done, total) // total
-            if quarter > printed:
-                printed = quarter
-                print(f"{title}: {min(done, total)}/{total}", file=sys.stderr, flush=True)
-
-        yield say
+        yield Bar(title, total, _Lines(title, max(1, total)))
         return
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
+        BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
     )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task(title, total=total)
-        yield lambda done: bar.update(task, completed=min(done, total))
+        task = bar.add_task(title, total=max(1, total), note="")
+        yield Bar(title, total, lambda done, note: bar.update(task, completed=done, note=note))
+
+
+class _Lines:
+    """Prints where a log file is written: what takes less than a minute says nothing."""
+
+    def __init__(self, title: str, total: int) -> None:
+        self._title, self._total = title, total
+        self._began = self._printed = time.monotonic()
+        self._first: int | None = None
+
+    def __call__(self, done: int, note: str) -> None:
+        now = time.monotonic()
+        self._first = done if self._first is None else self._first  # where a resumed work goes on
+        if now - self._printed < _EVERY or done >= self._total:
+            return
+        self._printed = now
+        left = (now - self._began) * (self._total - done) / max(1, done - self._first)
+        parts = [
+            f"{self._title}: {done:,} of {self._total:,}",
+            *([note] if note else []),
+            f"about {minutes(left)} left",
+        ]
+        print(", ".join(parts), file=sys.stderr, flush=True)
+
+
+def minutes(seconds: float) -> str:
+    """For people: 40 s, 3 min, 2.1 h."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def run(command: Callable[[], None]) -> None:

@@ -16,9 +16,11 @@ def main() -> None:
             print("nothing to do: data, code and parameters are as in the last run")
         else:
             # Imported only now: torch takes seconds, which a repeated `make repro` must not.
+            from medgan.workspace.estimate import plan  # noqa: PLC0415
             from medgan.workspace.preflight import preflight  # noqa: PLC0415
 
-            preflight(raw_away=now.raw_away)
+            config, spec = preflight(raw_away=now.raw_away)
+            print(plan(config, spec, now.stages), flush=True)
             if repro(first="features" if now.raw_away else None):
                 restore_outputs()
                 raise MedganError("the pipeline stopped, see above; the same command goes on from where it was")

@@ -14,7 +14,6 @@ from medgan.search.session import run_search
 from medgan.search.space import check_space
 from medgan.tracking.trials import Searched, SearchMirror
 from medgan.workspace.counts import check_counts
-from medgan.workspace.estimate import estimate, in_words
 from medgan.workspace.places import EXTRACTOR, PARAMS, PREPARED, SEARCH, checkpoints, store_root, studies
 
 
@@ -25,12 +24,11 @@ def main() -> None:
     check_space(config, prepared.spec)
     check_score(config.gan, config.search_score, prepared.spec)
     check_counts(config, prepared)
-    print(in_words(estimate(config, prepared.spec)), flush=True)
     outcome, mirror = Outcome({}, [], {}), None
     if config.search.trials:
         extractor = Extractor.load(EXTRACTOR)
         judge = validation_judge(config.gan, trial_training(config), prepared, extractor, seed=config.seed)
-        training = TrialTraining(config, prepared, extractor.digest, judge, checkpoints(), partial(progress, "trial"))
+        training = TrialTraining(config, prepared, extractor.digest, judge, checkpoints(), progress)
         of = Searched(training.study, config.search_score, config.data.name, prepared.md5)
         mirror = SearchMirror(store_root(), of, config.search.model_dump(mode="json"))
         search = partial(run_search, training, config, prepared.spec, name=training.study, mirror=mirror)

@@ -25,8 +25,8 @@ def main() -> None:
             with suppress(DivergedError):
                 task.fit()
             return
-        for path, value in best_values().items():
-            print(f"best.yaml sets {path} = {value}")
+        if best := best_values():
+            print("best.yaml sets", ", ".join(f"{path} = {value}" for path, value in best.items()))
         origin = origin_of(PARAMS, task.sections)
         record = partial(record_training, origin=origin, progress=partial(progress, "train"))
         trained = record(task, config.data.name, store_root(), TRAIN)

@@ -17,7 +17,7 @@ from medgan.config.schema import Config
 from medgan.config.search import SearchConfig
 from medgan.errors import DivergedError, MedganError
 from medgan.files import replacing
-from medgan.search.objective import Objective
+from medgan.search.objective import Attempt, Objective
 from medgan.search.space import trials_wanted
 from medgan.search.study import ENDED, RETRY_OF, TrialRecord
 from medgan.seeds import derive_seed
@@ -127,7 +127,8 @@ def _trained_again(trial: FrozenTrial, turn: int, study: Study, config: Config, 
         return float(study.user_attrs[key])
     seed = derive_seed(config.seed, f"finalist-{turn}", trial.number) % 2**31
     try:
-        score = objective(config.override(trial.params), seed, lambda step, score: None)
+        again = Attempt(f"finalist {trial.number} on fresh seed {turn + 1} of {config.search.seeds}")
+        score = objective(config.override(trial.params), seed, again)
     except DivergedError as error:
         _LOG.warning("trial %d on another seed: %s", trial.number, error)
         score = math.inf

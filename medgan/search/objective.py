@@ -8,6 +8,7 @@ from pathlib import Path
 
 from medgan.config.schema import Config
 from medgan.config.train import TrainConfig
+from medgan.console import Bar
 from medgan.data.store import Prepared
 from medgan.fingerprint import fingerprint
 from medgan.search.space import candidates
@@ -15,8 +16,20 @@ from medgan.training.identity import identity, training_fingerprint
 from medgan.training.judge import Judge
 from medgan.training.loop import Listener, fit
 
-# Trains one candidate: (configuration, seed, report(step, score)) -> score. report raises to end a hopeless trial.
-Objective = Callable[[Config, int, Callable[[int, float], None]], float]
+
+@dataclass(frozen=True)
+class Attempt:
+    """One training of a search. title: what it is, for people. told: of the score at a step; raises to end it there."""
+
+    title: str
+    told: Callable[[int, float], None] = lambda step, score: None
+
+    def __call__(self, step: int, score: float) -> None:
+        self.told(step, score)
+
+
+# Trains one candidate: (configuration, seed, attempt) -> score.
+Objective = Callable[[Config, int, Attempt], float]
 
 
 def trial_training(config: Config) -> TrainConfig:
@@ -39,7 +52,7 @@ class TrialTraining:
     """The objective that is a training; its score is the best on validation.
 
     extractor: the digest of the one behind the score. checkpoints: each candidate has a folder of its own in there.
-    progress: opens, for a number of steps, what is told how many are done.
+    progress: opens, for a title and a number of steps, what is told how many are done.
     """
 
     config: Config
@@ -47,7 +60,7 @@ class TrialTraining:
     extractor: str
     judge: Judge
     checkpoints: Path
-    progress: Callable[[int], AbstractContextManager[Callable[[int], None]]]
+    progress: Callable[[str, int], AbstractContextManager[Bar]]
 
     @cached_property
     def study(self) -> str:
@@ -58,11 +71,16 @@ class TrialTraining:
         base = training_fingerprint(config.gan, training, config.seed, self.prepared, self.extractor)
         return fingerprint({"base": base, "space": space, **code})
 
-    def __call__(self, candidate: Config, seed: int, report: Callable[[int, float], None]) -> float:
+    def __call__(self, candidate: Config, seed: int, attempt: Attempt) -> float:
         gan, training, prepared = candidate.gan, trial_training(self.config), self.prepared
         key = training_fingerprint(gan, training, seed, prepared, self.extractor)
         folder = self.checkpoints / f"trial-{self.study}-{key}"
-        with self.progress(training.steps) as done:
-            listener = Listener(on_step=done, on_evaluation=report)
+        with self.progress(attempt.title, training.steps) as done:
+
+            def evaluated(step: int, score: float) -> None:
+                done.note(f"{training.score} {score:.4g}")
+                attempt(step, score)
+
+            listener = Listener(on_step=done, on_evaluation=evaluated)
             trained = fit(gan, training, prepared, seed=seed, judge=self.judge, directory=folder, listener=listener)
         return trained.best.score

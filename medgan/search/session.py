@@ -15,7 +15,7 @@ from medgan.search.choice import Outcome, asked_for, choose
 from medgan.search.objective import Objective
 from medgan.search.pictures import study_pictures
 from medgan.search.space import trials_wanted
-from medgan.search.study import TrialRecord, open_study, records, run_trials, sweep
+from medgan.search.study import TrialRecord, open_study, records, run_trials, sweep, trial_name
 from medgan.training.checkpoint import held, remove_folders
 
 _LOG = logging.getLogger(__name__)
@@ -41,8 +41,13 @@ def run_search(
                 "search.space holds a single configuration: %d trial instead of %d", wanted, config.search.trials
             )
         mirror(records(study.trials), "RUNNING")
+
+        def ended(trial: TrialRecord) -> None:
+            _LOG.info("%s", _in_words(trial, config))
+            mirror([trial], "RUNNING")
+
         try:
-            run_trials(study, config, spec, objective, on_trial=lambda trial: mirror([trial], "RUNNING"))
+            run_trials(study, config, spec, objective, on_trial=ended)
             best, fresh = choose(study, config, objective)
         except MedganError:
             mirror(records(study.trials), "FAILED")
@@ -52,6 +57,17 @@ def run_search(
     trials = asked_for(study, config.search)
     pictures = study_pictures(trials, config.search_score, list(config.search.space))
     return Outcome(best, records(trials), fresh, pictures)
+
+
+def _in_words(trial: TrialRecord, config: Config) -> str:
+    """What came of a trial."""
+    name = trial_name(trial.number, config.search)
+    if trial.score is not None:
+        return f"{name}: {config.search_score} {trial.score:.4g}"
+    last = max(trial.scores.items(), default=None)
+    return f"{name}: {trial.state.lower()}" + (
+        f" at step {last[0]}, {config.search_score} {last[1]:.4g}" if last else ""
+    )
 
 
 @contextmanager

@@ -13,11 +13,11 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from medgan.config.checking import Scalar
 from medgan.config.schema import Config
-from medgan.config.search import Distribution
+from medgan.config.search import Distribution, SearchConfig
 from medgan.data.spec import ImageSpec
 from medgan.errors import DivergedError, Interrupted, MedganError
 from medgan.gans import check_gan
-from medgan.search.objective import Objective
+from medgan.search.objective import Attempt, Objective
 from medgan.search.space import current_values, trials_wanted
 from medgan.seeds import derive_seed
 
@@ -109,6 +109,11 @@ def records(trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
     ]
 
 
+def trial_name(number: int, search: SearchConfig) -> str:
+    """With how many there are; a study may hold more than a search asks for, such as attempts anew."""
+    return f"trial {number} ({number + 1} of {max(trials_wanted(search), number + 1)})"
+
+
 def _milliseconds(moment: datetime | None) -> int | None:
     return None if moment is None else int(1000 * moment.timestamp())
 
@@ -141,7 +146,7 @@ def _score(trial: Trial, config: Config, spec: ImageSpec, objective: Objective) 
             report(step, score)
         return float(earlier.values[0])
     try:
-        score = objective(candidate, config.seed, report)
+        score = objective(candidate, config.seed, Attempt(trial_name(trial.number, config.search), report))
     except DivergedError as error:
         _LOG.warning("trial %d: %s", trial.number, error)
         raise optuna.TrialPruned from None

@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from medgan.console import Bar
 from medgan.errors import DivergedError
 from medgan.fingerprint import Origin
 from medgan.tracking.names import named
@@ -28,7 +29,7 @@ def record_training(
     out: Path,
     *,
     origin: Origin,
-    progress: Callable[[int], AbstractContextManager[Callable[[int], None]]],
+    progress: Callable[[int], AbstractContextManager[Bar]],
 ) -> Trained:
     """Train, or go on; write the results to the folder `out` and all that is known of it to its MLflow run.
 
@@ -45,7 +46,11 @@ def record_training(
     recorder = Recorder(opened, task.train.score)
     try:
         with progress(task.train.steps) as done:
-            trained = task.fit(Listener(on_step=done, on_checkpoint=recorder))
+
+            def evaluated(_step: int, score: float) -> None:
+                done.note(f"{task.train.score} {score:.4g}")
+
+            trained = task.fit(Listener(done, evaluated, recorder))
     except DivergedError as error:
         recorder.fail(str(error))
         raise

@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Set
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from medgan.config.trees import read_yaml
 from medgan.errors import MedganError
 
 LOCK = Path(".dvc/tmp/make-repro.lock")
@@ -18,10 +20,17 @@ _LOCKS_OF_DVC = Path(".dvc/tmp/rwlock")
 
 @dataclass(frozen=True)
 class Standing:
-    """Of the pipeline. raw_away: all that `prepare` lacks are its raw files, as after `dvc pull`; it need not run."""
+    """Of the pipeline. stages: those that are to run, as far as DVC can say before it starts.
 
-    up_to_date: bool
+    raw_away: all that `prepare` lacks are its raw files, as after `dvc pull`; it need not run.
+    """
+
+    stages: tuple[str, ...]
     raw_away: bool
+
+    @property
+    def up_to_date(self) -> bool:
+        return not self.stages
 
 
 def standing(raw: Path) -> Standing:
@@ -35,9 +44,10 @@ def standing(raw: Path) -> Standing:
     try:
         changed = json.loads(status.stdout)
     except ValueError:
-        return Standing(up_to_date=False, raw_away=False)
+        return Standing(_stages(), raw_away=False)
     raw_away = changed.get("prepare") == [{"changed deps": {str(raw): "deleted"}}]
-    return Standing(up_to_date=not changed.keys() - ({"prepare"} if raw_away else set()), raw_away=raw_away)
+    stale = changed.keys() - ({"prepare"} if raw_away else set())
+    return Standing(_from_first_on(stale), raw_away)
 
 
 def repro(*, first: str | None = None) -> int:
@@ -45,7 +55,7 @@ def repro(*, first: str | None = None) -> int:
 
     first: the stage with which to begin; those before it are left alone.
     """
-    command = [*_DVC, "repro", *(["--downstream", first] if first else [])]
+    command = [sys.executable, "-m", "medgan.workspace.quiet_dvc", "repro", *(["--downstream", first] if first else [])]
     process = subprocess.Popen(command, env=_environment(), start_new_session=True)
 
     def stop(*_: object) -> None:
@@ -58,6 +68,18 @@ def repro(*, first: str | None = None) -> int:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
+
+
+def _stages() -> tuple[str, ...]:
+    """In the order of dvc.yaml, in which each stage comes after all that it needs."""
+    return tuple(read_yaml(Path("dvc.yaml"))["stages"])
+
+
+def _from_first_on(stale: Set[str]) -> tuple[str, ...]:
+    """What comes after a stale stage may run too: whether its inputs change shows when they are made."""
+    stages = _stages()
+    first = min((stages.index(name) for name in stale if name in stages), default=len(stages))
+    return stages[first:]
 
 
 def restore_outputs() -> None:

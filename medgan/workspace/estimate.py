@@ -1,7 +1,7 @@
 """How long a pipeline takes on this machine, from a few steps of everything that it repeats, on blank images."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 
 from medgan.config.schema import Config
+from medgan.console import minutes
 from medgan.data.loader import Batches
 from medgan.data.spec import Direction, ImageSpec
 from medgan.data.store import Prepared
@@ -26,7 +27,8 @@ _IMAGES = 64  # images that are drawn and looked at for a time
 _LOOKS = 60
 _LONG = 3.0  # seconds beside which no setting up counts
 _ALWAYS = 4  # regimes of classifiers, whatever is to be added to real images
-_STARTS = 8.0  # seconds in which a stage imports, opens stores and writes
+_STARTS = 6.0  # seconds in which a stage imports, opens stores and writes
+_LEARNING = 3.0  # looks that a training step of the extractor takes for each image
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,10 @@ class Costs:
 
 
 def estimate(config: Config, spec: ImageSpec) -> dict[str, float]:
-    """Seconds of each stage from `search` on, if nothing of it has been done. spec: what the data dictate."""
+    """Seconds of each stage, if nothing of it has been done. spec: what the data dictate.
+
+    How long raw files take to read nobody knows before: `prepare` stands for a start alone.
+    """
     costs = _measured(config, spec)
     search, train, judged = config.search, config.train, config.evaluate
 
@@ -52,14 +57,19 @@ def estimate(config: Config, spec: ImageSpec) -> dict[str, float]:
         return steps * costs.step + evaluations * n * (costs.draw + costs.look)
 
     trials = search.trials + (search.finalists * search.seeds if search.trials else 0)
-    told = judged.told_apart_steps * costs.discern if spec.source_channels == 0 else 0.0
-    return {
-        "search": _STARTS + trials * trained(search.steps, search.evaluations, search.n),
-        "train": _STARTS + trained(train.steps, train.evaluations, train.n),
-        "evaluate": _STARTS + told + judged.n * (costs.draw + _LOOKS * costs.look),
-        "utility": _STARTS + _classifiers(config) * config.utility.steps * costs.classify / resolve_threads("auto"),
-        "export and register": 2 * _STARTS,
+    told = 2 * judged.told_apart_steps * costs.discern if spec.source_channels == 0 else 0.0
+    work = {
+        "prepare": 0.0,
+        "features": config.features.steps * config.features.batch * _LEARNING * costs.look,
+        "search": trials * trained(search.steps, search.evaluations, search.n),
+        "train": trained(train.steps, train.evaluations, train.n),
+        "evaluate": told + judged.n * (costs.draw + _LOOKS * costs.look),
+        "utility": _classifiers(config) * config.utility.steps * costs.classify / resolve_threads("auto"),
+        "export": 0.0,
+        "register": 0.0,
+        "report": 0.0,
     }
+    return {stage: _STARTS + seconds for stage, seconds in work.items()}
 
 
 def _classifiers(config: Config) -> int:
@@ -68,18 +78,16 @@ def _classifiers(config: Config) -> int:
     return utility.seeds * (_ALWAYS + len(utility.ratios) + utility.level)
 
 
-def in_words(seconds: dict[str, float]) -> str:
-    """A line for people."""
-    parts = ", ".join(f"{name} {_minutes(value)}" for name, value in seconds.items())
-    return (
-        f"about {_minutes(sum(seconds.values()))} from here on this machine ({parts}), less what has been done already"
-    )
+def plan(config: Config, spec: ImageSpec, stages: Sequence[str]) -> str:
+    """What is to run and about how long, in a line for people."""
+    return in_words({stage: seconds for stage, seconds in estimate(config, spec).items() if stage in stages})
 
 
-def _minutes(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+def in_words(seconds: Mapping[str, float]) -> str:
+    """A line for people. seconds: of each stage."""
+    parts = ", ".join(f"{name} {minutes(value)}" for name, value in seconds.items() if value > 2 * _STARTS)
+    long = f" ({parts})" if parts else ""
+    return f"to run: {', '.join(seconds)}; about {minutes(sum(seconds.values()))} on this machine{long}"
 
 
 def _measured(config: Config, spec: ImageSpec) -> Costs:

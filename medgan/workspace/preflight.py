@@ -4,7 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from medgan.config.data import DataConfig
-from medgan.config.schema import load_config
+from medgan.config.schema import Config, load_config
 from medgan.data.spec import ImageSpec
 from medgan.data.store import open_prepared
 from medgan.errors import MedganError
@@ -22,9 +22,10 @@ from medgan.workspace.judges import utility_of
 from medgan.workspace.places import PARAMS, PREPARED, store_root
 
 
-def preflight(*, raw_away: bool = False) -> None:
-    """Raise MedganError for parameters, models, raw data or an MLflow store that cannot work.
+def preflight(*, raw_away: bool = False) -> tuple[Config, ImageSpec]:
+    """The configuration, and the shapes of its data.
 
+    Raises MedganError for parameters, models, raw data or an MLflow store that cannot work.
     raw_away: the raw files are elsewhere, and what was prepared of them is here.
     """
     config = load_config(PARAMS)
@@ -49,6 +50,7 @@ def preflight(*, raw_away: bool = False) -> None:
     check_store(store_root())
     if not raw_away:
         adopt(Path.cwd(), data.raw)
+    return config, spec
 
 
 def _spec(data: DataConfig) -> ImageSpec:

@@ -1,0 +1,31 @@
+"""DVC without what nobody reads: the command below the name of each stage, its lock file, advice."""
+
+import logging
+import sys
+from typing import Any
+
+from dvc.cli import main
+from dvc.ui import ui
+
+# Loggers that say such things; what goes wrong is said by others, or as a warning.
+_CHATTER = ("dvc.dvcfile", "dvc.repo.scm_context")
+_ADVICE = "Use `dvc push`"
+
+
+def run() -> int:
+    """Exit status of `dvc` with the arguments of this process."""
+    for name in _CHATTER:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("dvc.stage.run").addFilter(lambda record: not record.getMessage().startswith("> "))
+    write = ui.write
+
+    def sparing(*objects: Any, **settings: Any) -> None:
+        if not str(objects[0] if objects else "").startswith(_ADVICE):
+            write(*objects, **settings)
+
+    ui.write = sparing
+    return int(main(sys.argv[1:]))
+
+
+if __name__ == "__main__":
+    sys.exit(run())
