@@ -40,6 +40,8 @@ from medgan.tracking.opening import store_at
 from medgan.tracking.recording import find_run
 from medgan.training.result import load_generators
 from medgan.usefulness.report import HARMED, HELPED, UNSEEN, from_tree
+from medgan.workspace.champion import fetch_champion
+from medgan.workspace.comparing import compare
 
 pytestmark = [
     pytest.mark.slow,
@@ -169,6 +171,37 @@ def test_the_store_holds_one_run_of_everything(place: Path) -> None:
     assert {"report.html", "model_card.md", "parameters.yaml", "export.json"} <= files
     # Before the first step, and two evaluations.
     assert pictures(store, run.info.run_id) == 3
+
+
+def test_the_champion_is_fetched_and_the_page_of_two_runs_is_written(place: Path, tmp_path: Path) -> None:
+    said = fetch_champion(place, None, tmp_path / "champion")
+    assert "medgan-phantom-synthesis version 1, checked by its golden vectors" in said
+    exported = (place / "artifacts/export/generator.onnx").read_bytes()
+    assert (tmp_path / "champion/generator.onnx").read_bytes() == exported
+    with pytest.raises(MedganError, match="nobody has no champion: no version has passed the gates"):
+        fetch_champion(place, "nobody", tmp_path / "champion")
+    fingerprint = json.loads((place / "artifacts/train/fingerprint.json").read_text())["fingerprint"]
+    said = compare(place, (fingerprint[:8], fingerprint), tmp_path / "compare.html")
+    assert said.startswith("No difference beyond chance") and (tmp_path / "compare.html").stat().st_size > 10_000
+    with pytest.raises(MedganError, match="no single run is called 'x'; generators of this data set: 'default on"):
+        compare(place, ("x", "y"), tmp_path / "compare.html")
+
+
+def test_pages_of_the_store_say_what_they_show(place: Path) -> None:
+    store, registered = client(place), json.loads((place / "artifacts/registry.json").read_text())
+    experiment = store.get_experiment(registered["experiment"])
+    assert "data set **phantom**" in experiment.tags["mlflow.note.content"]
+    view = json.loads(experiment.tags["mlflow.sharedViewState.medgan"])
+    assert view["selectedColumns"][:3] == ["metrics.`test/fid`", "metrics.`test/recall`", "metrics.`test/passing`"]
+    version = store.get_model_version(registered["name"], registered["version"])
+    assert version.description.startswith("**Synthetic; not for diagnosis.**")
+    assert f"get-artifact?path=samples.png&run_uuid={version.run_id}" in version.description
+    assert "`medgan champion` fetches it" in store.get_registered_model(registered["name"]).description
+    files = {Path(item.path).name for item in store.list_logged_model_artifacts(version.source.rpartition("/")[2])}
+    assert {"golden.npz", "MLmodel", "input_example.json"} <= files
+    # What is not known before the first step stands first, so that comparisons begin with it.
+    first, *_ = store.get_metric_history(version.run_id, "test/fid")
+    assert np.isnan(first.value)
 
 
 def test_stages_that_run_again_add_nothing(place: Path) -> None:

@@ -106,4 +106,17 @@ def champion(
     typer.echo(fetch_champion(clone_root(Path.cwd()), name, out))
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (recipes, use, doctor, ui, champion)
+def compare(
+    one: Annotated[str, typer.Argument(metavar="RUN", help="Id, name or first letters of the fingerprint of a run.")],
+    other: Annotated[str, typer.Argument(metavar="RUN", help="Another one of this data set.")],
+    out: Annotated[Path, typer.Option(help="The page.")] = Path("reports/compare.html"),
+) -> None:
+    """Write one page of two generators: which is better, what each draws of the same noise, what differs."""
+    from medgan.workspace.comparing import compare as compared
+    from medgan.workspace.recipes import clone_root
+
+    typer.echo(compared(clone_root(Path.cwd()), (one, other), out))
+    typer.echo(f"{out}: one file that needs no network")
+
+
+COMMANDS: tuple[Callable[..., None], ...] = (recipes, use, doctor, ui, champion, compare)

@@ -40,7 +40,7 @@ class Extra:
 
 
 def write_report(path: Path, facts: Facts) -> None:
-    write_atomically(path, _render("report.html.j2", _page(facts), escape=True).encode())
+    write_atomically(path, render("report.html.j2", _page(facts), escape=True).encode())
 
 
 def write_model_card(path: Path, facts: Facts) -> None:
@@ -49,7 +49,7 @@ def write_model_card(path: Path, facts: Facts) -> None:
 
 def model_card(facts: Facts) -> str:
     """In the form of Hugging Face: figures for machines above, words for people below."""
-    return _render("model_card.md.j2", _card(facts), escape=False)
+    return render("model_card.md.j2", _card(facts), escape=False)
 
 
 def version_card(facts: Facts, way: WayFacts, samples: str) -> str:
@@ -60,7 +60,7 @@ def version_card(facts: Facts, way: WayFacts, samples: str) -> str:
         of_way |= {"answers": []}
     else:
         lead = f"Recipe {facts.description.recipe}. Card and report are in the artifacts of the source run."
-    return _render("version_card.md.j2", {**_card(facts), **of_way, "lead": lead, "samples": samples}, escape=False)
+    return render("version_card.md.j2", {**_card(facts), **of_way, "lead": lead, "samples": samples}, escape=False)
 
 
 def name_card(facts: Facts) -> str:
@@ -85,7 +85,8 @@ def _card(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _render(name: str, values: Mapping[str, Any], *, escape: bool) -> str:
+def render(name: str, values: Mapping[str, Any], *, escape: bool) -> str:
+    """A template of this room with these values; what it asks for and is not there is an error."""
     environment = Environment(
         loader=FileSystemLoader(_TEMPLATES), autoescape=escape, undefined=StrictUndefined, keep_trailing_newline=True
     )

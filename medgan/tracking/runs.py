@@ -13,6 +13,8 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, Run, RunTag
 from PIL import Image
 
+from medgan.errors import MedganError
+
 Row = Mapping[str, float]
 FINGERPRINT, FAILURE = "medgan.fingerprint", "medgan.failure"
 _BATCH = 1000  # MLflow's limit of metrics a request
@@ -28,6 +30,22 @@ class Store:
 
     def find_run(self, fingerprint: str) -> Run | None:
         return next(iter(self._runs(fingerprint)), None)
+
+    def named(self, name: str) -> Run:
+        """The training of this experiment with this id, name or beginning of a fingerprint.
+
+        Raises MedganError where there is none or more than one, with those that there are.
+        """
+        query = "tags.`medgan.kind` = 'training'"
+        runs = self.client.search_runs([self.experiment_id], query, order_by=["attributes.start_time DESC"])
+        for asked in (
+            [run for run in runs if name in (run.info.run_id, run.info.run_name)],
+            [run for run in runs if run.data.tags.get(FINGERPRINT, "").startswith(name)],
+        ):
+            if len(asked) == 1:
+                return asked[0]
+        known = ", ".join(f"'{run.info.run_name}'" for run in runs[:10]) or "none"
+        raise MedganError(f"no single run is called '{name}'; generators of this data set: {known}")
 
     def _runs(self, fingerprint: str) -> Sequence[Run]:
         """List all runs with this fingerprint, the earliest first."""
