@@ -1,5 +1,6 @@
 """Stage features: train the extractor behind fid_domain on the training split -> artifacts/features."""
 
+import json
 from pathlib import Path
 
 from medgan.config.schema import load_config
@@ -25,7 +26,11 @@ def main() -> None:
 
     threads = resolve_threads(config.train.threads)
     kept("features", extractor_fingerprint(prepared, config.features, config.seed, threads), FEATURES, make)
-    print(EXTRACTOR.with_suffix(".json").read_text().strip("{}\n "))
+    learnt = json.loads(EXTRACTOR.with_suffix(".json").read_text())
+    right = learnt.get("validation_accuracy")  # where there are classes
+    print(
+        f"{learnt['extractor']} {learnt['digest']}" + ("" if right is None else f", {right:.1%} of classes told right")
+    )
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from medgan.files import write_atomically
 from medgan.tracking.opening import opened_store
 from medgan.tracking.recording import find_run
 from medgan.training.result import load_generators
-from medgan.usefulness.report import read_sentence
+from medgan.usefulness.report import read_verdict
 from medgan.workspace.judges import protocol_of
 from medgan.workspace.places import EXPORT, METRICS, PARAMS, PREPARED, REGISTRY, TRAIN, UTILITY, store_root
 
@@ -21,7 +21,7 @@ def main() -> None:
     config = load_config(PARAMS)
     use_cpu(config.train.threads)
     prepared, protocol = open_prepared(PREPARED), protocol_of(config)
-    reports, useful, results = read_reports(METRICS), read_sentence(UTILITY), {}
+    reports, useful, results = read_reports(METRICS), read_verdict(UTILITY)["sentence"], {}
     name, gates = f"medgan-{config.data.name}-{config.gan.name}", config.register_.model_dump()
     with opened_store(store_root(), config.data.name) as store:
         run_id, description = find_run(store, config.data.name, TRAIN)

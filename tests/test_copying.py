@@ -203,11 +203,7 @@ def test_a_summary_says_how_many_honest_sets_raise_an_alarm(honest: CopyAudit) -
     few, many = (
         dict(summary(replace(metrics(), copying=replace(honest, alarms=alarms))))["copies"] for alarms in (0.02, 0.04)
     )
-    assert (
-        "and 2 % of honest sets" in few
-        and "too many" not in few
-        and "and 4 % of honest sets, too many to find any for sure" in many
-    )
+    assert ", 2 % of sets" in few and "too many" not in few and ", 4 % of sets, too many to find any for sure" in many
 
 
 def test_thresholds_are_those_of_the_class_and_small_classes_share_one() -> None:

@@ -92,19 +92,20 @@ def _two_samples(tests: TwoSamples) -> Iterator[tuple[str, str]]:
     drawn, real = tests.generated.told_apart, tests.real.told_apart
     if drawn is not None and real is not None:
         ours, theirs = drawn.overall, real.overall
-        yield (
-            "told apart",
-            f"{_interval(ours.accuracy)}  (ideal: .5; real: {_interval(theirs.accuracy)}; n = {ours.n:,})",
-        )
+        yield "told apart", f"{_interval(ours.accuracy)}  (real: {_value(theirs.accuracy)}, ideal: .5)"
         if ours.log_loss and theirs.log_loss:
-            yield "log-loss of that", f"{ours.log_loss.value:.4f}  (ideal: 0.6931; real: {theirs.log_loss.value:.4f})"
-        yield "passing for real", f"{_interval(ours.passing)}  (ideal: .95; real: {_interval(theirs.passing)})"
+            yield "log-loss of that", f"{ours.log_loss.value:.4f}  (real: {theirs.log_loss.value:.4f}, ideal: 0.6931)"
+        yield "passing for real", f"{_interval(ours.passing)}  (real: {_value(theirs.passing)}, ideal: .95)"
     neighbours = (tests.generated.nearest, tests.real.nearest)
     of_features, of_pixels = (
         "{:.3f} (real: {:.3f})".format(*(getattr(side, space).accuracy.value for side in neighbours))
         for space in ("features", "pixels")
     )
-    yield "1-nearest neighbour", f"{of_features} on features, {of_pixels} on pixels  (ideal: .5)"
+    yield "1-nearest neighbour", f"features {of_features}, pixels {of_pixels}"
+
+
+def _value(figure: Measured | None) -> str:
+    return "unknown" if figure is None else f"{figure.value:.3f}"
 
 
 def _interval(figure: Measured | None) -> str:
@@ -130,14 +131,14 @@ def _real(first: float, second: float) -> str:
 def _copying(audit: CopyAudit) -> Iterator[tuple[str, str]]:
     found, members = audit.found, audit.membership
     share = f"{100 * found.share:.1f} % [{100 * found.low:.1f}, {100 * found.high:.1f}]"
-    trust = f"finds {100 * audit.planted:.0f} % of planted copies on these data, false alarms "
-    trust += f"{100 * audit.false_alarms:.1f} % of honest images and {100 * audit.alarms:.0f} % of honest sets"
+    trust = f"finds {100 * audit.planted:.0f} % of planted ones; false alarms: "
+    trust += f"{100 * audit.false_alarms:.1f} % of images, {100 * audit.alarms:.0f} % of sets"
     trust += ", too many to find any for sure" if audit.alarms > MOST_ALARMS else ""
     unseen = f"; sees few of: {', '.join(audit.unseen)}" if audit.unseen else ""
     yield "copies", f"{audit.verdict}: {share}  ({trust}{unseen})"
     yield (
         "membership",
-        f"AUC {members.auc:.3f} [{members.low:.3f}, {members.high:.3f}]  (0.5: training images are no nearer)",
+        f"AUC {members.auc:.3f} [{members.low:.3f}, {members.high:.3f}]  (.5: nobody can tell)",
     )
 
 

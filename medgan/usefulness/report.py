@@ -77,11 +77,15 @@ class Usefulness:
     sizes: Sequence[SizeFigures]
 
 
-def read_sentence(path: Path) -> str:
-    """The verdict in words, of reports/utility.json. Raises MedganError where nobody has asked yet."""
+def read_verdict(path: Path) -> dict[str, Any]:
+    """The verdict, its sentence and the figures behind it, of reports/utility.json.
+
+    Raises MedganError where nobody has asked yet.
+    """
     if not path.exists():
         raise MedganError(f"{path} does not exist; run `make repro`, or `dvc repro utility`")
-    return str(json.loads(path.read_text())["sentence"])
+    verdict: dict[str, Any] = json.loads(path.read_text())
+    return verdict
 
 
 def to_tree(found: Usefulness) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from medgan.evaluation.report import read_reports
 from medgan.evaluation.results import PICTURES_NAME
 from medgan.reporting.facts import Facts, WayFacts
 from medgan.training.result import load_generators, read_rows
-from medgan.usefulness.report import from_tree
+from medgan.usefulness.report import from_tree, read_verdict
 from medgan.usefulness.results import DETAILS_NAME, FIGURES_NAME, PICTURE_NAME
 from medgan.workspace.places import EXPORT, METRICS, PREPARED, REGISTRY, REPORTS, SEARCH, TRAIN, UTILITY
 
@@ -47,7 +47,7 @@ def facts_of(config: Config) -> Facts:
         samples={_step(path): path for path in (TRAIN / "samples").glob("step-*.png")},
         trials=_trials(SEARCH / "trials.csv"),
         ways=tuple(ways),
-        verdict=json.loads(UTILITY.read_text()),
+        verdict=read_verdict(UTILITY),
         usefulness=from_tree(json.loads(figures.read_text())) if figures.exists() else None,
         seen=config.report.seen.strip(),
     )

@@ -2,6 +2,8 @@
 
 import csv
 import json
+from collections.abc import Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -11,7 +13,7 @@ from medgan.evaluation.report import Report, SynthesisReport, read_reports
 from medgan.evaluation.summary import summary
 from medgan.tracking import tracking_uri
 from medgan.tracking.links import runs_link
-from medgan.usefulness.report import read_sentence
+from medgan.usefulness.report import read_verdict
 from medgan.workspace.pages import MLFLOW_PORT
 from medgan.workspace.places import EXPORT, METRICS, REGISTRY, REPORT, SEARCH, UTILITY, store_root
 from medgan.workspace.serving import HOST
@@ -26,23 +28,32 @@ def print_summary() -> None:
     for name, report in reports.items():
         for title, figures in summary(report, name):
             table.add_row(title, figures)
-    table.add_row("of use", read_sentence(UTILITY))
+    table.add_row("of use", _use(read_verdict(UTILITY)))
     table.add_row("trials", str(len(trials)))
     for name in reports:
         version, onnx = registry[name] if name else registry, EXPORT / name / "generator.onnx"
         parity = json.loads(onnx.with_name("parity.json").read_text())
-        crowned = "crowned" if version["crowned"] else f"not crowned (champion: {version['champion'] or 'none'})"
+        reigning = f", as version {version['champion']} is" if version["champion"] else ""
+        crowned = "champion" if version["crowned"] else f"not champion{reigning}"
         table.add_row("registered", f"{version['name']} version {version['version']}, {crowned}:")
         for reason in version["reasons"]:
             table.add_row("", reason)
-        table.add_row("ONNX", f"{onnx}, {parity['bytes'] / 1e6:.2f} MB, parity error {parity['worst']:.1e}")
-    table.add_row("report", f"{REPORT}: everything in words and pictures; no network needed")
+        table.add_row("ONNX", f"{onnx} ({parity['bytes'] / 1e6:.2f} MB, to {parity['worst']:.0e})")
+    table.add_row("report", f"{REPORT}: all of it in words and pictures")
     console = Console(soft_wrap=True, highlight=False)
     console.print(table)
     console.print("\nnext:  make ui                    # MLflow, and this data set's generators, best first, at")
     console.print(f"       {_link(registry.get('experiment'))}", markup=False)
     console.print(f"       .venv/bin/medgan {_example(reports[''])}")
     console.print("       .venv/bin/medgan recipes")
+
+
+def _use(verdict: Mapping[str, Any]) -> str:
+    """The verdict and the gain that it rests on; why nobody asked."""
+    if not (gain := verdict.get("gain")):
+        return str(verdict["sentence"])
+    value, low, high = (100 * gain[key] for key in ("value", "low", "high"))
+    return f"{verdict['verdict']}: {value:+.1f} [{low:+.1f}, {high:+.1f}] points of accuracy"
 
 
 def _link(experiment: str | None) -> str:
