@@ -316,10 +316,10 @@ def test_few_figures_stand_first(facts: Facts, tmp_path: Path) -> None:
 def test_plots_have_plain_columns(facts: Facts, tmp_path: Path) -> None:
     write_plots(tmp_path / "plots", facts)
     tables = {path.name: path.read_text().splitlines() for path in (tmp_path / "plots").iterdir()}
-    assert tables["losses.csv"] == ["step,loss,value", "1,generator,1", "2,generator,0.5"]
+    assert tables["losses.csv"] == ["step,series,loss", "1,generator,1", "2,generator,0.5"]
     assert tables["validation.csv"][1:] == ["1,raw,9", "2,raw,9", "1,ema,8", "2,ema,8"]
-    assert tables["by_class.csv"][1] == "healthy,drawn,6.2378" and len(tables["by_class.csv"]) == 7
-    assert tables["usefulness.csv"] == ["real_images,regime,balanced_accuracy,low,high"]
+    assert tables["by_class.csv"][1] == "healthy,drawn,6.2378,6.2378,6.2378" and len(tables["by_class.csv"]) == 7
+    assert tables["usefulness.csv"] == ["regime,series,balanced_accuracy,low,high"]
 
 
 def test_bars_stay_inside_their_frame(facts: Facts) -> None:

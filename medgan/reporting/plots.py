@@ -18,10 +18,10 @@ def write_plots(folder: Path, facts: Facts) -> None:
     """losses.csv, validation.csv, by_class.csv, usefulness.csv; a header alone where there is nothing to draw."""
     with replacing(folder) as aside:
         aside.mkdir()
-        _write(aside / "losses.csv", ("step", "loss", "value"), _losses(facts))
-        _write(aside / "validation.csv", ("step", "weights", "score"), _validation(facts))
-        _write(aside / "by_class.csv", ("class", "images", "fid"), _by_class(facts))
-        _write(aside / "usefulness.csv", ("real_images", "regime", "balanced_accuracy", "low", "high"), _useful(facts))
+        _write(aside / "losses.csv", ("step", "series", "loss"), _losses(facts))
+        _write(aside / "validation.csv", ("step", "series", "score"), _validation(facts))
+        _write(aside / "by_class.csv", ("class", "series", "fid", "low", "high"), _by_class(facts))
+        _write(aside / "usefulness.csv", ("regime", "series", "balanced_accuracy", "low", "high"), _useful(facts))
 
 
 def _losses(facts: Facts) -> Iterable[Sequence[Any]]:
@@ -45,7 +45,7 @@ def _by_class(facts: Facts) -> Iterable[Sequence[Any]]:
         sides: Mapping[str, Any] = {"drawn": report.quality.groups, "real": report.floor.groups}
         for side, groups in sides.items():
             for name, group in groups.items():
-                yield name, side, f"{group.fid:.6g}"
+                yield name, side, *(f"{group.fid:.6g}",) * 3  # of a class alone no interval is known
 
 
 def _useful(facts: Facts) -> Iterable[Sequence[Any]]:
@@ -53,7 +53,7 @@ def _useful(facts: Facts) -> Iterable[Sequence[Any]]:
         for regime, found in size.regimes.items():
             reached = found.figures["balanced_accuracy"]
             numbers = (f"{number:.4f}" for number in (reached.value, reached.low, reached.high))
-            yield min(size.counts.values()), regime, *numbers
+            yield regime, f"{min(size.counts.values()):,} real images a class", *numbers
 
 
 def _write(path: Path, head: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
