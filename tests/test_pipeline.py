@@ -1,13 +1,11 @@
 """All stages in order in one folder: the files of dvc.yaml, one run, one version; and again without a trace."""
 
-import importlib
 import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ import pytest
 import yaml
 from mlflow import MlflowClient
 from PIL import Image
+from stages import ASKED, STAGES, UNGATED, after_stages, stage
 
 from benchmarks.outage import free_port
 from medgan.config.schema import Config, load_config
@@ -54,11 +53,6 @@ pytestmark = [
 ]
 
 ROOT = Path(__file__).parents[1]
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-
-
-ASKED = {"utility.seeds": 2, "utility.steps": 10, "utility.n": 100}
-UNGATED = {"register.recall": 0.0, "register.coverage": 0.0, "register.passing": 0.0, "register.copies": 1.0}
 
 
 @pytest.fixture(scope="module")
@@ -67,28 +61,6 @@ def place(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Iterator[
     # So small a generator would pass no gate.
     with after_stages(tmp_path_factory.mktemp("pipeline"), config.override(UNGATED | ASKED)) as folder:
         yield folder
-
-
-@contextmanager
-def after_stages(
-    folder: Path, config: Config, names: Iterable[str] = STAGES, *, raw: Path = Path("data/phantom.yaml")
-) -> Iterator[Path]:
-    shutil.copytree(ROOT / "data", folder / "data", ignore=shutil.ignore_patterns("prepared", "raw"))
-    shutil.copytree(ROOT / "recipes", folder / "recipes")
-    tree = config.model_dump(mode="json", by_alias=True)
-    tree["data"]["raw"] = str(raw)
-    (folder / "params.yaml").write_text(yaml.safe_dump(tree))
-    with pytest.MonkeyPatch.context() as patch:
-        # MLflow sets this one for its children; set here first, so that it is gone afterwards.
-        patch.setenv("MLFLOW_TRACKING_URI", "")
-        patch.chdir(folder)
-        for name in names:
-            stage(name)
-        yield folder
-
-
-def stage(name: str) -> None:
-    importlib.import_module(f"pipelines.{name}").main()
 
 
 def client(place: Path) -> MlflowClient:
