@@ -13,12 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from medgan.errors import Interrupted, MedganError, os_error_sentence
 
-_EVERY = 60.0  # seconds between lines in a log
+_EVERY = 120.0  # seconds between lines in a log
 _ERRORS = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
 
 
 class Bar:
-    """How far a long work is. On a terminal a bar; elsewhere a line a minute, so that a log stays short."""
+    """How far a long work is. On a terminal a bar; elsewhere a line every two minutes, so that a log stays short."""
 
     def __init__(self, title: str, total: int, show: Callable[[int, str], None]) -> None:
         """title: what is done, such as "train" or "trial 3 of 12". total: units of it, a guess where nobody knows."""
@@ -56,7 +56,7 @@ def progress(title: str, total: int) -> Iterator[Bar]:
 
 
 class _Lines:
-    """Prints where a log file is written: what takes less than a minute says nothing."""
+    """Prints where a log file is written: what takes less than two minutes says nothing."""
 
     def __init__(self, title: str, total: int) -> None:
         self._title, self._total = title, total

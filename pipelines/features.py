@@ -29,7 +29,8 @@ def main() -> None:
     learnt = json.loads(EXTRACTOR.with_suffix(".json").read_text())
     right = learnt.get("validation_accuracy")  # where there are classes
     print(
-        f"{learnt['extractor']} {learnt['digest']}" + ("" if right is None else f", {right:.1%} of classes told right")
+        f"{learnt['extractor']} {learnt['digest']}"
+        + ("" if right is None else f", tells {100 * right:.1f} % of classes right")
     )
 
 

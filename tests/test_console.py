@@ -27,7 +27,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return ticking
 
 
-def test_a_log_has_a_line_a_minute_with_what_is_left(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_has_a_line_every_two_minutes_with_what_is_left(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     with progress("train", 3000) as done:
         for step in range(0, 3001, 10):
             clock.now += 1.0
@@ -35,7 +35,7 @@ def test_a_log_has_a_line_a_minute_with_what_is_left(clock: Clock, capsys: pytes
                 done.note("fid 23.1")
             done(step)
     said = capsys.readouterr().err.splitlines()
-    assert said[0] == "train: 590 of 3,000, fid 23.1, about 4 min left" and len(said) == 5
+    assert said[0] == "train: 1,190 of 3,000, fid 23.1, about 3 min left" and len(said) == 2
 
 
 def test_short_work_says_nothing_in_a_log(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
@@ -49,9 +49,9 @@ def test_short_work_says_nothing_in_a_log(clock: Clock, capsys: pytest.CaptureFi
 def test_resumed_work_is_judged_by_what_was_done_since(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     with progress("train", 1000) as done:
         done(900)
-        clock.now += 60
+        clock.now += 120
         done(950)
-    assert capsys.readouterr().err == "train: 950 of 1,000, about 60 s left\n"
+    assert capsys.readouterr().err == "train: 950 of 1,000, about 2 min left\n"
 
 
 def test_a_total_that_was_a_guess_may_be_passed(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:

@@ -98,10 +98,10 @@ def _two_samples(tests: TwoSamples) -> Iterator[tuple[str, str]]:
         yield "passing for real", f"{_interval(ours.passing)}  (real: {_value(theirs.passing)}, ideal: .95)"
     neighbours = (tests.generated.nearest, tests.real.nearest)
     of_features, of_pixels = (
-        "{:.3f} (real: {:.3f})".format(*(getattr(side, space).accuracy.value for side in neighbours))
+        "{:.3f} ({:.3f})".format(*(getattr(side, space).accuracy.value for side in neighbours))
         for space in ("features", "pixels")
     )
-    yield "1-nearest neighbour", f"features {of_features}, pixels {of_pixels}"
+    yield "1-nearest neighbour", f"features {of_features}, pixels {of_pixels}  (real)"
 
 
 def _value(figure: Measured | None) -> str:

@@ -16,7 +16,8 @@ def run() -> int:
     """Exit status of `dvc` with the arguments of this process."""
     for name in _CHATTER:
         logging.getLogger(name).setLevel(logging.WARNING)
-    logging.getLogger("dvc.stage.run").addFilter(lambda record: not record.getMessage().startswith("> "))
+    for name in ("dvc.stage.run", "dvc.repo.reproduce"):  # commands, and empty lines between stages
+        logging.getLogger(name).addFilter(lambda record: record.getMessage()[:2] not in ("> ", ""))
     write = ui.write
 
     def sparing(*objects: Any, **settings: Any) -> None:

@@ -1,6 +1,5 @@
 """The short table at the end of `make repro`."""
 
-import csv
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -15,21 +14,18 @@ from medgan.tracking import tracking_uri
 from medgan.tracking.links import runs_link
 from medgan.usefulness.report import read_verdict
 from medgan.workspace.pages import MLFLOW_PORT
-from medgan.workspace.places import EXPORT, METRICS, REGISTRY, REPORT, SEARCH, UTILITY, store_root
+from medgan.workspace.places import EXPORT, METRICS, REGISTRY, REPORT, UTILITY, store_root
 from medgan.workspace.serving import HOST
 
 
 def print_summary() -> None:
     """Print what the files that the stages have left say."""
     reports, registry = read_reports(METRICS), json.loads(REGISTRY.read_text())
-    with (SEARCH / "trials.csv").open(newline="") as file:
-        trials = list(csv.DictReader(file))
     table = Table(show_header=False, box=None, padding=(0, 2))
     for name, report in reports.items():
         for title, figures in summary(report, name):
             table.add_row(title, figures)
     table.add_row("of use", _use(read_verdict(UTILITY)))
-    table.add_row("trials", str(len(trials)))
     for name in reports:
         version, onnx = registry[name] if name else registry, EXPORT / name / "generator.onnx"
         parity = json.loads(onnx.with_name("parity.json").read_text())
@@ -42,7 +38,7 @@ def print_summary() -> None:
     table.add_row("report", f"{REPORT}: all of it in words and pictures")
     console = Console(soft_wrap=True, highlight=False)
     console.print(table)
-    console.print("\nnext:  make ui                    # MLflow, and this data set's generators, best first, at")
+    console.print("next:  make ui                    # MLflow, and this data set's generators, best first, at")
     console.print(f"       {_link(registry.get('experiment'))}", markup=False)
     console.print(f"       .venv/bin/medgan {_example(reports[''])}")
     console.print("       .venv/bin/medgan recipes")
