@@ -253,8 +253,8 @@ def test_a_killed_search_retries_the_trial_once_and_leaves_nothing_running(workp
         expected = {TrialState.COMPLETE: "FINISHED", TrialState.PRUNED: "KILLED", TrialState.FAIL: "FAILED"}
         assert child.info.status == expected[trial.state]
         if trial.state == TrialState.COMPLETE:
-            assert child.data.metrics["score"] == trial.value
-        history = client.get_metric_history(child.info.run_id, "validation/best")
+            assert child.data.metrics["validation/fid"] == trial.value
+        history = client.get_metric_history(child.info.run_id, "validation/fid")
         assert sorted((p.step, p.value) for p in history) == sorted(trial.intermediate_values.items())
     assert children[f"trial-{study}-{retry.number}"].data.tags["medgan.retry_of"] == "1"
     assert not list(workplace.glob(".checkpoints/trial-*"))
@@ -263,6 +263,8 @@ def test_a_killed_search_retries_the_trial_once_and_leaves_nothing_running(workp
 @pytest.mark.slow
 def test_a_killed_train_stage_ends_as_one_finished_run_with_each_point_once(workplace: Path) -> None:
     from mlflow import MlflowClient
+
+    from medgan.tracking.names import named
 
     victim = stage("train", workplace)
     # Late enough that rows and pictures were sent already.
@@ -275,6 +277,7 @@ def test_a_killed_train_stage_ends_as_one_finished_run_with_each_point_once(work
     assert run.info.status == "FINISHED"
     rows = [json.loads(line) for line in (workplace / "artifacts/train/history.jsonl").read_text().splitlines()]
     assert [row["step"] for row in rows if "loss/generator" in row] == list(range(1, 61))
+    rows = named(rows, "fid")
     for key in {key for row in rows for key in row} - {"step", "time"}:
         sent = [(p.step, p.value, p.timestamp) for p in client.get_metric_history(run.info.run_id, key)]
         assert sorted(sent) == sorted((row["step"], row[key], int(1000 * row["time"])) for row in rows if key in row)

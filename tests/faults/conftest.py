@@ -25,7 +25,7 @@ from . import preloaded
 CODE = Path(os.environ.get("MEDGAN_CLONE") or Path(__file__).parents[2])
 PYTHON = Path(sys.executable) if "MEDGAN_CLONE" not in os.environ else CODE / ".venv" / "bin" / "python"
 _COPIED = ("medgan", "pipelines", "recipes", "data", "dvc.yaml", "pyproject.toml", ".dvcignore", ".gitignore")
-STAGES = ("prepare", "features", "search", "train", "evaluate", "utility", "export", "register")
+STAGES = ("prepare", "features", "search", "train", "evaluate", "utility", "export", "register", "report")
 _ENTRY = (
     "import sys; from importlib.metadata import entry_points; sys.argv[0] = 'medgan'; "
     "next(iter(entry_points(group='console_scripts', name='medgan'))).load()()"

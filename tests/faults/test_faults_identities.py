@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import math
 import os
 import random
 import subprocess
@@ -160,12 +161,18 @@ def left(clone: Clone) -> Iterator[Path]:
         yield from (Path(folder, name) for name in names)
 
 
+def _within_base64(text: bytes, before: int) -> bytes:
+    """The letters that stand for nothing but this text, wherever it begins in what is encoded."""
+    first, last = math.ceil(8 * before / 6), 8 * (before + len(text)) // 6
+    return b64encode(bytes(before) + text)[first:last]
+
+
 def found(clone: Clone, identifiers: list[str]) -> set[tuple[str, str]]:
     """Which file holds which identifier, in capitals or not, in UTF-8, 16 or 32, in base 64, or as a hash."""
     wanted: dict[str, list[bytes]] = {}
     for text in identifiers:
         plain = [text.encode(), text.lower().encode(), text.encode("utf-16-le"), text.encode("utf-32-be")]
-        plain += [b64encode(bytes(skipped) + text.encode())[4:-4] for skipped in range(3)]
+        plain += [_within_base64(text.encode(), skipped) for skipped in range(3)]
         whole = [f"{text}{index}" for index in range(3)] + [f"{text} {index}" for index in range(3)] + [text]
         digests = (hashlib.new(name, item.encode()) for name in ("md5", "sha1", "sha256") for item in whole)
         hashes = [digest.hexdigest()[:16] for digest in digests]
