@@ -18,7 +18,7 @@ from medgan.imaging.grids import grid
 from medgan.runtime import OnnxGenerator
 
 NOTICE = "synthetic; not for diagnosis"
-_REAL = "real images; not for diagnosis"
+_REAL, _MASKS = "real images; not for diagnosis", "masks of real images; not for diagnosis"
 _ACROSS = 6  # images in a strip
 _MOST_CLASSES = 12
 _LONGEST = 24  # moments in the film
@@ -41,10 +41,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Row:
-    """Strips side by side under one title: a class, or all images."""
+    """Strips under one title, a class or all images: side by side, or below each other where something was given."""
 
     title: str
     strips: tuple[Picture, ...]
+
+    @property
+    def stacked(self) -> bool:
+        return len(self.strips) > 2
 
 
 def drawn_beside_real(data: Prepared, onnx: Path, *, seed: int) -> tuple[list[Row], int]:
@@ -76,7 +80,7 @@ def _row(generator: ExportedGenerator, data: Prepared, allowed: NDArray[np.bool_
     given = []
     if "mask" in generator.inputs and data.masks is not None:
         masks = np.repeat(255 * np.asarray(data.masks[chosen])[..., :1], drawn.shape[-1], axis=-1).astype(np.uint8)
-        given.append(strip(masks, f"masks{of} that were given", "given: masks", notice=_REAL))
+        given.append(strip(masks, f"masks{of} that were given", "given: masks", notice=_MASKS))
     if "source" in generator.inputs and data.sources is not None:
         sources = data.intensity.picture(np.asarray(data.sources[chosen]))
         given.append(strip(sources, f"images{of} that were given", "given", notice=_REAL))
