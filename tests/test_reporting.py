@@ -13,6 +13,7 @@ import yaml
 from PIL import Image
 
 from medgan.config.schema import Config
+from medgan.data.spec import Direction
 from medgan.data.store import Prepared
 from medgan.evaluation.copying.figures import (
     FOUND,
@@ -360,6 +361,21 @@ def test_two_runs_are_compared_by_what_decides(facts: Facts, tmp_path: Path) -> 
     assert better(other, elsewhere).startswith(
         "Nobody can say: these scores cannot be compared, they differ in n (300, 99)"
     )
+
+
+def test_without_pairs_it_is_a_translator_all_the_same(facts: Facts) -> None:
+    """Judged as what draws from noise is: by sets of images."""
+    way = replace(facts.main, inputs=("source",))
+    unpaired = replace(
+        facts,
+        ways=(way,),
+        config=facts.config.override({"data.modality": "unknown"}),
+        description=replace(facts.description, direction=Direction("T1", "T2")),
+    )
+    assert said(unpaired)["What was trained?"].startswith(
+        "A program that turns one kind of image into another: T1 to T2, images of 16 x 16 pixels."
+    )
+    assert "pipeline_tag: image-to-image" in model_card(unpaired) and "translate(sources)" in model_card(unpaired)
 
 
 def test_parameters_that_one_lacks_differ_too() -> None:

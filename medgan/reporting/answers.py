@@ -39,11 +39,12 @@ def answers(facts: Facts) -> list[Answer]:
 def what(facts: Facts) -> str:
     """The system, in a sentence or two."""
     spec, train, inputs = facts.data.spec, facts.description.train, facts.main.inputs
-    kind = f"{facts.config.data.modality} images of {spec.size} x {spec.size} pixels" + (
+    modality = facts.config.data.modality
+    kind = f"{'' if modality == 'unknown' else f'{modality} '}images of {spec.size} x {spec.size} pixels" + (
         "" if spec.channels == 1 else f" and {spec.channels} channels"
     )
-    if isinstance(facts.main.report, TranslationReport):
-        text = f"A program that turns one kind of image into another: {facts.description.direction}. {kind}."
+    if facts.main.translates:
+        text = f"A program that turns one kind of image into another: {facts.description.direction}, {kind}."
     else:
         given = [f"of {_listed(facts.data.label_names)}"] if "label" in inputs else []
         given += ["under a mask that says where the lesion goes"] if "mask" in inputs else []

@@ -35,6 +35,11 @@ class WayFacts:
     registered: Mapping[str, Any]
     pictures: Mapping[str, Path]
 
+    @property
+    def translates(self) -> bool:
+        """Whether it makes images of images."""
+        return "source" in self.inputs
+
 
 @dataclass(frozen=True)
 class Facts:

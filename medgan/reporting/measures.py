@@ -7,9 +7,8 @@ from medgan.evaluation.report import Report, SynthesisReport, TranslationReport
 from medgan.evaluation.two_sample import Measured, TwoSamples
 from medgan.scores.figures import Fidelity
 
-CONGRUENCE, COVERAGE, CONSTRAINT, COMPLETENESS, COMPLIANCE, COMPREHENSION, CONSISTENCY = (
-    *("Congruence", "Coverage", "Constraint", "Completeness", "Compliance", "Comprehension", "Consistency"),
-)
+CONGRUENCE, COVERAGE, CONSTRAINT, COMPLETENESS = "Congruence", "Coverage", "Constraint", "Completeness"
+COMPLIANCE, COMPREHENSION, CONSISTENCY = "Compliance", "Comprehension", "Consistency"
 
 
 @dataclass(frozen=True)

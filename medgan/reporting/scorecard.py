@@ -59,7 +59,7 @@ _Judged = tuple[str, str, str]  # status, finding, open
 
 
 def _congruence(_facts: Facts, way: WayFacts) -> _Judged:
-    looked = "No doctor has been asked whether the images convince."
+    looked = "Whether doctors find the images convincing: no study with readers is part of this report."
     if isinstance(way.report, TranslationReport):
         kid = way.report.quality.kid
         text = "The set of translated images was compared with that of true ones." if kid is not None else ""
@@ -100,7 +100,7 @@ def _much(share: float) -> str:
 
 
 def _constraint(_facts: Facts, way: WayFacts) -> _Judged:
-    anatomy = "Whether the anatomy is possible: no test here knows anatomy, and nobody with medical training was asked."
+    anatomy = "Whether the anatomy is possible: no test here knows anatomy. Ask somebody who does."
     if isinstance(way.report, TranslationReport):
         return PARTLY, "Translated images were compared with the true images of the same test patients.", anatomy
     parts = []
@@ -129,7 +129,7 @@ def _completeness(facts: Facts, way: WayFacts) -> _Judged:
 
 
 def _compliance(facts: Facts, way: WayFacts) -> _Judged:
-    formal = "No formal guarantee (differential privacy) is given, and no lawyer was asked."
+    formal = "A formal guarantee (differential privacy) is not given, and this is no legal opinion."
     licence = facts.config.data.licence
     said = (
         "Nobody said under which licence the data are." if licence == "unknown" else f"Licence of the data: {licence}."
@@ -150,7 +150,11 @@ def _comprehension(facts: Facts, _way: WayFacts) -> _Judged:
         if facts.seen
         else "Nobody has written down what a person sees in the pictures (report.seen in params.yaml)."
     )
-    return (PARTLY if facts.seen else NOT_MEASURED), text, f"{blind} {seen} No reader was asked what they understood."
+    return (
+        (PARTLY if facts.seen else NOT_MEASURED),
+        text,
+        f"{blind} {seen} What readers understand of it is not part of this report.",
+    )
 
 
 def _consistency(facts: Facts, way: WayFacts) -> _Judged:

@@ -7,10 +7,10 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from medgan.evaluation.report import SynthesisReport, TranslationReport
+from medgan.evaluation.report import SynthesisReport
 from medgan.files import write_atomically
 from medgan.reporting import charts, tables
-from medgan.reporting.answers import answers, use, what, whom
+from medgan.reporting.answers import answers, percent, use, what, whom
 from medgan.reporting.facts import ALL_IMAGES, Facts, WayFacts, counts
 from medgan.reporting.measures import COMPLIANCE, CONGRUENCE, CONSISTENCY, measures
 from medgan.reporting.pictures import NOTICE, Picture, drawn_beside_real, film, framed, svg
@@ -72,14 +72,13 @@ def name_card(facts: Facts) -> str:
 
 
 def _card(facts: Facts) -> dict[str, Any]:
-    translates = isinstance(facts.main.report, TranslationReport)
     return {
         **_common(facts),
         "name": facts.main.registered["name"],
         "data": facts.config.data.name,
         "md5": facts.data.md5,
         "split": facts.main.report.quality.split,
-        "pipeline": "image-to-image" if translates else "unconditional-image-generation",
+        "pipeline": "image-to-image" if facts.main.translates else "unconditional-image-generation",
         "measures": measures(facts.main.report),
         "usage": _usage(facts),
     }
@@ -97,9 +96,7 @@ def _common(facts: Facts) -> dict[str, Any]:
     data = facts.config.data
     criteria = scorecard(facts)
     return {
-        "title": f"Synthetic {data.modality}: {data.name}"
-        if data.modality != "unknown"
-        else f"Synthetic images: {data.name}",
+        "title": f"Synthetic {'images' if data.modality == 'unknown' else data.modality}: {data.name}",
         "notice": NOTICE,
         "answers": answers(facts),
         "what": what(facts),
@@ -131,9 +128,7 @@ def _page(facts: Facts) -> dict[str, Any]:
         "way_back": [row for way in facts.ways[1:] for row in drawn_beside_real(way.data, way.onnx, seed=seed)[0]],
         "extra": {criterion.name: _extra(facts, criterion.name) for criterion in criteria["criteria"]},
         "use": use(facts).text,
-        "use_picture": framed(picture, _use_in_words(facts), "Balanced accuracy of each mixture", notice="")
-        if picture
-        else None,
+        "use_picture": picture and framed(picture, _use_in_words(facts), "Balanced accuracy", notice=""),
         "chosen": _chosen(facts),
         "curves": list(_curves(facts)),
         "film": film(facts.samples),
@@ -166,7 +161,7 @@ def _back(way: WayFacts) -> Table:
 
 def _use_in_words(facts: Facts) -> str:
     reached = facts.verdict.get("balanced_accuracy", {})
-    return "; ".join(f"{name}: {value:.1%}" for name, value in reached.items())
+    return "; ".join(f"{name}: {percent(value)}" for name, value in reached.items())
 
 
 def _chosen(facts: Facts) -> str:
@@ -191,9 +186,8 @@ def _curves(facts: Facts) -> Iterator[Picture]:
 
 def _usage(facts: Facts) -> str:
     way = facts.main
-    call = "translate(sources)" if isinstance(way.report, TranslationReport) else "draw(16, seed=1)"
-    if isinstance(way.report, SynthesisReport) and way.report.lesion:
-        call = "draw(16, seed=1, masks=mask)"
+    call = f"draw(16, seed=1{', masks=mask' if 'mask' in way.inputs else ''})"
+    call = "translate(sources)" if way.translates else call
     return (
         "One ONNX file; numpy and onnxruntime are enough.\n\n"
         f'    from medgan.runtime import OnnxGenerator\n    OnnxGenerator("generator.onnx").{call}  # in [-1, 1]'
