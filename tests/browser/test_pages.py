@@ -20,10 +20,10 @@ from medgan.tracking.links import runs_link
 from medgan.workspace.comparing import compare
 from medgan.workspace.serving import mlflow_page, serving
 
-CHROMIUM = shutil.which("chromium")
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no chromium: Debian's package of this name brings it"),
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium; Debian has a package of this name"),
     pytest.mark.filterwarnings(
         "ignore:The ..noload.. loader strategy:DeprecationWarning",
         "ignore::FutureWarning:mlflow",
