@@ -8,6 +8,7 @@ from typing import Any
 from medgan.training.state import Row
 
 _COLOURS = ("#1f5f8b", "#b3432b", "#4d7c3a", "#7a5195", "#8a6d00", "#444444")
+_STYLES = ("-", "--", ":", "-.")
 _VALIDATION = "validation/"
 
 
@@ -54,9 +55,11 @@ def _curves(
     if not shown:
         return None
     figure, axes = _axes(across, up)
-    for (name, points), colour in zip(shown.items(), _COLOURS * len(shown), strict=False):
-        axes.plot(*zip(*points, strict=True), color=colour, label=name, linewidth=1.2, marker=marker)
-    axes.legend(frameon=False)
+    for place, (name, points) in enumerate(shown.items()):
+        colour, style = _COLOURS[place % len(_COLOURS)], _STYLES[place // len(_COLOURS) % len(_STYLES)]
+        axes.plot(*zip(*points, strict=True), style, color=colour, label=name, linewidth=1.2, marker=marker)
+    many = len(shown) > len(_COLOURS)  # networks of several scales
+    axes.legend(frameon=False, **({"loc": "upper left", "bbox_to_anchor": (1, 1), "fontsize": 8} if many else {}))
     return _svg(figure)
 
 
