@@ -19,14 +19,14 @@ _ODD = (
 )
 
 
-def images(folder: Path, *names: bytes, each: int = 60) -> Path:
-    """PNG files of two classes, so many each, these names among them."""
+def images(folder: Path, *names: bytes) -> Path:
+    """PNG files of two classes, sixty each, these names among them."""
     for code, label in enumerate((b"ill", b"well")):
         (folder / os.fsdecode(label)).mkdir(parents=True)
-        for index in range(each):
+        for index in range(60):
             name = names[index] if index < len(names) else b"%d" % index
             # Blots of their own: no two are near-copies.
-            blots = Image.frombytes("L", (4, 4), random.Random(1000 * code + index).randbytes(16))
+            blots = Image.frombytes("L", (4, 4), random.Random(100 * code + index).randbytes(16))
             blots.resize((16 + index, 40 + code)).save(folder / os.fsdecode(label + b"/" + name + b".png"))
     return folder
 
@@ -50,8 +50,7 @@ def test_a_raw_folder_outside_the_clone_may_hold_any_name_of_utf8(clone: Clone) 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_a_check_that_was_stopped_leaves_no_names_behind(clone: Clone, number: signal.Signals) -> None:
-    # So many that it still works when the first list of names is there, on a single busy core too.
-    raw, place = images(clone.root / "data" / "raw" / "scans", each=240), clone.root.parent / "temporary"
+    raw, place = images(clone.root / "data" / "raw" / "scans"), clone.root.parent / "temporary"
     place.mkdir()
     before = (clone.root / "params.yaml").read_bytes()
     command = [PYTHON.with_name("medgan"), "data", "check", raw, "--write", "--force"]
