@@ -5,6 +5,8 @@ MEDGAN_SCREENSHOTS names a folder where a picture of each page is left.
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from mlflow import MlflowClient
 from playwright.sync_api import Browser, Page, sync_playwright
-from stages import ASKED, STAGES, UNGATED, after_stages, stage
+from stages import ASKED, ROOT, STAGES, UNGATED, after_stages, stage
 
 from benchmarks.outage import free_port
 from medgan.config.schema import Config
@@ -93,6 +95,27 @@ def test_a_page_is_whole_without_a_network(browser: Browser, place: Path, name: 
     serious = [each for each in Axe().run(page).response["violations"] if each["impact"] in ("serious", "critical")]
     assert serious == [], [(each["id"], each["nodes"][0]["html"][:200]) for each in serious]
     photographed(page, f"{name}-{width}")
+    context.close()
+
+
+def test_plots_of_dvc_are_drawn_without_a_network(browser: Browser, place: Path) -> None:
+    dvc = [sys.executable, "-m", "dvc"]
+    subprocess.run([*dvc, "init", "-q", "--no-scm"], cwd=place, check=True)
+    shutil.copy(ROOT / "dvc.yaml", place)
+    shutil.copytree(ROOT / ".dvc" / "plots", place / ".dvc" / "plots")
+    shutil.copy(ROOT / ".dvc" / "config", place / ".dvc" / "config.local")
+    subprocess.run([*dvc, "plots", "show", "-q"], cwd=place, check=True)
+    context = browser.new_context(offline=True)
+    page, wrong = context.new_page(), list[str]()
+    page.on("requestfailed", lambda request: wrong.append(request.url[:80]))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto((place / "dvc_plots" / "index.html").as_uri())
+    drawings = page.locator("canvas, svg.marks")
+    drawings.nth(3).wait_for(timeout=30_000)  # losses, validation, FID by class, usefulness
+    broken = page.eval_on_selector_all("img", "images => images.filter(i => !i.complete || !i.naturalWidth).length")
+    assert (wrong, broken) == ([], 0) and page.locator("img").count() >= 4
+    for title in ("Losses by step", "FID on test images by class"):
+        assert title in (place / "dvc_plots" / "index.html").read_text(encoding="utf-8")
     context.close()
 
 
