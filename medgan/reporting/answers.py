@@ -88,7 +88,7 @@ def _quality(facts: Facts) -> Iterator[Answer]:
 
 
 def told_in_words(told: ToldApart) -> str:
-    """Of 100 images, how many a network tells right."""
+    """What share of images a network tells right, and what share of drawn ones passes for real."""
     assert told.overall.accuracy is not None
     right = told.overall.accuracy.value
     how = "nearly all" if right >= _SURE else "hardly better than by guessing" if right < _HARDLY else "many"

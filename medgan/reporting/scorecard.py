@@ -140,7 +140,7 @@ def _compliance(facts: Facts, way: WayFacts) -> _Judged:
 
 
 def _comprehension(facts: Facts, _way: WayFacts) -> _Judged:
-    text = "This page and the model card say what was done, with every figure beside that of real images."
+    text = "This page and the model card say what was done, with figures beside those of real images."
     blind = (
         "The figures are nearly blind to fine patterns: noise of a few levels, a faint checkerboard, or outlines that "
         "are moved by one to three pixels. Look at the pictures."

@@ -8,6 +8,7 @@ from typing import Any
 from medgan.console import Bar
 from medgan.errors import DivergedError
 from medgan.fingerprint import Origin
+from medgan.gans import check_gan
 from medgan.tracking.names import named
 from medgan.tracking.opening import store_at
 from medgan.tracking.runs import FAILURE, Store
@@ -38,10 +39,13 @@ def record_training(
     Raises as `Task.fit` does, and MedganError where results cannot be written.
     """
     origin = first_origin(task, origin)
+    by_pairs = task.prepared.paired and "source" in check_gan(task.gan, task.prepared.spec).inputs
 
     def opened() -> tuple[Store, str]:
         store = store_at(root, name)
-        return store, open_run(store, name, task.fingerprint, task.sections, data_md5=task.prepared.md5, origin=origin)
+        run_id = open_run(store, name, task.fingerprint, task.sections, data_md5=task.prepared.md5, origin=origin)
+        store.begin_with(run_id, f"test/{'mae' if by_pairs else 'fid'}")
+        return store, run_id
 
     recorder = Recorder(opened, task.train.score)
     try:
@@ -71,7 +75,6 @@ def open_run(store: Store, name: str, key: str, sections: Mapping[str, Any], *, 
     title = f"{origin.recipe.partition(',')[0]} on {name} {key[:6]}"
     run_id = store.run(key, title, params={"recipe": origin.recipe, **origin.changed}, tags=tags)
     store.reopen(run_id)
-    store.begin_with(run_id, f"test/{'mae' if sections['train']['score'] in ('mae', 'ssim') else 'fid'}")
     store.log_content(run_id, PARAMETERS, dict(sections))
     store.log_data(run_id, name=name, md5=data_md5)
     return run_id
