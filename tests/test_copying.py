@@ -103,7 +103,7 @@ def test_thumbnails_are_small_and_keep_the_mean(size: int, side: int) -> None:
 def test_the_audit_knows_what_it_finds(honest: CopyAudit) -> None:
     assert honest.power.keys() == WAYS.keys() and honest.power["exact"].copies == 1 and honest.planted > 0.8
     weak = replace(honest, power={"seen": Power(0.9, 1.0), "copies": Power(0.89, 1.0), "mixtures": Power(1.0, 0.8)})
-    assert weak.unseen == ("copies", "mixtures")
+    assert weak.unseen == ("copies",) and weak.overlooked == ("mixtures",)
 
 
 def test_an_audit_comes_back_from_json(honest: CopyAudit) -> None:

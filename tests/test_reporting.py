@@ -35,7 +35,7 @@ from medgan.evaluation.two_sample import (
     TwoSample,
     TwoSamples,
 )
-from medgan.reporting.answers import answers, percent
+from medgan.reporting.answers import answers, licence, percent
 from medgan.reporting.comparing import Compared, better, differing, write_comparison
 from medgan.reporting.facts import Facts, WayFacts, counts
 from medgan.reporting.measures import HEADLINES, headlines, in_mlflow, measures
@@ -143,7 +143,10 @@ def test_a_reader_who_knows_no_code_finds_every_answer(facts: Facts) -> None:
             "A program that draws MR T2w (simulated) images",
             "healthy, infarct and tumour. It learnt for 3,000",
         ),
-        "On whom?": ("240 images of 60 patients and was judged on 120 images of 30 patients", "Licence: CC0-1.0"),
+        "On whom?": (
+            "240 images of 60 patients and was judged on 120 images of 30 patients",
+            "Licence of the data: CC0-1.0",
+        ),
         "How good are the images?": (
             "A fresh network tells 99.7 % of images right as drawn or real (nearly all; by guessing, 50 %). ",
             "1 % of drawn images pass for real; of real ones, 95 %. ",
@@ -179,12 +182,21 @@ def test_good_and_bad_are_not_mixed_up(facts: Facts) -> None:
         "Copies are suspected"
     )
     weak = replace(report(), copying=audit(NONE_FOUND, 0.0, power=0.5))
-    assert "it finds 75 %, but few of: noise 8." in said(with_report(facts, weak))["Does it copy patients?"]
+    assert (
+        "it finds 75 %, but misses more than one in ten of: noise 8. "
+        "Where only a tenth of all images are copies of: noise 8, it may overlook them."
+        in said(with_report(facts, weak))["Does it copy patients?"]
+    )
+    few = audit(NONE_FOUND, 0.0)
+    few = replace(few, power={way: replace(power, mixtures=0.5) for way, power in few.power.items()})
+    assert said(with_report(facts, replace(report(), copying=few)))["Does it copy patients?"].endswith(
+        "it finds 100 %. Where only a tenth of all images are copies, it may overlook them."
+    )
 
 
 @pytest.mark.parametrize(
     ("word", "start"),
-    [("helped", "Yes. "), ("no difference seen", "Not that one could see. "), ("not asked", "Not known: ")],
+    [("helped", "Yes. "), ("no difference seen", "Not that one could see. "), ("not asked", "Not known; ")],
 )
 def test_use_is_said_in_words(facts: Facts, word: str, start: str) -> None:
     asked = replace(facts, verdict={**facts.verdict, "verdict": word})
@@ -380,3 +392,17 @@ def test_without_pairs_it_is_a_translator_all_the_same(facts: Facts) -> None:
 
 def test_parameters_that_one_lacks_differ_too() -> None:
     assert differing({"a": {"b": 1}, "c": 2}, {"a": {"b": 1}, "d": 3}) == {"c": ("2", "not set"), "d": ("not set", "3")}
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("unknown", ["Nobody said"]),
+        ("CC BY 4.0", ["Licence of the data: CC BY 4.0."]),
+        ("CC BY-SA 3.0 (IXI)", ["Licence of the data: CC BY-SA 3.0 (IXI).", "shared under the same licence"]),
+    ],
+)
+def test_a_licence_that_drawn_images_may_inherit_is_said(name: str, parts: list[str]) -> None:
+    said = licence(name)
+    assert all(part in said for part in parts)
+    assert ("same licence" in said) == (len(parts) > 1)

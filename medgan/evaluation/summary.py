@@ -134,7 +134,9 @@ def _copying(audit: CopyAudit) -> Iterator[tuple[str, str]]:
     trust = f"finds {100 * audit.planted:.0f} % of planted ones; false alarms: "
     trust += f"{100 * audit.false_alarms:.1f} % of images, {100 * audit.alarms:.0f} % of sets"
     trust += ", too many to find any for sure" if audit.alarms > MOST_ALARMS else ""
-    unseen = f"; sees few of: {', '.join(audit.unseen)}" if audit.unseen else ""
+    unseen = f"; misses over 10 % of: {', '.join(audit.unseen)}" if audit.unseen else ""
+    ways = "any kind" if len(audit.overlooked) == len(audit.power) else ", ".join(audit.overlooked)
+    unseen += f"; may overlook sets with 10 % of: {ways}" if audit.overlooked else ""
     yield "copies", f"{audit.verdict}: {share}  ({trust}{unseen})"
     yield (
         "membership",

@@ -1,5 +1,6 @@
 """What a reader who knows no code asks first, answered in words."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -60,10 +61,17 @@ def whom(facts: Facts) -> str:
     text = f"It learnt from {_images(learnt)} and was judged on {_images(judged)} that it never saw."
     if SPARE in every:
         text += f" {_images(every[SPARE])} more were kept from it, for its judges."
-    licence = facts.config.data.licence
-    return text + (
-        " Nobody said under which licence the data are." if licence == "unknown" else f" Licence: {licence}."
-    )
+    return f"{text} {licence(facts.config.data.licence)}"
+
+
+def licence(name: str) -> str:
+    """What it is, and whether it may hold for what is drawn. name: of `data.licence`."""
+    if name == "unknown":
+        return "Nobody said under which licence the data are."
+    said = f"Licence of the data: {name}."
+    if re.search(r"\bSA\b|share.?alike", name, re.IGNORECASE):
+        said += " What is made of them is to be shared under the same licence, and drawn images may count as such."
+    return said
 
 
 def _quality(facts: Facts) -> Iterator[Answer]:
@@ -124,7 +132,10 @@ def copies_in_words(audit: CopyAudit) -> str:
     """What was found, and what would have been."""
     found = audit.found
     trust = f"Of copies that were planted to try this search, it finds {percent(audit.planted)}"
-    trust += f", but few of: {_listed(audit.unseen)}." if audit.unseen else "."
+    trust += f", but misses more than one in ten of: {_listed(audit.unseen)}." if audit.unseen else "."
+    if audit.overlooked:
+        ways = "" if len(audit.overlooked) == len(audit.power) else f" of: {_listed(audit.overlooked)}"
+        trust += f" Where only a tenth of all images are copies{ways}, it may overlook them."
     if audit.verdict == NONE_FOUND:
         most = f"; at most {percent(found.high)} of its images may be such" if found.high >= 0.0005 else ""
         return f"No copies were found{most}. {trust}"
@@ -138,7 +149,7 @@ def use(facts: Facts) -> Answer:
     question, verdict = "Is it of use for training a classifier?", facts.verdict
     word = verdict["verdict"]
     if word not in (HELPED, UNSEEN, HARMED):
-        return Answer(question, f"Not known: {verdict['sentence']}.")
+        return Answer(question, f"Not known; {verdict['sentence']}.")
     reached, gain = verdict["balanced_accuracy"], verdict["gain"]
     lead = {
         HELPED: "Yes. With drawn images added, it gets better than without, and than with as many copies of real ones",

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from medgan.evaluation.report import SynthesisReport, TranslationReport
-from medgan.reporting.answers import copies_in_words, percent, told_in_words
+from medgan.reporting.answers import copies_in_words, licence, percent, told_in_words
 from medgan.reporting.facts import Facts, WayFacts
 from medgan.reporting.measures import (
     COMPLETENESS,
@@ -130,10 +130,7 @@ def _completeness(facts: Facts, way: WayFacts) -> _Judged:
 
 def _compliance(facts: Facts, way: WayFacts) -> _Judged:
     formal = "A formal guarantee (differential privacy) is not given, and this is no legal opinion."
-    licence = facts.config.data.licence
-    said = (
-        "Nobody said under which licence the data are." if licence == "unknown" else f"Licence of the data: {licence}."
-    )
+    said = licence(facts.config.data.licence)
     if isinstance(way.report, SynthesisReport) and way.report.copying is not None:
         return MEASURED, f"{copies_in_words(way.report.copying)} {said}", formal
     return PARTLY, f"Copies were not looked for: what it draws is meant to be this patient's. {said}", formal

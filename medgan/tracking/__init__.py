@@ -12,6 +12,7 @@ os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
 # Its steps of making a database, and bars over files of a few kilobytes, are nobody's concern.
 os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 # A server that is away is asked for seconds, one that never answers for a minute; by MLflow's own settings for many.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")

@@ -18,6 +18,8 @@ def run() -> int:
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in ("dvc.stage.run", "dvc.repo.reproduce"):  # commands, and empty lines between stages
         logging.getLogger(name).addFilter(lambda record: record.getMessage()[:2] not in ("> ", ""))
+    # Of a folder that a stage has nothing for: pictures of copies, where nothing could be copied.
+    logging.getLogger("dvc.output").addFilter(lambda record: not record.getMessage().endswith("is empty."))
     write = ui.write
 
     def sparing(*objects: Any, **settings: Any) -> None:

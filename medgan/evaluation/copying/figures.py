@@ -94,8 +94,13 @@ class CopyAudit:
 
     @property
     def unseen(self) -> tuple[str, ...]:
-        """Ways of hiding of which the audit misses more than a tenth."""
-        return tuple(way for way, power in self.power.items() if not min(power.copies, power.mixtures) >= SEEN)
+        """Ways of hiding of whose copies the audit misses more than a tenth."""
+        return tuple(way for way, power in self.power.items() if not power.copies >= SEEN)
+
+    @property
+    def overlooked(self) -> tuple[str, ...]:
+        """Ways of hiding in which it misses more than a tenth of the sets a tenth of which are copies."""
+        return tuple(way for way, power in self.power.items() if not power.mixtures >= SEEN)
 
 
 def audit_of(tree: Mapping[str, Any]) -> CopyAudit:
