@@ -50,7 +50,7 @@ ui: .venv/installed
 # Resolve anew: the only step that changes versions.
 lock: .venv/installed
 	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate --python-version 3.11 \
-	  --extra train --group dev pyproject.toml -o requirements.lock
+	  --extra train --extra postgresql --group dev pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf .venv artifacts reports data/prepared

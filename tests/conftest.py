@@ -65,7 +65,7 @@ def config() -> Config:
             "search.evaluations": 2,
             "search.n": 100,
             "search.finalists": 1,
-            "search.seeds": 1,
+            "search.seeds": 2,
             "train.init_from": str(ROOT / "data" / "from-scratch"),
             "train.steps": 6,
             "train.evaluations": 2,

@@ -229,7 +229,8 @@ def test_a_killed_search_retries_the_trial_once_and_leaves_nothing_running(workp
     assert resumed.returncode == 0, printed
     assert "trial 1 was interrupted; it is tried again" in printed
 
-    (study,) = optuna.get_all_study_names(f"sqlite:///{workplace / 'optuna.db'}")
+    names = optuna.get_all_study_names(f"sqlite:///{workplace / 'optuna.db'}")
+    (study,) = [name for name in names if "confirmation" not in name]
     trials = optuna.load_study(study_name=study, storage=f"sqlite:///{workplace / 'optuna.db'}").trials
     by_state = {state: [trial for trial in trials if trial.state == state] for state in TrialState}
     assert [trial.number for trial in by_state[TrialState.FAIL]] == [1]

@@ -36,6 +36,7 @@ GROUND = {
     "medgan.device": {"medgan.errors"},
     "medgan.files": {"medgan.errors"},
     "medgan.fingerprint": {"medgan.imports", "medgan.walking"},
+    "medgan.holm": set[str](),
     "medgan.imports": set[str](),
     "medgan.levels": set[str](),
     "medgan.locks": {"medgan.errors"},

@@ -13,10 +13,18 @@ from optuna.trial import TrialState
 from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.errors import DivergedError, Interrupted, MedganError
-from medgan.search.choice import Outcome, asked_for, choose, described, write_outcome
-from medgan.search.session import run_search
-from medgan.search.space import check_space
-from medgan.search.study import TrialRecord, open_study, records, run_trials, sweep
+from medgan.search import history
+from medgan.search.choice import Outcome, write_outcome
+from medgan.search.confirmation import candidates, lucky
+from medgan.search.history import asked_for
+from medgan.search.objective import Objective
+from medgan.search.session import Mirror, Search, run_search
+from medgan.search.space import check_space, trials_wanted
+from medgan.search.storage import Storage, open_storage
+from medgan.search.study import Sweeper, TrialRecord, open_study, records
+from medgan.search.suggestion import repeated
+from medgan.search.trying import try_candidate
+from medgan.search.worker import Work, work
 
 SPACE = {
     "gan.lr": {"low": 0.0001, "high": 0.01, "log": True},
@@ -34,8 +42,45 @@ def wide(config: Config) -> Config:
 
 
 @pytest.fixture
-def storage(tmp_path: Path) -> str:
+def url(tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path / 'optuna.db'}"
+
+
+@pytest.fixture
+def storage(url: str) -> Storage:
+    return open_storage(url, grace=60)
+
+
+def run_trials(
+    study: optuna.Study,
+    config: Config,
+    objective: Objective,
+    told: Callable[[TrialRecord], None] = lambda record: None,
+) -> None:
+    """All that are wanted, as a search does."""
+    work(
+        Work(
+            study,
+            study._storage._backend,  # type: ignore[attr-defined]
+            trials_wanted(config.search),
+            60,
+            lambda trial: try_candidate(trial, config, SPEC, objective),
+            told,
+        )
+    )
+
+
+def sweep(study: optuna.Study) -> list[int]:
+    """What a process that comes after an ended one queues again."""
+    before = len(study.trials)
+    Sweeper(study, study._storage._backend, 60)()  # type: ignore[attr-defined]
+    return [trial.user_attrs[history.RETRY_OF] for trial in study.trials[before:]]
+
+
+def search(
+    config: Config, objective: Objective, url: str, folder: Path, mirror: Mirror = lambda trials, status: None
+) -> Outcome:
+    return run_search(Search(objective, config, SPEC, "s", folder), url, mirror)
 
 
 def quality(candidate: Config, seed: int, report: Report) -> float:
@@ -56,9 +101,9 @@ def told(study: optuna.Study) -> list[tuple[dict[str, Any], float | None, dict[i
     return [(trial.params, trial.value, trial.intermediate_values, trial.state.name) for trial in ended]
 
 
-def test_the_first_trial_is_the_unchanged_configuration(wide: Config, storage: str) -> None:
+def test_the_first_trial_is_the_unchanged_configuration(wide: Config, storage: Storage) -> None:
     study = open_study("s", storage)
-    run_trials(study, wide, SPEC, quality)
+    run_trials(study, wide, quality)
     assert study.trials[0].params == {
         "gan.lr": wide.gan.lr,
         "gan.batch": wide.gan.batch,
@@ -67,36 +112,64 @@ def test_the_first_trial_is_the_unchanged_configuration(wide: Config, storage: s
     assert len({tuple(trial.params.values()) for trial in study.trials}) == 6
 
 
-def test_a_value_outside_its_range_is_drawn_in_the_first_trial(wide: Config, storage: str) -> None:
+def test_a_value_outside_its_range_is_drawn_in_the_first_trial(wide: Config, storage: Storage) -> None:
     study = open_study("s", storage)
-    run_trials(study, wide.override({"gan.batch": 64, "search.trials": 1}), SPEC, quality)
+    run_trials(study, wide.override({"gan.batch": 64, "search.trials": 1}), quality)
     assert study.trials[0].params["gan.lr"] == wide.gan.lr
     assert 4 <= study.trials[0].params["gan.batch"] <= 12
 
 
-def test_an_option_left_at_its_default_can_be_searched(wide: Config, storage: str) -> None:
+def test_an_option_left_at_its_default_can_be_searched(wide: Config, storage: Storage) -> None:
     space = {"gan.model.upsample": {"choices": ["nearest", "transposed"]}, "gan.model.width": {"low": 4, "high": 8}}
     changed = wide.override({"search.space": space, "search.trials": 2})
     assert "upsample" not in changed.gan.model
     check_space(changed, SPEC)
     study = open_study("s", storage)
-    run_trials(study, changed, SPEC, quality)
+    run_trials(study, changed, quality)
     assert study.trials[0].params["gan.model.width"] == changed.gan.model["width"]
 
 
-def test_two_studies_suggest_the_same_and_another_seed_does_not(wide: Config, storage: str) -> None:
+def test_every_suggestion_follows_from_what_its_trial_records(wide: Config, storage: Storage) -> None:
+    study = open_study("s", storage)
+    run_trials(study, wide.override({"search.trials": 14}), quality)
+    assert len(study.trials[13].user_attrs[history.SEEN]["ended"]) == 13
+    for trial in study.trials:
+        assert repeated(study.trials, trial, wide) == trial.params
+    changed = wide.override({"seed": 1})
+    assert sum(repeated(study.trials, trial, changed) == trial.params for trial in study.trials) == 1  # the first
+
+
+def test_what_others_try_at_the_moment_is_seen_and_not_tried_again(wide: Config, storage: Storage) -> None:
+    """Two workers on the same history: each knows what the other is at."""
+    study = open_study("s", storage)
+    run_trials(study, wide.override({"search.trials": 12}), quality)
+
+    def at_once(candidate: Config, seed: int, report: Report) -> float:
+        inner = open_study("s", storage)
+        if len(inner.trials) < 14:
+            inner.optimize(lambda trial: try_candidate(trial, wide, SPEC, at_once), n_trials=1)
+        return quality(candidate, seed, lambda step, score: None)
+
+    study.optimize(lambda trial: try_candidate(trial, wide, SPEC, at_once), n_trials=1)
+    *_, outer, inner = study.trials
+    assert inner.user_attrs[history.SEEN]["running"] == [outer.number]
+    assert inner.params != outer.params
+    assert [repeated(study.trials, trial, wide) for trial in (outer, inner)] == [outer.params, inner.params]
+
+
+def test_two_studies_suggest_the_same_and_another_seed_does_not(wide: Config, storage: Storage) -> None:
     studies = {name: open_study(name, storage) for name in ("a", "b", "c")}
-    run_trials(studies["a"], wide, SPEC, quality)
-    run_trials(studies["b"], wide, SPEC, quality)
-    run_trials(studies["c"], wide.override({"seed": 9}), SPEC, quality)
+    run_trials(studies["a"], wide, quality)
+    run_trials(studies["b"], wide, quality)
+    run_trials(studies["c"], wide.override({"seed": 9}), quality)
     assert told(studies["a"]) == told(studies["b"])
     assert told(studies["a"])[1:] != told(studies["c"])[1:]
 
 
 @pytest.mark.parametrize("victim", [0, 1, 3, 5])
-def test_an_interrupted_study_tries_what_the_unbroken_one_does(wide: Config, storage: str, victim: int) -> None:
+def test_an_interrupted_study_tries_what_the_unbroken_one_does(wide: Config, storage: Storage, victim: int) -> None:
     whole = open_study("whole", storage)
-    run_trials(whole, wide, SPEC, quality)
+    run_trials(whole, wide, quality)
 
     calls = iter(range(100))
 
@@ -107,30 +180,30 @@ def test_an_interrupted_study_tries_what_the_unbroken_one_does(wide: Config, sto
         return quality(candidate, seed, report)
 
     with pytest.raises(Killed):
-        run_trials(open_study("broken", storage), wide, SPEC, killed)
+        run_trials(open_study("broken", storage), wide, killed)
     broken = open_study("broken", storage)
     assert [trial.number for trial in broken.trials if trial.state == TrialState.RUNNING] == [victim]
     assert sweep(broken) == [victim]
     assert sweep(broken) == []
     assert len(broken.trials) == victim + 2
-    run_trials(broken, wide, SPEC, quality)
+    run_trials(broken, wide, quality)
     assert told(broken) == told(whole)
     assert broken.trials[victim].state == TrialState.FAIL
     assert [trial.user_attrs.get("retry_of") for trial in broken.trials].count(victim) == 1
-    assert choose(broken, wide, quality)[0] == choose(whole, wide, quality)[0]
+    assert candidates(broken.trials, wide)[1].values == candidates(whole.trials, wide)[1].values
 
 
-def test_a_trial_killed_before_its_first_suggestion_keeps_its_queued_values(wide: Config, storage: str) -> None:
+def test_a_trial_killed_before_its_first_suggestion_keeps_its_queued_values(wide: Config, storage: Storage) -> None:
     study = open_study("s", storage)
     study.enqueue_trial({"gan.lr": 0.005, "gan.batch": 5, "gan.loss": "bce"})
     study.ask()
     assert sweep(study) == [0]
-    run_trials(study, wide.override({"search.trials": 1}), SPEC, quality)
+    run_trials(study, wide.override({"search.trials": 1}), quality)
     assert study.trials[1].params == {"gan.lr": 0.005, "gan.batch": 5, "gan.loss": "bce"}
     assert study.trials[1].user_attrs["retry_of"] == 0
 
 
-def test_a_retry_that_is_killed_as_well_is_not_retried(wide: Config, storage: str) -> None:
+def test_a_retry_that_is_killed_as_well_is_not_retried(wide: Config, storage: Storage) -> None:
     study = open_study("s", storage)
 
     def killed(candidate: Config, seed: int, report: Report) -> float:
@@ -138,9 +211,9 @@ def test_a_retry_that_is_killed_as_well_is_not_retried(wide: Config, storage: st
 
     for swept in ([0], [], [2]):
         with pytest.raises(Killed):
-            run_trials(study, wide, SPEC, killed)
+            run_trials(study, wide, killed)
         assert sweep(study) == swept
-    run_trials(study, wide, SPEC, quality)
+    run_trials(study, wide, quality)
     assert [trial.user_attrs.get("retry_of") for trial in study.trials[:4]] == [None, 0, None, 2]
     assert study.trials[2].params != study.trials[0].params  # the third attempt moves on
     assert sum(trial.state in (TrialState.COMPLETE, TrialState.PRUNED) for trial in study.trials) == 6
@@ -149,11 +222,11 @@ def test_a_retry_that_is_killed_as_well_is_not_retried(wide: Config, storage: st
 @pytest.mark.parametrize("told_by", [Interrupted("stopped and saved"), KeyboardInterrupt()], ids=["saved", "Ctrl-C"])
 @pytest.mark.parametrize("early", [False, True], ids=["training", "building"])
 def test_a_trial_that_is_told_to_stop_again_and_again_goes_on(
-    wide: Config, storage: str, monkeypatch: pytest.MonkeyPatch, told_by: BaseException, early: bool
+    wide: Config, storage: Storage, monkeypatch: pytest.MonkeyPatch, told_by: BaseException, early: bool
 ) -> None:
     """In its steps, or outside of them where nothing is to be saved."""
     whole, study = open_study("whole", storage), open_study("s", storage)
-    run_trials(whole, wide, SPEC, quality)
+    run_trials(whole, wide, quality)
 
     def stopped(*_: Any) -> float:
         raise told_by
@@ -161,30 +234,17 @@ def test_a_trial_that_is_told_to_stop_again_and_again_goes_on(
     for swept in ([0], [1], [2]):
         with pytest.raises(Interrupted), monkeypatch.context() as patch:
             if early:
-                patch.setattr("medgan.search.study.check_gan", stopped)
-            run_trials(study, wide, SPEC, stopped)
+                patch.setattr("medgan.search.trying.check_gan", stopped)
+            run_trials(study, wide, stopped)
         assert sweep(study) == swept
-    run_trials(study, wide, SPEC, quality)
+    run_trials(study, wide, quality)
     assert [trial.user_attrs.get("retry_of") for trial in study.trials[:4]] == [None, 0, 1, 2]
     assert told(study) == told(whole)
 
 
-def test_a_finalist_that_diverges_loses(wide: Config, storage: str) -> None:
+def test_a_kill_between_failing_a_trial_and_queueing_its_retry_is_mended(wide: Config, storage: Storage) -> None:
     study = open_study("s", storage)
-    run_trials(study, wide, SPEC, quality)
-    first = min(study.trials, key=lambda trial: (trial.value is None, trial.value or 0.0))
-
-    def diverging(candidate: Config, seed: int, report: Report) -> float:
-        if candidate.gan.lr == first.params["gan.lr"]:
-            raise DivergedError("step 1: loss/generator is not finite")
-        return quality(candidate, seed, report)
-
-    for _ in range(2):
-        assert choose(study, wide.override({"search.finalists": 2}), diverging)[0] != first.params
-
-
-def test_a_kill_between_failing_a_trial_and_queueing_its_retry_is_mended(wide: Config, storage: str) -> None:
-    study = open_study("s", storage)
+    study.sampler = optuna.samplers.RandomSampler(seed=0)
     trial = study.ask()
     trial.suggest_float("gan.lr", 0.0001, 0.01, log=True)
     study.tell(trial, state=TrialState.FAIL)
@@ -194,17 +254,17 @@ def test_a_kill_between_failing_a_trial_and_queueing_its_retry_is_mended(wide: C
     assert len(study.trials) == 2
 
 
-def test_a_finished_study_does_nothing_more_and_a_larger_one_goes_on(wide: Config, storage: str) -> None:
+def test_a_finished_study_does_nothing_more_and_a_larger_one_goes_on(wide: Config, storage: Storage) -> None:
     study = open_study("s", storage)
-    run_trials(study, wide, SPEC, quality)
+    run_trials(study, wide, quality)
     before = told(study)
-    run_trials(open_study("s", storage), wide, SPEC, quality)
+    run_trials(open_study("s", storage), wide, quality)
     assert told(study) == before
-    run_trials(open_study("s", storage), wide.override({"search.trials": 7}), SPEC, quality)
+    run_trials(open_study("s", storage), wide.override({"search.trials": 7}), quality)
     assert len(told(study)) == 7 and told(study)[:6] == before
 
 
-def test_fewer_trials_give_what_they_alone_would_have_given(wide: Config, storage: str) -> None:
+def test_fewer_trials_give_what_they_alone_would_have_given(wide: Config, storage: Storage) -> None:
     """A study keeps the trials of a larger search, which are not those that were asked for now."""
 
     seen: list[int] = []
@@ -214,21 +274,20 @@ def test_fewer_trials_give_what_they_alone_would_have_given(wide: Config, storag
         return -float(len(seen))
 
     study = open_study("s", storage)
-    run_trials(study, wide, SPEC, better_and_better)
+    run_trials(study, wide, better_and_better)
     for count in (1, 2, 5, 6):
-        fewer = wide.override({"search.trials": count, "search.finalists": 1})
-        assert [trial.number for trial in asked_for(study, fewer.search)] == list(range(count))
-        assert choose(study, fewer, better_and_better)[0] == study.trials[count - 1].params
+        asked = asked_for(study.trials, count)
+        assert [trial.number for trial in asked] == list(range(count))
+        assert lucky(asked) == study.trials[count - 1].params
     assert len(seen) == 6
 
 
-def test_a_retry_is_asked_for_in_the_place_of_what_it_repeats(wide: Config, storage: str) -> None:
+def test_a_retry_is_asked_for_in_the_place_of_what_it_repeats(wide: Config, storage: Storage) -> None:
     """Trials 0 and 1 are killed; their retries, 2 and 3, count as the first two; 5 is killed twice and never ends."""
     study = open_study("s", storage)
 
     def numbers(count: int) -> list[int]:
-        asked = asked_for(study, wide.override({"search.trials": count}).search)
-        return [trial.number for trial in asked]
+        return [trial.number for trial in asked_for(study.trials, count)]
 
     def attempt(state: TrialState, retry_of: int | None = None) -> None:
         attributes = {} if retry_of is None else {"retry_of": retry_of}
@@ -251,9 +310,9 @@ def test_a_retry_is_asked_for_in_the_place_of_what_it_repeats(wide: Config, stor
     assert numbers(4) == numbers(9) == list(range(8))
 
 
-@pytest.mark.parametrize("space", [{}, {"gan.batch": {"choices": [8]}}])
+@pytest.mark.parametrize("space", [{}, {"gan.batch": {"choices": [6]}}])
 def test_a_space_of_a_single_configuration_is_tried_once(
-    wide: Config, storage: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, space: dict[str, Any]
+    wide: Config, url: str, tmp_path: Path, caplog: pytest.LogCaptureFixture, space: dict[str, Any]
 ) -> None:
     changed = wide.override({"search.space": space, "search.trials": 3})
     trained: list[int] = []
@@ -262,15 +321,13 @@ def test_a_space_of_a_single_configuration_is_tried_once(
         trained.append(seed)
         return quality(candidate, seed, report)
 
-    outcome = run_search(
-        counted, changed, SPEC, name="s", storage=storage, checkpoints=tmp_path, mirror=lambda trials, status: None
-    )
-    assert trained == [changed.seed] and len(outcome.trials) == 1
-    assert outcome.best == dict.fromkeys(space, 8)
+    outcome = search(changed, counted, url, tmp_path)
+    assert len(outcome.trials) == 1 and trained[0] == changed.seed
+    assert len(trained) == (1 + 2 * changed.search.seeds if space else 1)  # params.yaml has another batch
     assert "search.space holds a single configuration: 1 trial instead of 3" in caplog.messages
 
 
-def test_what_is_drawn_twice_is_trained_once(wide: Config, storage: str) -> None:
+def test_what_is_drawn_twice_is_trained_once(wide: Config, storage: Storage) -> None:
     """By trials on one seed; and a finalist competes with another configuration."""
     space = {"gan.loss": {"choices": ["bce", "hinge"]}, "gan.batch": {"choices": [6, 8]}}
     changed = wide.override({"search.space": space, "search.trials": 8})
@@ -281,66 +338,67 @@ def test_what_is_drawn_twice_is_trained_once(wide: Config, storage: str) -> None
         return float(candidate.gan.batch)
 
     study = open_study("s", storage)
-    run_trials(study, changed, SPEC, counted)
+    run_trials(study, changed, counted)
     tried = [(trial.params["gan.loss"], trial.params["gan.batch"], trial.value) for trial in study.trials]
     assert len(tried) == 8 and all(value == batch for _, batch, value in tried)
     assert len(trained) == len(set(trained)) == len(set(tried)) > 1
-    trained.clear()
-    choose(study, changed, counted)
-    assert len({values[:2] for values in trained}) == len(trained) == 2
+    chosen = candidates(study.trials, changed)
+    values = [tuple(sorted(candidate.values.items())) for candidate in chosen]
+    assert len(set(values)) == len(values) == 3  # params.yaml as it is, which no finalist repeats, and two
 
 
-def test_a_whole_search_tells_its_mirror_of_every_trial(wide: Config, storage: str, tmp_path: Path) -> None:
-    heard: list[tuple[int, str]] = []
+def test_a_whole_search_tells_its_mirror_of_every_trial(wide: Config, url: str, tmp_path: Path) -> None:
+    heard: list[tuple[list[str], str]] = []
 
     def mirror(trials: Sequence[TrialRecord], status: str) -> None:
-        heard.append((len(trials), status))
+        heard.append(([trial.state for trial in trials], status))
 
     def diverges(candidate: Config, seed: int, report: Report) -> float:
         raise DivergedError("diverged")
 
-    places: dict[str, Any] = {"storage": storage, "checkpoints": tmp_path, "mirror": mirror}
-    (tmp_path / "trial-s-0").mkdir()
-    outcome = run_search(quality, wide, SPEC, name="s", **places)
-    assert heard == [(0, "RUNNING"), *[(1, "RUNNING")] * 6, (6, "FINISHED")]
-    assert outcome.best == choose(open_study("s", storage), wide, quality)[0]
+    for study in ("s", "another"):
+        (tmp_path / f"trial-{study}-0").mkdir()
+    outcome = search(wide, quality, url, tmp_path, mirror)
+    assert [(len(states), status) for states, status in heard] == [*[(k, "RUNNING") for k in range(7)], (6, "FINISHED")]
     assert [trial.number for trial in outcome.trials] == list(range(6))
-    assert not (tmp_path / "trial-s-0").exists()
+    assert not (tmp_path / "trial-s-0").exists() and (tmp_path / "trial-another-0").exists()
     heard.clear()
-    fewer = run_search(quality, wide.override({"search.trials": 2}), SPEC, name="s", **places)
-    assert heard == [(6, "RUNNING"), (6, "FINISHED")] and fewer.trials == outcome.trials[:2]
+    fewer = search(wide.override({"search.trials": 2}), quality, url, tmp_path, mirror)
+    assert [status for _, status in heard] == ["RUNNING", "FINISHED"] and fewer.trials == outcome.trials[:2]
     heard.clear()
-    with pytest.raises(MedganError, match="no trial ended with a score"):
-        run_search(diverges, wide, SPEC, name="diverging", **places)
-    assert heard == [(0, "RUNNING"), *[(1, "RUNNING")] * 6, (6, "FAILED")]
+    with pytest.raises(MedganError, match="5 trials in a row failed, the last one with: diverged"):
+        run_search(Search(diverges, wide, SPEC, "diverging", tmp_path), url, mirror)
+    assert heard[-1] == (["FAIL"] * 5, "FAILED")
 
 
-def test_a_diverged_trial_is_pruned_and_the_search_goes_on(
-    wide: Config, storage: str, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize(
+    "error", [DivergedError("step 3: loss is not finite"), MemoryError("no memory"), ValueError("nan")], ids=type
+)
+def test_a_trial_that_raises_has_failed_with_its_reason_and_the_search_goes_on(
+    wide: Config, storage: Storage, caplog: pytest.LogCaptureFixture, error: Exception
 ) -> None:
-    def diverges_once(candidate: Config, seed: int, report: Report) -> float:
+    def fails_once(candidate: Config, seed: int, report: Report) -> float:
         if candidate.gan.lr == wide.gan.lr:
-            raise DivergedError("step 3: loss is not finite")
+            raise error
         return quality(candidate, seed, report)
 
     study = open_study("s", storage)
-    run_trials(study, wide, SPEC, diverges_once)
-    assert study.trials[0].state == TrialState.PRUNED
-    assert "trial 0: step 3: loss is not finite" in caplog.messages
-    assert choose(study, wide, quality)[0] in [trial.params for trial in study.trials[1:]]
+    run_trials(study, wide, fails_once)
+    failed, *others = records(study.trials)
+    assert failed.state == "FAIL" and failed.reason is not None and str(error) in failed.reason
+    assert f"trial 0 failed: {failed.reason}" in caplog.messages
+    assert len(others) == wide.search.trials and all(trial.state in ("COMPLETE", "PRUNED") for trial in others)
+    assert sweep(study) == []  # its reason is its own: nobody tries it again
 
 
-def test_nothing_to_choose_from_is_a_sentence(wide: Config, storage: str) -> None:
-    def diverges(candidate: Config, seed: int, report: Report) -> float:
-        raise DivergedError("diverged")
-
+def test_nothing_to_choose_from_is_a_sentence(wide: Config, storage: Storage) -> None:
     study = open_study("s", storage)
-    run_trials(study, wide, SPEC, diverges)
+    study.tell(study.ask(), state=TrialState.PRUNED)
     with pytest.raises(MedganError, match="no trial ended with a score"):
-        choose(study, wide, quality)
+        candidates(study.trials, wide)
 
 
-def test_hopeless_trials_are_pruned_by_the_median(wide: Config, storage: str) -> None:
+def test_hopeless_trials_are_pruned_by_the_median(wide: Config, storage: Storage) -> None:
     seen: list[int] = []
 
     def worse_and_worse(candidate: Config, seed: int, report: Report) -> float:
@@ -352,59 +410,11 @@ def test_hopeless_trials_are_pruned_by_the_median(wide: Config, storage: str) ->
         return score
 
     study = open_study("s", storage)
-    run_trials(study, wide, SPEC, worse_and_worse)
+    run_trials(study, wide, worse_and_worse)
     # Two trials set the median; each later one is above it at its first step.
     assert seen == [2, 2, 1, 1, 1, 1]
     assert [record.state for record in records(study.trials)] == ["COMPLETE"] * 2 + ["PRUNED"] * 4
     assert records(study.trials)[2].score is None and records(study.trials)[2].scores == {1: 2.0}
-
-
-def test_finalists_are_ranked_on_fresh_seeds_which_are_remembered(wide: Config, storage: str, tmp_path: Path) -> None:
-    study = open_study("s", storage)
-    run_trials(study, wide, SPEC, quality)
-    ranked = sorted((t for t in study.trials if t.state == TrialState.COMPLETE), key=lambda trial: trial.value or 0)
-    lucky, honest = ranked[:2]
-    asked: list[tuple[dict[str, Any], int]] = []
-
-    def again(candidate: Config, seed: int, report: Report) -> float:
-        values = {"gan.lr": candidate.gan.lr, "gan.batch": candidate.gan.batch, "gan.loss": candidate.gan.loss}
-        asked.append((values, seed))
-        if len(asked) == 3:
-            raise Killed
-        # The lucky one is better once, and worse on the whole.
-        return (0.5 if len(asked) == 1 else 9.0) if values == lucky.params else 1.0
-
-    twice = wide.override({"search.seeds": 2})
-    with pytest.raises(Killed):
-        choose(study, twice, again)
-    best, fresh = choose(open_study("s", storage), twice, again)
-    assert best == honest.params and fresh == {lucky.number: (0.5, 9.0), honest.number: (1.0, 1.0)}
-    assert [values for values, _ in asked] == [lucky.params] * 2 + [honest.params] * 3
-    seeds = {seed for _, seed in asked}
-    assert wide.seed not in seeds and len(seeds) == 4
-    assert choose(open_study("s", storage), twice, again) == (best, fresh)
-    assert len(asked) == 5
-    outcome = Outcome(best, records(study.trials), fresh)
-    assert list(described(outcome)) == [
-        f"finalist {honest.number}: 1 on fresh seeds (1, 1); the {honest.value:.4g} that it was found with is left out",
-        f"finalist {lucky.number}: 4.75 on fresh seeds (0.5, 9); the {lucky.value:.4g} that it was found with is "
-        "left out",
-        f"best of {len(outcome.trials)} trials: {best}",
-    ]
-    write_outcome(tmp_path / "search", outcome, twice.search)
-    with (tmp_path / "search" / "trials.csv").open(newline="") as file:
-        rows = {int(row["number"]): row["fresh"] for row in csv.DictReader(file)}
-    assert {number: value for number, value in rows.items() if value} == {honest.number: "1", lucky.number: "4.75"}
-
-
-def test_one_finalist_is_not_trained_again(wide: Config, storage: str) -> None:
-    study = open_study("s", storage)
-    run_trials(study, wide, SPEC, quality)
-
-    def never(candidate: Config, seed: int, report: Report) -> float:
-        raise AssertionError
-
-    assert choose(study, wide.override({"search.finalists": 1}), never) == (study.best_params, {})
 
 
 @pytest.mark.parametrize(
@@ -433,21 +443,21 @@ def test_conditional_trials_need_labels(config: Config) -> None:
         check_space(config.override({"search.space": space, "gan.conditional": False}), ImageSpec(16, 1))
 
 
-def test_values_that_do_not_go_together_cost_one_trial(
-    config: Config, storage: str, caplog: pytest.LogCaptureFixture
+def test_values_that_do_not_go_together_fail_their_trial(
+    config: Config, storage: Storage, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Each value alone is fine, so nothing can be said before."""
     space = {"gan.loss": {"choices": ["bce", "hinge"]}, "gan.label_smoothing": {"low": 0.8, "high": 1.0}}
     changed = config.override({"search.space": space, "search.trials": 12, "gan.loss": "bce"})
     check_space(changed, SPEC)
     study = open_study("s", storage)
-    run_trials(study, changed, SPEC, quality)
+    run_trials(study, changed, quality)
     states = {(trial.params["gan.loss"], trial.state) for trial in study.trials}
-    assert states == {("bce", TrialState.COMPLETE), ("hinge", TrialState.PRUNED)}
-    assert "cannot be trained: params.yaml: gan: label_smoothing needs loss" in caplog.text
+    assert states == {("bce", TrialState.COMPLETE), ("hinge", TrialState.FAIL)}
+    assert "failed: params.yaml: gan: label_smoothing needs loss" in caplog.text
 
 
-def test_a_stepped_range_and_a_place_in_a_list_can_be_searched(config: Config, storage: str) -> None:
+def test_a_stepped_range_and_a_place_in_a_list_can_be_searched(config: Config, storage: Storage) -> None:
     """gan.betas.0 is the momentum of sgd; some models take multiples only."""
     space = {
         "gan.model.width": {"low": 4, "high": 16, "step": 4},
@@ -456,7 +466,7 @@ def test_a_stepped_range_and_a_place_in_a_list_can_be_searched(config: Config, s
     changed = config.override({"search.space": space, "search.trials": 8})
     check_space(changed, SPEC)
     study = open_study("s", storage)
-    run_trials(study, changed, SPEC, quality)
+    run_trials(study, changed, quality)
     assert study.trials[0].params["gan.betas.0"] == changed.gan.betas[0]
     assert len({trial.params["gan.model.width"] for trial in study.trials}) > 1
     for trial in study.trials:
@@ -470,16 +480,16 @@ def test_the_shipped_space_is_accepted(config: Config) -> None:
     check_space(config, SPEC)
 
 
-def test_trials_are_told_and_written_as_they_were(wide: Config, storage: str, tmp_path: Path) -> None:
+def test_trials_are_told_and_written_as_they_were(wide: Config, storage: Storage, tmp_path: Path) -> None:
     study, heard = open_study("s", storage), []
-    run_trials(study, wide.override({"search.trials": 2}), SPEC, quality, on_trial=heard.append)
+    run_trials(study, wide.override({"search.trials": 2}), quality, heard.append)
     assert heard == records(study.trials) and len(heard) == 2
     best = {"gan.lr": 0.5, "gan.loss": "bce"}
     for _ in range(2):  # what is there is replaced
-        write_outcome(tmp_path / "search", Outcome(best, heard, {}), wide.search)
+        write_outcome(tmp_path / "search", Outcome(best, heard), wide.search)
     with (tmp_path / "search" / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert yaml.safe_load((tmp_path / "search" / "best.yaml").read_text()) == best
-    assert list(rows[0]) == ["number", "state", "score", "fresh", "retry_of", *SPACE]
+    assert list(rows[0]) == ["number", "state", "score", "fresh", "retry_of", "reason", *SPACE]
     assert rows[0]["state"] == "COMPLETE" and float(rows[0]["score"]) == pytest.approx(heard[0].score, rel=1e-5)
     assert float(rows[1]["gan.lr"]) == heard[1].values["gan.lr"]

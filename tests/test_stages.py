@@ -83,7 +83,7 @@ def test_a_file_that_a_parameter_names_is_a_dependency_where_it_is_read(stage: s
     read = {
         "data.raw": ("medgan.workspace.preparing", "prepare_folder") in names,
         "train.init_from": bool(
-            {("medgan.workspace.task", "training_task"), ("medgan.search.objective", "TrialTraining")} & names
+            {("medgan.workspace.task", "training_task"), ("medgan.workspace.searching", "this_search")} & names
         ),
     }
     assert templates == {name for name, is_read in read.items() if is_read}

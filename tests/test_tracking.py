@@ -365,7 +365,10 @@ def test_a_copied_store_writes_beside_itself(  # noqa: PLR0917 (fixtures)
 @pytest.mark.parametrize(
     ("uri", "says"),
     [
-        ("postgresql+pg8000://me:secret@db.test/mlflow", r"\*\*\*@db.test/mlflow cannot be reached: .*install pg8000"),
+        (
+            "postgresql+psycopg://me:secret@db.test/mlflow",
+            r"\*\*\*@db.test/mlflow cannot be reached: .*install psycopg",
+        ),
         ("nonsense://me:secret@db.test/mlflow", r"\*\*\*@db.test/mlflow cannot be reached"),
         ("sqlite:///{root}/damaged.db", "not a database.*move it away"),
     ],

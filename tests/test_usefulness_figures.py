@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, recall_score, roc_auc_score
 
-from medgan.usefulness.comparison import Chance, holm
+from medgan.holm import holm
+from medgan.usefulness.comparison import Chance
 from medgan.usefulness.figures import (
     accuracy,
     auc,

@@ -1,4 +1,4 @@
-"""Commands that work on a clone: recipes, use, doctor, ui."""
+"""Commands that work on a clone: recipes, use, doctor, ui, worker, champion, compare."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -93,6 +93,28 @@ def ui(
             wait(served)
 
 
+def worker(
+    wait: Annotated[float, typer.Option(min=0, help="Minutes to wait for the search to begin.")] = 10,
+) -> None:
+    """Help with the search of params.yaml, which `make repro` has begun here or on another machine, until it is done.
+
+    search.storage names the PostgreSQL database that they share; its password stands in MEDGAN_SEARCH_PASSWORD or in
+    the file that MEDGAN_SEARCH_PASSWORD_FILE names. Data and extractor are those of `make repro`: `dvc pull`.
+    """
+    from medgan.config.schema import load_config
+    from medgan.console import run
+    from medgan.device import use_cpu
+    from medgan.workspace.places import PARAMS
+    from medgan.workspace.searching import join
+
+    def work() -> None:
+        config = load_config(PARAMS)
+        use_cpu(config.train.threads)
+        typer.echo(f"nothing is left to do; {join(config, patience=60 * wait)} trials ended here")
+
+    run(work)
+
+
 def champion(
     name: Annotated[str | None, typer.Argument(help="Of the registered model; by default that of params.yaml.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for generator.onnx and golden.npz; it is replaced.")] = Path(
@@ -119,4 +141,4 @@ def compare(
     typer.echo(f"{out}: one file that needs no network")
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (recipes, use, doctor, ui, champion, compare)
+COMMANDS: tuple[Callable[..., None], ...] = (recipes, use, doctor, ui, worker, champion, compare)

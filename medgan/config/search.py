@@ -37,14 +37,20 @@ class SearchConfig(Section):
     """trials: 0 skips the search. metric: what trials are scored by; as train.score where it is empty. steps: of one
     trial.
 
-    finalists: trained again before the choice, on so many fresh `seeds` each.
+    finalists: trained again before the choice, beside params.yaml as it is, on so many fresh `seeds` each and for
+    `finalist_steps`, which are `steps` where it is empty. With 0 of them the best trial wins, though it may be luck.
+    storage: where the study is kept: sqlite, for one process, or the URL of a PostgreSQL database without its password.
+    grace: seconds after which a worker on another machine that gives no sign of life is taken for dead.
     """
 
+    storage: str = "sqlite"
+    grace: int = Field(default=120, ge=2)
     trials: int = Field(ge=0)
     metric: Score | None = None
     steps: int = Field(ge=1)
     evaluations: int = Field(ge=1)
     n: int = Field(ge=2)
-    finalists: int = Field(ge=1)
-    seeds: int = Field(ge=1)
+    finalists: int = Field(ge=0)
+    seeds: int = Field(ge=2)
+    finalist_steps: int | None = Field(default=None, ge=1)
     space: dict[str, Distribution]

@@ -10,6 +10,7 @@ from medgan.reporting.answers import percent
 from medgan.reporting.facts import Facts
 
 _MOST_TRIALS = 12
+_ABOUT_TRIALS = ("number", "state", "score", "fresh", "retry_of", "reason")  # columns that are no searched values
 UNKNOWN = "-"
 
 
@@ -60,7 +61,7 @@ def trials(facts: Facts) -> Table | None:
     """The best trials; None where nothing was searched for."""
     if not facts.trials:
         return None
-    names = [name for name in facts.trials[0] if name not in ("number", "state", "score", "fresh", "retry_of")]
+    names = [name for name in facts.trials[0] if name not in _ABOUT_TRIALS]
     best = sorted(facts.trials, key=_rank)[:_MOST_TRIALS]
     rows = tuple(
         (

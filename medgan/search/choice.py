@@ -1,136 +1,93 @@
-"""Which of a study's trials a search asked for, and which of them wins."""
+"""What comes of a search: the trials that were asked for, and which of them wins."""
 
 import csv
-import logging
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import yaml
-from optuna.study import Study
-from optuna.trial import FrozenTrial, TrialState
 
 from medgan.config.checking import Scalar
-from medgan.config.schema import Config
 from medgan.config.search import SearchConfig
-from medgan.errors import DivergedError, MedganError
 from medgan.files import replacing
-from medgan.search.objective import Attempt, Objective
-from medgan.search.space import trials_wanted
-from medgan.search.study import ENDED, RETRY_OF, TrialRecord
-from medgan.seeds import derive_seed
+from medgan.search.confirmation import Confirmed
+from medgan.search.study import TrialRecord
 
-_LOG = logging.getLogger(__name__)
 PICTURES_NAME = "pictures"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """best: values of the winner by dotted path. trials: those that were asked for, with all attempts at them.
+    """best: values of the winner by dotted path; empty where none beat params.yaml as it is.
 
-    fresh: of each finalist, by its number, the scores on fresh seeds whose mean decided; empty with one finalist.
-    pictures: PNG by name.
+    trials: those that were asked for, with all attempts at them. confirmed: what fresh seeds say of params.yaml and the
+    finalists, best first; empty where nothing competes, or `search.finalists` is 0. pictures: PNG by name.
     """
 
-    best: dict[str, Scalar]
-    trials: list[TrialRecord]
-    fresh: dict[int, tuple[float, ...]]
-    pictures: dict[str, bytes] = field(default_factory=dict)
+    best: Mapping[str, Scalar]
+    trials: Sequence[TrialRecord]
+    confirmed: Sequence[Confirmed] = ()
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
-def asked_for(study: Study, search: SearchConfig) -> list[FrozenTrial]:
-    """The first `search.trials` trials of the study that have ended, with all attempts at them and before them.
-
-    A study keeps what a larger search has tried besides. A retry stands in the place of the trial that it repeats.
-    """
-    trials, origins = study.get_trials(deepcopy=False), dict[int, int]()
-    for trial in trials:  # by number, and a retry has a higher one than what it repeats
-        repeated = trial.user_attrs.get(RETRY_OF)
-        origins[trial.number] = trial.number if repeated is None else origins[repeated]
-    ended = sorted(origins[trial.number] for trial in trials if trial.state in ENDED)[: trials_wanted(search)]
-    return [trial for trial in trials if ended and origins[trial.number] <= ended[-1]]
-
-
-def choose(
-    study: Study, config: Config, objective: Objective
-) -> tuple[dict[str, Scalar], dict[int, tuple[float, ...]]]:
-    """Values of the winner, and of each finalist the scores that decided.
-
-    The best few are trained again on fresh seeds, and the mean of these scores decides: the one that made a trial a
-    finalist is left out, because the best of many trials is partly luck.
-    """
-    complete = [trial for trial in asked_for(study, config.search) if trial.state == TrialState.COMPLETE]
-    if not complete:
-        raise MedganError("no trial ended with a score; lower gan.lr or change search.space, then run again")
-    finalists: list[FrozenTrial] = []
-    for trial in sorted(complete, key=lambda trial: (trial.value, trial.number)):
-        # Few choices are soon tried twice; a finalist competes with others, not with itself.
-        if trial.params not in [other.params for other in finalists]:
-            finalists.append(trial)
-    finalists = finalists[: config.search.finalists]
-    if len(finalists) == 1:
-        return dict(finalists[0].params), {}
-    turns = range(config.search.seeds)
-    fresh = {
-        trial.number: tuple(_trained_again(trial, turn, study, config, objective) for turn in turns)
-        for trial in finalists
-    }
-    winner = min(finalists, key=lambda trial: float(np.mean(fresh[trial.number])))
-    return dict(winner.params), fresh
+def described(outcome: Outcome, search: SearchConfig) -> Iterator[str]:
+    """Say what each candidate scored on fresh seeds, best first, and what was chosen."""
+    for item in outcome.confirmed:
+        each = ", ".join(f"{score:.4g}" for score in item.scores)
+        text = f"{item.candidate.name}: {item.mean:.4g} on fresh seeds ({each})"
+        if item.candidate.number is not None:
+            text += f", by chance as good as params.yaml: p = {item.chance:.2g}"
+        first = item.candidate.first
+        yield text + ("" if first is None else f"; the {first:.4g} of its trial is left out")
+    yield _choice(outcome, search)
 
 
-def described(outcome: Outcome) -> Iterator[str]:
-    """Say what each finalist scored, best first, and what was chosen."""
-    first = {trial.number: trial.score for trial in outcome.trials}
-    for number, scores in sorted(outcome.fresh.items(), key=lambda item: float(np.mean(item[1]))):
-        each = ", ".join(f"{score:.4g}" for score in scores)
-        yield (
-            f"finalist {number}: {np.mean(scores):.4g} on fresh seeds ({each}); the {first[number]:.4g} that it was "
-            "found with is left out"
-        )
-    yield f"best of {len(outcome.trials)} trials: {outcome.best or 'params.yaml as it is'}"
+def _choice(outcome: Outcome, search: SearchConfig) -> str:
+    tried = f"best of {len(outcome.trials)} trials"
+    if outcome.best:
+        return f"{tried}: {outcome.best}" + ("" if outcome.confirmed else "; on no fresh seeds, so it may be luck")
+    doubt = f"; no finalist beats it beyond doubt on {search.seeds} fresh seeds" if outcome.confirmed else ""
+    return f"{tried}: params.yaml as it is{doubt}"
 
 
 def write_outcome(directory: Path, outcome: Outcome, search: SearchConfig) -> None:
-    """best.yaml: dotted paths to values. trials.csv: one row a trial, a column a searched parameter. pictures/: PNG.
-
-    The column `fresh` is the mean score of a finalist on fresh seeds.
-    """
+    """best.yaml: dotted paths to values. trials.csv, fresh.csv: a row a trial, a candidate. pictures/: PNG."""
     with replacing(directory) as aside:
         aside.mkdir()
-        (aside / "best.yaml").write_text(yaml.safe_dump(outcome.best))
+        (aside / "best.yaml").write_text(f"# {_choice(outcome, search)}\n{yaml.safe_dump(dict(outcome.best))}")
         _write_trials(aside / "trials.csv", outcome, list(search.space))
+        _write_fresh(aside / "fresh.csv", outcome)
         (aside / PICTURES_NAME).mkdir()
         for name, content in outcome.pictures.items():
             (aside / PICTURES_NAME / f"{name}.png").write_bytes(content)
 
 
 def _write_trials(path: Path, outcome: Outcome, searched: list[str]) -> None:
+    """The column `fresh` is the mean score of a finalist on fresh seeds."""
+    fresh = {item.candidate.number: item.mean for item in outcome.confirmed}
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["number", "state", "score", "fresh", "retry_of", *searched])
+        writer.writerow(["number", "state", "score", "fresh", "retry_of", "reason", *searched])
         for trial in outcome.trials:
-            fresh = outcome.fresh.get(trial.number)
-            known = (trial.score, None if fresh is None else np.mean(fresh))
-            scores = ["" if score is None else f"{score:.6g}" for score in known]
-            values = [trial.values.get(key, "") for key in searched]
+            scores = [_written(trial.score), _written(fresh.get(trial.number))]
             retried = "" if trial.retry_of is None else trial.retry_of
-            writer.writerow([trial.number, trial.state, *scores, retried, *values])
+            values = [trial.values.get(key, "") for key in searched]
+            writer.writerow([trial.number, trial.state, *scores, retried, trial.reason or "", *values])
 
 
-def _trained_again(trial: FrozenTrial, turn: int, study: Study, config: Config, objective: Objective) -> float:
-    """The score of a finalist on its fresh seed of this turn; trained once, the study keeps it."""
-    key = f"finalist/{trial.number}/{turn}"
-    if key in study.user_attrs:
-        return float(study.user_attrs[key])
-    seed = derive_seed(config.seed, f"finalist-{turn}", trial.number) % 2**31
-    try:
-        again = Attempt(f"finalist {trial.number} on fresh seed {turn + 1} of {config.search.seeds}")
-        score = objective(config.override(trial.params), seed, again)
-    except DivergedError as error:
-        _LOG.warning("trial %d on another seed: %s", trial.number, error)
-        score = math.inf
-    study.set_user_attr(key, score)
-    return score
+def _write_fresh(path: Path, outcome: Outcome) -> None:
+    """Candidates on fresh seeds; `number` is empty for params.yaml as it is."""
+    seeds = max((len(item.scores) for item in outcome.confirmed), default=0)
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        each = [f"seed_{turn + 1}" for turn in range(seeds)]
+        writer.writerow(["number", "first", "mean", "low", "high", "p", "better", *each])
+        for item in outcome.confirmed:
+            number = "" if item.candidate.number is None else item.candidate.number
+            figures = [item.candidate.first, item.mean, *(item.interval or (None, None)), item.chance]
+            row = [*map(_written, figures), int(item.better), *map(_written, item.scores)]
+            writer.writerow([number, *row])
+
+
+def _written(figure: float | None) -> str:
+    return "" if figure is None else f"{figure:.6g}"

@@ -1,5 +1,6 @@
 """What a trial trains: fresh networks of one candidate, on the budget of the search."""
 
+import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,38 +11,48 @@ from medgan.config.schema import Config
 from medgan.config.train import TrainConfig
 from medgan.console import Bar
 from medgan.data.store import Prepared
+from medgan.errors import MedganError
 from medgan.fingerprint import fingerprint
 from medgan.search.space import candidates
-from medgan.training.identity import identity, training_fingerprint
+from medgan.training.checkpoint import held
+from medgan.training.identity import identity, training_fingerprint, training_parameters
 from medgan.training.judge import Judge
 from medgan.training.loop import Listener, fit
 
 
 @dataclass(frozen=True)
 class Attempt:
-    """One training of a search. title: what it is, for people. told: of the score at a step; raises to end it there."""
+    """One training of a search. title: what it is, for people. told: of the score at a step; raises to end it there.
+
+    steps: where they are others than `search.steps`.
+    """
 
     title: str
     told: Callable[[int, float], None] = lambda step, score: None
+    steps: int | None = None
 
     def __call__(self, step: int, score: float) -> None:
         self.told(step, score)
 
 
+# Of section search: what decides neither what a trial tries nor what it reaches.
+_OUTSIDE = {"trials", "finalists", "seeds", "finalist_steps", "storage", "grace"}
+
 # Trains one candidate: (configuration, seed, attempt) -> score.
 Objective = Callable[[Config, int, Attempt], float]
 
 
-def trial_training(config: Config) -> TrainConfig:
-    """A trial's budget: that of the search, on the machine settings of train."""
+def trial_training(config: Config, steps: int | None = None) -> TrainConfig:
+    """A trial's budget: that of the search, or so many steps, on the machine settings of train."""
     search = config.search
+    steps = steps or search.steps
     return config.train.model_copy(
         update={
-            "steps": search.steps,
+            "steps": steps,
             "evaluations": search.evaluations,
             "n": search.n,
             "score": config.search_score,
-            "checkpoint_every": max(1, search.steps // search.evaluations),
+            "checkpoint_every": max(1, steps // search.evaluations),
             "restart": False,
         }
     )
@@ -63,18 +74,29 @@ class TrialTraining:
     progress: Callable[[str, int], AbstractContextManager[Bar]]
 
     @cached_property
-    def study(self) -> str:
-        """The digest of all that decides what trials try and reach; their number may grow within one study."""
+    def identity(self) -> dict[str, str]:
+        """Of all that decides what trials try and reach, by what people call it. How many there are may grow."""
         config, training = self.config, trial_training(self.config)
-        space = config.search.model_dump(mode="json", exclude={"trials", "finalists", "seeds"})
-        code = identity(candidates(config), training, self.prepared.spec, scored_by=self.judge.score.__module__)
-        base = training_fingerprint(config.gan, training, config.seed, self.prepared, self.extractor)
-        return fingerprint({"base": base, "space": space, **code})
+        space = config.search.model_dump(mode="json", exclude=_OUTSIDE)
+        machine = identity(candidates(config), training, self.prepared.spec, scored_by=self.judge.score.__module__)
+        drawn = {"balance": self.prepared.balance, "direction": str(self.prepared.direction)}
+        return {
+            "data": self.prepared.md5,
+            "extractor": self.extractor,
+            "space": fingerprint(space),
+            "parameters": fingerprint({**training_parameters(config.gan, training, config.seed), **drawn}),
+            **{name: str(value) for name, value in machine.items()},
+        }
+
+    @cached_property
+    def study(self) -> str:
+        """The name of the study: processes with another one do not work on the same search."""
+        return fingerprint(self.identity)
 
     def __call__(self, candidate: Config, seed: int, attempt: Attempt) -> float:
-        gan, training, prepared = candidate.gan, trial_training(self.config), self.prepared
+        gan, training, prepared = candidate.gan, trial_training(self.config, attempt.steps), self.prepared
         key = training_fingerprint(gan, training, seed, prepared, self.extractor)
-        folder = self.checkpoints / f"trial-{self.study}-{key}"
+        folder = _own(self.checkpoints / f"trial-{self.study}-{key}")
         with self.progress(attempt.title, training.steps) as done:
 
             def evaluated(step: int, score: float) -> None:
@@ -84,3 +106,12 @@ class TrialTraining:
             listener = Listener(on_step=done, on_evaluation=evaluated)
             trained = fit(gan, training, prepared, seed=seed, judge=self.judge, directory=folder, listener=listener)
         return trained.best.score
+
+
+def _own(folder: Path) -> Path:
+    """The folder, or one of this process where another still trains there: taken for dead, and cut off at best."""
+    try:
+        with held(folder):
+            return folder
+    except MedganError:
+        return folder.with_name(f"{folder.name}-{os.getpid()}")

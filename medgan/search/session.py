@@ -1,21 +1,27 @@
-"""A whole search by one process: what ended processes left, then trials, then the choice."""
+"""A whole search by one process: what ended processes left, then trials, then the choice on fresh seeds."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from optuna.exceptions import StorageInternalError
-from sqlalchemy.exc import SQLAlchemyError
+from optuna.study import Study
+from optuna.trial import Trial
 
 from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
-from medgan.search.choice import Outcome, asked_for, choose
+from medgan.search.choice import Outcome
+from medgan.search.confirmation import candidates, confirmation_name, confirmed, lucky, train_again, trainings, winner
+from medgan.search.history import asked_for, tried
 from medgan.search.objective import Objective
 from medgan.search.pictures import study_pictures
 from medgan.search.space import trials_wanted
-from medgan.search.study import TrialRecord, open_study, records, run_trials, sweep, trial_name
+from medgan.search.storage import Storage, database_errors, open_storage
+from medgan.search.study import TrialRecord, find_study, open_study, records, trial_name
+from medgan.search.trying import try_candidate
+from medgan.search.worker import Work, work
 from medgan.training.checkpoint import held, remove_folders
 
 _LOG = logging.getLogger(__name__)
@@ -23,40 +29,103 @@ _LOG = logging.getLogger(__name__)
 Mirror = Callable[[Sequence[TrialRecord], str], None]
 
 
-def run_search(
-    objective: Objective, config: Config, spec: ImageSpec, *, name: str, storage: str, checkpoints: Path, mirror: Mirror
-) -> Outcome:
-    """Search, or go on with what an ended process left of the same search.
+@dataclass(frozen=True)
+class Search:
+    """A search of which this process does a part. name: of the study. checkpoints: holds what trials leave.
 
-    name, storage: of the study. checkpoints: holds its lock, and what trials leave, which goes at the end.
-    Raises MedganError where another process searches too, where no trial ended with a score, and for a database that
-    does not answer.
+    about: what it searches on, by name; others that work on it must agree.
     """
-    with held(checkpoints / f"study-{name}"), _database_errors(storage):
-        study = open_study(name, storage)
-        for number in sweep(study):
-            _LOG.warning("trial %d was interrupted; it is tried again", number)
+
+    objective: Objective
+    config: Config
+    spec: ImageSpec
+    name: str
+    checkpoints: Path
+    about: Mapping[str, str] = field(default_factory=dict)
+
+
+def run_search(search: Search, storage_url: str, mirror: Mirror) -> Outcome:
+    """Search, or go on with what an ended process left of the same search; other processes may work on it too.
+
+    What trials have left in `checkpoints` goes at the end. Raises MedganError where another process has the database to
+    itself, where no trial ended with a score, and for a database that does not answer.
+    """
+    config = search.config
+    with _shared(search, storage_url) as storage:
+        study = open_study(search.name, storage, search.about)
         if (wanted := trials_wanted(config.search)) < config.search.trials:
             _LOG.warning(
                 "search.space holds a single configuration: %d trial instead of %d", wanted, config.search.trials
             )
-        mirror(records(study.trials), "RUNNING")
+        mirror(_told(study), "RUNNING")
 
         def ended(trial: TrialRecord) -> None:
             _LOG.info("%s", _in_words(trial, config))
-            mirror([trial], "RUNNING")
+            mirror(_told(study), "RUNNING")
 
         try:
-            run_trials(study, config, spec, objective, on_trial=ended)
-            best, fresh = choose(study, config, objective)
+            _try(search, storage, study, ended)
+            outcome = _confirm(search, storage, study)
         except MedganError:
-            mirror(records(study.trials), "FAILED")
+            mirror(_told(study), "FAILED")
             raise
-        mirror(records(study.trials), "FINISHED")
-    remove_folders(checkpoints.glob("trial-*"))
-    trials = asked_for(study, config.search)
-    pictures = study_pictures(trials, config.search_score, list(config.search.space))
-    return Outcome(best, records(trials), fresh, pictures)
+        mirror(_told(study), "FINISHED")
+    remove_folders(search.checkpoints.glob(f"trial-{search.name}-*"))
+    return outcome
+
+
+def join_search(search: Search, storage_url: str, *, patience: float) -> int:
+    """Work on a search that another process has begun, until nothing is left to do; returns how many trials it ended.
+
+    patience: seconds to wait until it has begun. Raises MedganError as `find_study` and `run_search`.
+    """
+    done: list[TrialRecord] = []
+
+    def ended(trial: TrialRecord) -> None:
+        _LOG.info("%s", _in_words(trial, search.config))
+        done.append(trial)
+
+    with _shared(search, storage_url) as storage:
+        if storage.alone:
+            raise MedganError("search.storage: sqlite serves one process, `make repro`; workers need PostgreSQL")
+        find_study(search.name, storage, search.about, patience=patience)
+        study = open_study(search.name, storage)
+        _try(search, storage, study, ended)
+        _confirm(search, storage, study, done.append)
+    return len(done)
+
+
+def _told(study: Study) -> list[TrialRecord]:
+    return records(tried(study.get_trials(deepcopy=False)))
+
+
+def _try(search: Search, storage: Storage, study: Study, ended: Callable[[TrialRecord], None]) -> None:
+    def run(trial: Trial) -> float:
+        return try_candidate(trial, search.config, search.spec, search.objective)
+
+    work(Work(study, storage, trials_wanted(search.config.search), search.config.search.grace, run, ended))
+
+
+def _confirm(
+    search: Search, storage: Storage, study: Study, ended: Callable[[TrialRecord], None] = lambda record: None
+) -> Outcome:
+    config, settings = search.config, search.config.search
+    asked = asked_for(study.get_trials(deepcopy=False), trials_wanted(settings))
+    chosen = candidates(asked, config)
+    pictures = study_pictures(asked, config.search_score, list(settings.space))
+    if not settings.finalists:
+        return Outcome(lucky(asked), records(asked), pictures=pictures)
+    if not (wanted := trainings(chosen, settings)):
+        return Outcome({}, records(asked), pictures=pictures)
+    again = open_study(confirmation_name(search.name, chosen, settings), storage)
+
+    def run(trial: Trial) -> float:
+        return train_again(trial, chosen, config, search.spec, search.objective)
+
+    work(Work(again, storage, wanted, settings.grace, run, ended))
+    found = confirmed(again.get_trials(deepcopy=False), chosen, settings)
+    won = winner(found)
+    return Outcome({} if won is None else won.candidate.values, records(asked), found, pictures)
 
 
 def _in_words(trial: TrialRecord, config: Config) -> str:
@@ -71,11 +140,13 @@ def _in_words(trial: TrialRecord, config: Config) -> str:
 
 
 @contextmanager
-def _database_errors(storage: str) -> Iterator[None]:
-    """Turn what Optuna's database refuses, such as on a full disk, into a MedganError."""
-    try:
-        yield
-    except (StorageInternalError, SQLAlchemyError) as error:
-        cause = error.__cause__ or error
-        message = " ".join(str(cause).split()).partition(" [SQL")[0]
-        raise MedganError(f"{storage}: {message}; make room or mend it, and the same command goes on") from None
+def _shared(search: Search, storage_url: str) -> Iterator[Storage]:
+    """The database; where only one process may use it at a time, this one has it."""
+    with database_errors(storage_url):
+        storage = open_storage(storage_url, search.config.search.grace)
+        alone = held(search.checkpoints / f"study-{search.name}") if storage.alone else nullcontext()
+        try:
+            with alone:
+                yield storage
+        finally:
+            storage.close()

@@ -25,16 +25,23 @@ def training_fingerprint(gan: GanConfig, train: TrainConfig, seed: int, prepared
     """
     return fingerprint(
         {
-            "gan": gan.model_dump(mode="json"),
-            "train": train.model_dump(mode="json", exclude=_LEFT_OUT),
-            "seed": seed,
-            "init": file_digest(train.init_from),
+            **training_parameters(gan, train, seed),
             "data": prepared.md5,
             "extractor": extractor,
             **({"balance": True} if prepared.balance else {}),
             **({} if prepared.paired else {"direction": str(prepared.direction)}),
         }
     )
+
+
+def training_parameters(gan: GanConfig, train: TrainConfig, seed: int) -> dict[str, Any]:
+    """What params.yaml says that decides a training's result."""
+    return {
+        "gan": gan.model_dump(mode="json"),
+        "train": train.model_dump(mode="json", exclude=_LEFT_OUT),
+        "seed": seed,
+        "init": file_digest(train.init_from),
+    }
 
 
 def identity(gans: Iterable[GanConfig], train: TrainConfig, spec: ImageSpec, *, scored_by: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """How far figures go by chance, and whether one regime beats another: resampled over seeds and patients, by Holm."""
 
 import math
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit  # Student's distribution; scipy.stats takes a second to import
 
 from medgan.evaluation.two_sample import Measured
+from medgan.holm import holm
 from medgan.seeds import numpy_generator
 from medgan.usefulness.figures import Array, Figure, Labels
 
@@ -105,17 +106,6 @@ class Chance:
 
     def _quantile(self, probability: float) -> float:
         return float(stdtrit(self._seeds - 1, probability))
-
-
-def holm(ps: Sequence[float]) -> list[tuple[float, float]]:
-    """Of each p-value the share of the level that is left for it, and the p-value adjusted (Holm 1979)."""
-    adjusted: dict[int, tuple[float, float]] = {}
-    least = 0.0
-    for rank, index in enumerate(np.argsort(ps, kind="stable")):
-        left = len(ps) - rank
-        least = max(least, min(1.0, left * ps[index]))
-        adjusted[int(index)] = (1 / left, least)
-    return [adjusted[index] for index in range(len(ps))]
 
 
 def _counts(units: int, rng: np.random.Generator) -> Array:

@@ -56,12 +56,13 @@ def estimate(config: Config, spec: ImageSpec) -> dict[str, float]:
     def trained(steps: int, evaluations: int, n: int) -> float:
         return steps * costs.step + evaluations * n * (costs.draw + costs.look)
 
-    trials = search.trials + (search.finalists * search.seeds if search.trials else 0)
+    again = (1 + search.finalists) * search.seeds if search.trials and search.finalists else 0
     told = 2 * judged.told_apart_steps * costs.discern if spec.source_channels == 0 else 0.0
     work = {
         "prepare": 0.0,
         "features": config.features.steps * config.features.batch * _LEARNING * costs.look,
-        "search": trials * trained(search.steps, search.evaluations, search.n),
+        "search": search.trials * trained(search.steps, search.evaluations, search.n)
+        + again * trained(search.finalist_steps or search.steps, search.evaluations, search.n),
         "train": trained(train.steps, train.evaluations, train.n),
         "evaluate": told + judged.n * (costs.draw + _LOOKS * costs.look),
         "utility": _classifiers(config) * config.utility.steps * costs.classify / resolve_threads("auto"),

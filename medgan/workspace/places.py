@@ -17,6 +17,7 @@ METRICS = REPORTS / "metrics.json"
 UTILITY = REPORTS / "utility.json"
 REPORT, MODEL_CARD, PLOTS = REPORTS / "report.html", REPORTS / "model_card.md", REPORTS / "plots"
 FIGURES = REPORTS / "test"
+SQLITE = "sqlite"
 _TEMPORARY = (".dvc", "tmp", "exps")
 
 
@@ -50,6 +51,6 @@ def features_seen() -> Path:
     return store_root() / ".features"
 
 
-def studies() -> str:
-    """The address of Optuna's database."""
-    return sqlite_url(store_root() / "optuna.db")
+def studies(storage: str = SQLITE) -> str:
+    """The address of Optuna's database. storage: `search.storage` of params.yaml."""
+    return sqlite_url(store_root() / "optuna.db") if storage == SQLITE else storage

@@ -1,0 +1,177 @@
+"""Which candidate is best on fresh seeds, beside params.yaml as it is: the best of many trials is partly luck."""
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from optuna.trial import FrozenTrial, Trial, TrialState
+from scipy import stats
+
+from medgan.config.schema import Config
+from medgan.config.search import SearchConfig
+from medgan.data.spec import ImageSpec
+from medgan.errors import DivergedError, MedganError
+from medgan.fingerprint import fingerprint
+from medgan.gans import check_gan
+from medgan.holm import holm
+from medgan.search.history import counting, ordinal
+from medgan.search.objective import Attempt, Objective
+from medgan.search.space import current_values
+from medgan.search.suggestion import Given, Values
+from medgan.seeds import derive_seed
+
+_LOG = logging.getLogger(__name__)
+LEVEL = 0.05  # of the family of all finalists
+_PLACE = "place"  # of a training among all that are wanted: candidates within seeds
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What is trained again.
+
+    number: of the trial that found it; None for params.yaml as it is. first: its score there.
+    """
+
+    number: int | None
+    values: Values
+    first: float | None
+
+    @property
+    def name(self) -> str:
+        return "params.yaml as it is" if self.number is None else f"finalist {self.number}"
+
+
+@dataclass(frozen=True)
+class Confirmed:
+    """A candidate on fresh seeds. scores: one a seed, infinite where it diverged.
+
+    interval: of their mean, 95 %, by Student's t; None below two finite scores. chance: p of being
+    no better than params.yaml as it is, one-sided, by Welch's test and Holm's correction for all finalists.
+    """
+
+    candidate: Candidate
+    scores: tuple[float, ...]
+    interval: tuple[float, float] | None
+    chance: float
+
+    @property
+    def mean(self) -> float:
+        return float(np.mean(self.scores))
+
+    @property
+    def better(self) -> bool:
+        return self.chance <= LEVEL
+
+
+def candidates(trials: Sequence[FrozenTrial], config: Config) -> list[Candidate]:
+    """params.yaml as it is, then the best few that trials found, each once.
+
+    Raises MedganError where no trial ended with a score.
+    """
+    complete = _best_first(trials)
+    found = [Candidate(None, {}, _first(complete, config))]
+    known: list[Values] = [current_values(config)]
+    for trial in complete:
+        # Few choices are soon tried twice; a finalist competes with others, not with itself.
+        if trial.params not in known and len(found) <= config.search.finalists:
+            found.append(Candidate(trial.number, dict(trial.params), trial.value))
+            known.append(trial.params)
+    return found
+
+
+def _free(trials: Sequence[FrozenTrial], number: int, wanted: int) -> int:
+    """The place of a trial among all that are wanted: its own, or that of one that has failed."""
+    if (own := ordinal(trials, number)) < wanted:
+        return own
+    earlier = [trial for trial in counting(trials) if trial.number < number]
+    taken = {int(trial.params.get(_PLACE, ordinal(trials, trial.number))) for trial in earlier}
+    return min(set(range(wanted)) - taken)
+
+
+def lucky(trials: Sequence[FrozenTrial]) -> Values:
+    """The values of the best trial, which are part good and part lucky. Raises as `candidates`."""
+    return dict(_best_first(trials)[0].params)
+
+
+def confirmation_name(study: str, chosen: Sequence[Candidate], search: SearchConfig) -> str:
+    """The study in which their trainings are trials. Another set of finalists makes another one."""
+    parts = {"values": [candidate.values for candidate in chosen], "steps": search.finalist_steps}
+    return f"{study}-confirmation-{fingerprint(parts)}"
+
+
+def trainings(chosen: Sequence[Candidate], search: SearchConfig) -> int:
+    """How many there are; none where nothing competes with params.yaml."""
+    return len(chosen) * search.seeds if len(chosen) > 1 else 0
+
+
+def train_again(
+    trial: Trial, chosen: Sequence[Candidate], config: Config, spec: ImageSpec, objective: Objective
+) -> float:
+    """The score of a candidate on one of its seeds; which, follows from the place of the trial in its study."""
+    wanted = trainings(chosen, config.search)
+    trial.study.sampler = given = Given()
+    given.values = {_PLACE: _free(trial.study.get_trials(deepcopy=False), trial.number, wanted)}
+    turn, which = divmod(trial.suggest_int(_PLACE, 0, wanted - 1), len(chosen))
+    candidate = chosen[which]
+    trial.set_user_attr("candidate", candidate.name)
+    changed = config.override(candidate.values)
+    seed = derive_seed(config.seed, "confirmation", turn) % 2**31
+    title = f"{candidate.name}, fresh seed {turn + 1} of {config.search.seeds}"
+    try:
+        check_gan(changed.gan, spec)
+        score = objective(changed, seed, Attempt(title, steps=config.search.finalist_steps))
+    except DivergedError as error:
+        _LOG.warning("%s: %s", title, error)
+        return math.inf
+    return score if math.isfinite(score) else math.inf
+
+
+def confirmed(trials: Sequence[FrozenTrial], chosen: Sequence[Candidate], search: SearchConfig) -> list[Confirmed]:
+    """What fresh seeds say of each candidate, best first. What never ended counts as infinite."""
+    scores = [[math.inf] * search.seeds for _ in chosen]
+    for trial in trials:
+        if trial.state == TrialState.COMPLETE:
+            turn, which = divmod(trial.params[_PLACE], len(chosen))
+            scores[which][turn] = trial.values[0]
+    chances = [adjusted for _, adjusted in holm([_chance(scores[0], other) for other in scores[1:]])]
+    found = [
+        Confirmed(candidate, tuple(own), _interval(own), chance)
+        for candidate, own, chance in zip(chosen, scores, [1.0, *chances], strict=True)
+    ]
+    return sorted(found, key=lambda item: (item.mean, item.chance))
+
+
+def winner(found: Sequence[Confirmed]) -> Confirmed | None:
+    """The best of those that beat params.yaml beyond doubt; None where none does."""
+    return next((item for item in found if item.better), None)
+
+
+def _best_first(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    if not complete:
+        raise MedganError("no trial ended with a score; lower gan.lr or change search.space, then run again")
+    return sorted(complete, key=lambda trial: (trial.value, trial.number))
+
+
+def _first(complete: Sequence[FrozenTrial], config: Config) -> float | None:
+    present = current_values(config)
+    return next((trial.value for trial in complete if trial.params == present), None)
+
+
+def _chance(present: Sequence[float], other: Sequence[float]) -> float:
+    if not np.isfinite(other).all():
+        return 1.0
+    if not np.isfinite(present).all():
+        return 0.0
+    if np.ptp(present) == 0 and np.ptp(other) == 0:  # no spread is known, of one seed for example
+        return float(np.mean(other) >= np.mean(present)) if len(present) > 1 else 1.0
+    return float(stats.ttest_ind(other, present, equal_var=False, alternative="less").pvalue)
+
+
+def _interval(scores: Sequence[float]) -> tuple[float, float] | None:
+    if len(scores) < 2 or not np.isfinite(scores).all():
+        return None
+    half = float(stats.t.ppf(0.975, len(scores) - 1) * stats.sem(scores))
+    return float(np.mean(scores)) - half, float(np.mean(scores)) + half

@@ -1,0 +1,178 @@
+"""The database of studies: SQLite for one process, PostgreSQL for workers on many machines."""
+
+import functools
+import logging
+import os
+import random
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from inspect import isfunction
+from pathlib import Path
+from threading import local
+from typing import Any, TypeVar
+
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
+from optuna.storages import RDBStorage
+from sqlalchemy import NullPool, create_engine, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from medgan.databases import redacted, sqlite_path
+from medgan.errors import MedganError
+
+_LOG = logging.getLogger(__name__)
+PASSWORD, PASSWORD_FILE = "MEDGAN_SEARCH_PASSWORD", "MEDGAN_SEARCH_PASSWORD_FILE"
+PATIENCE = 300.0  # seconds for which a database that does not answer is asked again
+_SHORTEST, _LONGEST = 0.2, 10.0  # seconds between two tries
+_LOCK = 7236  # of PostgreSQL, while tables are made: any number that is ours
+_HERE = local()
+T = TypeVar("T")
+
+
+class Storage(RDBStorage):
+    """Optuna's, which asks again, at growing intervals, while the database is away."""
+
+    @property
+    def alone(self) -> bool:
+        """Whether this process is the only one that may use it."""
+        return sqlite_path(self.url) is not None
+
+    def close(self) -> None:
+        """Give its connections back."""
+        self.remove_session()
+        self.engine.dispose()
+
+    def beat(self, study: str, number: int) -> None:
+        """Say that the process of a trial is alive; without a first sign nobody would notice that it has died."""
+        if not self.alone:
+            self.record_heartbeat(
+                self.get_trial_id_from_study_id_trial_number(self.get_study_id_from_name(study), number)
+            )
+
+
+def open_storage(url: str, grace: int) -> Storage:
+    """Open it, made where it is missing. url: without a password. grace: seconds without a sign of life of a worker.
+
+    Raises MedganError for a URL with a password, a driver that is missing, and a database that refuses.
+    """
+    # It would tell of each lost connection in thirty lines; what comes of it is said by us.
+    logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)
+    with database_errors(url), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of heartbeats
+        whole = with_password(url)
+        if sqlite_path(url) is not None:
+            return Storage(whole)
+        return patiently(lambda: _shared(whole, grace))
+
+
+def _shared(url: str, grace: int) -> Storage:
+    engine = create_engine(url, poolclass=NullPool)
+    with engine.connect() as connection:
+        if engine.dialect.name == "postgresql":
+            # Two processes that make the tables at once get in each other's way.
+            connection.execute(text(f"SELECT pg_advisory_lock({_LOCK})"))
+        # A connection that has gone in between is made anew before it is used.
+        settings = {"pool_pre_ping": True}
+        try:
+            return Storage(url, settings, heartbeat_interval=max(1, grace // 6), grace_period=grace)
+        except RuntimeError as error:
+            if "table schema" not in str(error):
+                raise
+            raise MedganError(
+                f"{redacted(url)} has tables of MLflow or of another version of Optuna; give the search a database of "
+                "its own on the same server"
+            ) from None
+
+
+def with_password(url: str) -> str:
+    """Add the password from the environment, or from the file that the environment names.
+
+    Raises MedganError for a URL that has one in it: it would be in git, in MLflow and in reports.
+    """
+    try:
+        parts = make_url(url)
+    except ArgumentError:
+        raise MedganError(
+            "search.storage is neither sqlite nor a URL such as postgresql+pg8000://user@host/database"
+        ) from None
+    if parts.password is not None or redacted(url) != url:
+        raise MedganError(
+            f"search.storage = '{redacted(url)}' has a password in it, which would be kept in git, MLflow and reports; "
+            f"leave it out, change it, and set {PASSWORD}, or {PASSWORD_FILE} to a file with it"
+        )
+    if parts.get_backend_name() == "sqlite":
+        return url
+    password = os.environ.get(PASSWORD)
+    if password is None and (file := os.environ.get(PASSWORD_FILE)):
+        password = Path(file).read_text().strip("\r\n")
+    return parts.set(password=password).render_as_string(hide_password=False)
+
+
+@contextmanager
+def database_errors(url: str) -> Iterator[None]:
+    """Turn what a database refuses, such as on a full disk, into a MedganError."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise MedganError(f"{redacted(url)} needs {error.name}; `pip install 'medgan[postgresql]'`") from None
+    except (StorageInternalError, SQLAlchemyError) as error:
+        cause = error.__cause__ or error
+        message = redacted(" ".join(str(cause).split()).partition(" [SQL")[0])
+        raise MedganError(f"{redacted(url)}: {message}; mend it, and the same command goes on") from None
+
+
+def patiently(call: Callable[[], T]) -> T:
+    """Ask again while the database is away. A call within another leaves that to it.
+
+    What was written although its answer was lost leaves at worst a trial without a sign of life, which is swept.
+    """
+    if getattr(_HERE, "asking", False):
+        return call()
+    _HERE.asking, began, pause = True, time.monotonic(), _SHORTEST
+    try:
+        while True:
+            try:
+                return call()
+            except Exception as error:
+                if not _is_away(error) or time.monotonic() - began > PATIENCE:
+                    raise
+                if pause == _SHORTEST:
+                    _LOG.warning("the database of the search does not answer; it is asked again")
+            time.sleep(pause * random.uniform(0.5, 1))  # so that workers do not come back all at once
+            pause = min(2 * pause, _LONGEST)
+    finally:
+        _HERE.asking = False
+
+
+def _patient(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def asked(self: Storage, *arguments: Any, **named: Any) -> Any:
+        call = functools.partial(method, self, *arguments, **named)
+        return call() if self.alone else patiently(call)
+
+    return asked
+
+
+def _is_away(error: BaseException | None) -> bool:
+    """Whether it, or what it comes from, is a lost connection and not a refusal."""
+    while error is not None:
+        if isinstance(error, DBAPIError):
+            return error.connection_invalidated or isinstance(error.orig, OSError) or _says_so(error.orig)
+        if isinstance(error, OSError):
+            return True
+        error = error.__cause__
+    return False
+
+
+def _says_so(error: BaseException | None) -> bool:
+    """PostgreSQL that starts, stops or lacks connections (classes 57 and 08, 53300), as pg8000 tells it."""
+    details = error.args[0] if error is not None and error.args else ""
+    code = str(details.get("C", "")) if isinstance(details, dict) else ""
+    return code[:2] in ("57", "08") or code == "53300" or type(error).__name__ == "InterfaceError"
+
+
+# All of them: Optuna's cache calls some that are not public.
+for _name, _method in list(vars(RDBStorage).items()):
+    if isfunction(_method) and not _name.startswith("__"):
+        setattr(Storage, _name, _patient(_method))

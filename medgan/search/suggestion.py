@@ -1,0 +1,101 @@
+"""What a trial tries: a function of the seed, of how many came before it, and of the trials that it has seen."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.samplers import BaseSampler, TPESampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from medgan.config.checking import Scalar
+from medgan.config.schema import Config
+from medgan.config.search import Distribution
+from medgan.search.history import ENDED, REASON, SEEN, ordinal
+from medgan.search.space import current_values
+from medgan.seeds import derive_seed
+
+Values = dict[str, Scalar]
+_ENDED, _RUNNING = "ended", "running"
+
+
+def seen_by(trials: Sequence[FrozenTrial], number: int) -> dict[str, list[int]]:
+    """The numbers of trials that a suggestion for this one can rest on now, by what they were at the moment."""
+    others = [trial for trial in trials if trial.number != number and trial.params]
+    failed = [trial for trial in others if trial.state == TrialState.FAIL and REASON in trial.user_attrs]
+    ended = [trial for trial in others if trial.state in ENDED] + failed
+    running = [trial for trial in others if trial.state == TrialState.RUNNING]
+    return {_ENDED: sorted(trial.number for trial in ended), _RUNNING: [trial.number for trial in running]}
+
+
+def suggested(trials: Sequence[FrozenTrial], number: int, seen: Mapping[str, Sequence[int]], config: Config) -> Values:
+    """Values for trial `number`, of a study of its own with what it has seen: nothing that happens besides matters.
+
+    The first one is params.yaml as it is, as far as the space contains it. Repeats any suggestion from its record.
+    """
+    turn = ordinal(trials, number)
+    study = optuna.create_study(sampler=_sampler(derive_seed(config.seed, "sampler", turn) % 2**32))
+    by_number = {trial.number: trial for trial in trials}
+    for other in seen[_ENDED]:
+        study.add_trial(_as_seen(by_number[other]))
+    for other in seen[_RUNNING]:
+        study.add_trial(_unfinished(by_number[other], TrialState.RUNNING))
+    if turn == 0:
+        study.enqueue_trial(current_values(config))
+    trial = study.ask()
+    return {path: draw(trial, path, distribution) for path, distribution in config.search.space.items()}
+
+
+def repeated(trials: Sequence[FrozenTrial], trial: FrozenTrial, config: Config) -> Values | None:
+    """The suggestion of a trial, made again from its record; None for a retry, which has that of another."""
+    seen = trial.user_attrs.get(SEEN)
+    return None if seen is None else suggested(trials, trial.number, seen, config)
+
+
+def draw(trial: Trial, path: str, distribution: Distribution) -> Any:
+    """One value of a trial, from its study's sampler."""
+    if distribution.choices is not None:
+        return trial.suggest_categorical(path, distribution.choices)
+    low, high, step, log = distribution.low, distribution.high, distribution.step, distribution.log
+    assert low is not None and high is not None  # checked by Distribution
+    if isinstance(low, int) and isinstance(high, int) and (step is None or isinstance(step, int)):
+        return trial.suggest_int(path, low, high, step=step or 1, log=log)
+    return trial.suggest_float(path, low, high, step=step, log=log)
+
+
+class Given(BaseSampler):
+    """Suggests what it is given: `values` of the trial that comes next."""
+
+    values: Values
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        return {}
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        return self.values[param_name]
+
+
+def _sampler(seed: int) -> BaseSampler:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of `group`
+        # constant_liar: what others are trying now is taken for bad, so that two workers do not try the same.
+        return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+
+
+def _as_seen(trial: FrozenTrial) -> FrozenTrial:
+    """A trial that failed taught that its values are bad, without a score."""
+    return trial if trial.state in ENDED else _unfinished(trial, TrialState.PRUNED)
+
+
+def _unfinished(trial: FrozenTrial, state: TrialState) -> FrozenTrial:
+    return optuna.create_trial(state=state, params=trial.params, distributions=trial.distributions)

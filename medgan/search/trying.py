@@ -1,0 +1,65 @@
+"""One trial of a search: what it tries, what it trains, and what it reports."""
+
+import math
+
+import optuna
+from optuna.study import Study
+from optuna.trial import FrozenTrial, Trial, TrialState
+
+from medgan.config.schema import Config
+from medgan.data.spec import ImageSpec
+from medgan.errors import MedganError
+from medgan.gans import check_gan
+from medgan.search.history import RETRY_OF, SEEN
+from medgan.search.objective import Attempt, Objective
+from medgan.search.study import trial_name
+from medgan.search.suggestion import Given, Values, draw, seen_by, suggested
+
+
+def try_candidate(trial: Trial, config: Config, spec: ImageSpec, objective: Objective) -> float:
+    """Suggest values, train them, and return the score; what it reports on the way may prune it.
+
+    Raises MedganError for values that cannot be trained together, and for a training that diverged.
+    """
+    values = _values(trial, config)
+    candidate = config.override(values)
+    check_gan(candidate.gan, spec)
+
+    def report(step: int, score: float) -> None:
+        trial.report(score, step)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    if (earlier := _same(trial)) is not None:  # few choices are soon drawn twice
+        for step, score in earlier.intermediate_values.items():
+            report(step, score)
+        return float(earlier.values[0])
+    score = objective(candidate, config.seed, Attempt(trial_name(trial.number, config.search), report))
+    if not math.isfinite(score):
+        raise MedganError(f"it ended with the score {score}")
+    return score
+
+
+def _values(trial: Trial, config: Config) -> Values:
+    """What is suggested to it, from what it records to have seen; a retry has the values of what it repeats."""
+    study = trial.study
+    trials = study.get_trials(deepcopy=False)
+    repeated = trial.user_attrs.get(RETRY_OF)
+    # One that was killed while it was given its values leaves what they rest on.
+    seen = None if repeated is None else trials[repeated].user_attrs.get(SEEN)
+    if seen is None:
+        seen = seen_by(trials, trial.number)
+        trial.set_user_attr(SEEN, seen)
+    study.sampler = given = Given()
+    given.values = suggested(trials, trial.number, seen, config)
+    return {path: draw(trial, path, distribution) for path, distribution in config.search.space.items()}
+
+
+def _same(trial: Trial) -> FrozenTrial | None:
+    """A complete trial of the same values: training them again on the same seed gives the same."""
+    complete = _complete(trial.study)
+    return next((other for other in complete if other.params == trial.params), None)
+
+
+def _complete(study: Study) -> list[FrozenTrial]:
+    return study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
