@@ -11,7 +11,7 @@ from medgan.search.session import Search, join_search
 from medgan.search.space import check_space
 from medgan.search.study import NAME
 from medgan.workspace.counts import check_counts
-from medgan.workspace.places import EXTRACTOR, PREPARED, checkpoints, studies
+from medgan.workspace.places import EXTRACTOR, PREPARED, SQLITE, checkpoints, studies
 
 
 def searched_data(config: Config) -> Prepared:
@@ -36,6 +36,8 @@ def join(config: Config, *, patience: float) -> int:
     """Work on the search of params.yaml; returns how many trials ended here. patience: seconds until it has begun."""
     if not config.search.trials:
         raise MedganError("search.trials is 0: there is nothing to search")
+    if config.search.storage == SQLITE:
+        raise MedganError("search.storage: sqlite serves one process, `make repro`; workers need PostgreSQL")
     for place, stage in ((PREPARED, "prepare"), (EXTRACTOR, "features")):
         if not place.exists():
             raise MedganError(f"{place} is missing; `dvc pull {stage}` fetches it, `dvc repro {stage}` makes it")
