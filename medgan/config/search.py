@@ -7,6 +7,8 @@ from pydantic import Field, model_validator
 from medgan.config.checking import Scalar, Section
 from medgan.config.train import Score
 
+SQLITE = "sqlite"  # the study is a file of the clone
+
 
 class Distribution(Section):
     """Either `choices`, or `low` and `high` with an optional `step` or `log`; whole ones give whole numbers."""
@@ -43,7 +45,7 @@ class SearchConfig(Section):
     grace: seconds after which a worker on another machine that gives no sign of life is taken for dead.
     """
 
-    storage: str = "sqlite"
+    storage: str = SQLITE
     grace: int = Field(default=120, ge=2)
     trials: int = Field(ge=0)
     metric: Score | None = None

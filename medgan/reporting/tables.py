@@ -74,8 +74,11 @@ def trials(facts: Facts) -> Table | None:
         for trial in best
     )
     left = f" ({len(facts.trials) - len(best)} more are in trials.csv)" if len(facts.trials) > len(best) else ""
-    caption = "Trials of the search on validation images, the best first; a finalist is trained again on fresh seeds"
-    return Table(f"{caption}, whose mean decides{left}", ("trial", "state", "score", "on fresh seeds", *names), rows)
+    caption = (
+        "Trials of the search on validation images, the best first; a finalist is trained again on fresh seeds, and wins "
+        f"only if it beats the values from before beyond doubt{left}"
+    )
+    return Table(caption, ("trial", "state", "score", "on fresh seeds", *names), rows)
 
 
 def lineage(facts: Facts) -> dict[str, str]:

@@ -7,19 +7,29 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from optuna.study import Study
-from optuna.trial import Trial
+from optuna.trial import FrozenTrial, Trial
 
 from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.search.choice import Outcome
-from medgan.search.confirmation import candidates, confirmation_name, confirmed, lucky, train_again, trainings, winner
+from medgan.search.confirmation import (
+    Confirmed,
+    candidates,
+    confirmation_name,
+    confirmed,
+    lucky,
+    train_again,
+    trainings,
+    winner,
+)
 from medgan.search.history import asked_for, tried
 from medgan.search.objective import Objective
 from medgan.search.pictures import study_pictures
 from medgan.search.space import trials_wanted
-from medgan.search.storage import Storage, database_errors, open_storage
+from medgan.search.storage import Storage, check_shared, database_errors, open_storage
 from medgan.search.study import TrialRecord, find_study, open_study, records, trial_name
+from medgan.search.suggestion import Values
 from medgan.search.trying import try_candidate
 from medgan.search.worker import Work, work
 from medgan.training.checkpoint import held, remove_folders
@@ -65,13 +75,15 @@ def run_search(search: Search, storage_url: str, mirror: Mirror) -> Outcome:
 
         try:
             _try(search, storage, study, ended)
-            outcome = _confirm(search, storage, study)
+            best, found = _confirm(search, storage, study)
         except MedganError:
             mirror(_told(study), "FAILED")
             raise
         mirror(_told(study), "FINISHED")
+        asked = _asked_for(search, study)
     remove_folders(search.checkpoints.glob(f"trial-{search.name}-*"))
-    return outcome
+    pictures = study_pictures(asked, config.search_score, list(config.search.space))
+    return Outcome(best, records(asked), found, pictures)
 
 
 def join_search(search: Search, storage_url: str, *, patience: float) -> int:
@@ -85,14 +97,17 @@ def join_search(search: Search, storage_url: str, *, patience: float) -> int:
         _LOG.info("%s", _in_words(trial, search.config))
         done.append(trial)
 
+    check_shared(storage_url)
     with _shared(search, storage_url) as storage:
-        if storage.alone:
-            raise MedganError("search.storage: sqlite serves one process, `make repro`; workers need PostgreSQL")
         find_study(search.name, storage, search.about, patience=patience)
         study = open_study(search.name, storage)
         _try(search, storage, study, ended)
         _confirm(search, storage, study, done.append)
     return len(done)
+
+
+def _asked_for(search: Search, study: Study) -> list[FrozenTrial]:
+    return asked_for(study.get_trials(deepcopy=False), trials_wanted(search.config.search))
 
 
 def _told(study: Study) -> list[TrialRecord]:
@@ -108,15 +123,15 @@ def _try(search: Search, storage: Storage, study: Study, ended: Callable[[TrialR
 
 def _confirm(
     search: Search, storage: Storage, study: Study, ended: Callable[[TrialRecord], None] = lambda record: None
-) -> Outcome:
+) -> tuple[Values, list[Confirmed]]:
+    """The values that win, empty for params.yaml as it is, and what fresh seeds say of all candidates."""
     config, settings = search.config, search.config.search
-    asked = asked_for(study.get_trials(deepcopy=False), trials_wanted(settings))
+    asked = _asked_for(search, study)
     chosen = candidates(asked, config)
-    pictures = study_pictures(asked, config.search_score, list(settings.space))
     if not settings.finalists:
-        return Outcome(lucky(asked), records(asked), pictures=pictures)
+        return lucky(asked), []
     if not (wanted := trainings(chosen, settings)):
-        return Outcome({}, records(asked), pictures=pictures)
+        return {}, []
     again = open_study(confirmation_name(search.name, chosen, settings), storage)
 
     def run(trial: Trial) -> float:
@@ -125,7 +140,7 @@ def _confirm(
     work(Work(again, storage, wanted, settings.grace, run, ended))
     found = confirmed(again.get_trials(deepcopy=False), chosen, settings)
     won = winner(found)
-    return Outcome({} if won is None else won.candidate.values, records(asked), found, pictures)
+    return ({} if won is None else won.candidate.values), found
 
 
 def _in_words(trial: TrialRecord, config: Config) -> str:

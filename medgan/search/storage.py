@@ -51,6 +51,12 @@ class Storage(RDBStorage):
             )
 
 
+def check_shared(url: str) -> None:
+    """Raise MedganError for a database that serves one process."""
+    if sqlite_path(url) is not None:
+        raise MedganError("search.storage: sqlite serves one process, `make repro`; workers need PostgreSQL")
+
+
 def open_storage(url: str, grace: int) -> Storage:
     """Open it, made where it is missing. url: without a password. grace: seconds without a sign of life of a worker.
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from medgan.config.search import SQLITE
 from medgan.databases import sqlite_url
 
 PARAMS = Path("params.yaml")
@@ -17,7 +18,6 @@ METRICS = REPORTS / "metrics.json"
 UTILITY = REPORTS / "utility.json"
 REPORT, MODEL_CARD, PLOTS = REPORTS / "report.html", REPORTS / "model_card.md", REPORTS / "plots"
 FIGURES = REPORTS / "test"
-SQLITE = "sqlite"
 _TEMPORARY = (".dvc", "tmp", "exps")
 
 

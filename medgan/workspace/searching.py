@@ -9,9 +9,10 @@ from medgan.scores.validation import check_score, validation_judge
 from medgan.search.objective import TrialTraining, trial_training
 from medgan.search.session import Search, join_search
 from medgan.search.space import check_space
+from medgan.search.storage import check_shared
 from medgan.search.study import NAME
 from medgan.workspace.counts import check_counts
-from medgan.workspace.places import EXTRACTOR, PREPARED, SQLITE, checkpoints, studies
+from medgan.workspace.places import EXTRACTOR, PREPARED, checkpoints, studies
 
 
 def searched_data(config: Config) -> Prepared:
@@ -36,9 +37,9 @@ def join(config: Config, *, patience: float) -> int:
     """Work on the search of params.yaml; returns how many trials ended here. patience: seconds until it has begun."""
     if not config.search.trials:
         raise MedganError("search.trials is 0: there is nothing to search")
-    if config.search.storage == SQLITE:
-        raise MedganError("search.storage: sqlite serves one process, `make repro`; workers need PostgreSQL")
+    storage = studies(config.search.storage)
+    check_shared(storage)
     for place, stage in ((PREPARED, "prepare"), (EXTRACTOR, "features")):
         if not place.exists():
             raise MedganError(f"{place} is missing; `dvc pull {stage}` fetches it, `dvc repro {stage}` makes it")
-    return join_search(this_search(config, searched_data(config)), studies(config.search.storage), patience=patience)
+    return join_search(this_search(config, searched_data(config)), storage, patience=patience)
