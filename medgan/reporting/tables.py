@@ -75,7 +75,7 @@ def trials(facts: Facts) -> Table | None:
     )
     left = f" ({len(facts.trials) - len(best)} more are in trials.csv)" if len(facts.trials) > len(best) else ""
     caption = (
-        "Trials of the search on validation images, the best first; a finalist is trained again on fresh seeds, and wins "
+        "Trials of the search on validation images, the best first; a finalist is trained on fresh seeds too and wins "
         f"only if it beats the values from before beyond doubt{left}"
     )
     return Table(caption, ("trial", "state", "score", "on fresh seeds", *names), rows)
