@@ -144,7 +144,7 @@ def _found(folder: Path, config: Config, database: Server, killed: int, seconds:
         retried=sum(RETRY_OF in trial.user_attrs for trial in trials),
         twice=sum(count - 1 for count in worked.values()),
         suggested=len(own),
-        repeated=sum(repeated(trials, trial, config) == trial.params for trial in own),
+        repeated=sum(trial.params.items() <= (repeated(trials, trial, config) or {}).items() for trial in own),
         runs=sum(numbers.values()),
         missing=len(told - set(numbers)),
         doubled=sum(count - 1 for count in numbers.values()),

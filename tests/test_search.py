@@ -22,7 +22,7 @@ from medgan.search.session import Mirror, Search, run_search
 from medgan.search.space import check_space, trials_wanted
 from medgan.search.storage import Storage, open_storage
 from medgan.search.study import Sweeper, TrialRecord, open_study, records
-from medgan.search.suggestion import repeated
+from medgan.search.suggestion import Given, draw, repeated, seen_by
 from medgan.search.trying import try_candidate
 from medgan.search.worker import Work, work
 
@@ -155,6 +155,19 @@ def test_what_others_try_at_the_moment_is_seen_and_not_tried_again(wide: Config,
     assert inner.user_attrs[history.SEEN]["running"] == [outer.number]
     assert inner.params != outer.params
     assert [repeated(study.trials, trial, wide) for trial in (outer, inner)] == [outer.params, inner.params]
+
+
+def test_one_that_is_being_given_its_values_is_not_seen(wide: Config, storage: Storage) -> None:
+    """It would be another one when the suggestion is made again."""
+    study = open_study("s", storage)
+    run_trials(study, wide.override({"search.trials": 12}), quality)
+    study.sampler = given = Given()
+    given.values = {"gan.lr": 0.001, "gan.batch": 8, "gan.loss": "bce"}
+    half, whole = study.ask(), len(study.trials) + 1
+    for path, distribution in wide.search.space.items():
+        assert seen_by(study.trials, whole, wide.search.space) == {"ended": list(range(12)), "running": []}
+        draw(half, path, distribution)
+    assert seen_by(study.trials, whole, wide.search.space)["running"] == [half.number]
 
 
 def test_two_studies_suggest_the_same_and_another_seed_does_not(wide: Config, storage: Storage) -> None:

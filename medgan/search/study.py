@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, TrialState
 from medgan.config.checking import Scalar
 from medgan.config.search import SearchConfig
 from medgan.errors import MedganError
-from medgan.search.history import KILLS, REASON, RETRY_OF, WORKER, kills, to_retry
+from medgan.search.history import KILLS, REASON, RETRY_OF, SEEN, WORKER, kills, to_retry
 from medgan.search.space import trials_wanted
 from medgan.search.storage import Storage
 from medgan.search.suggestion import Given
@@ -106,7 +106,10 @@ class Sweeper:
             _LOG.warning("trial %d was interrupted; it is tried again", trial.number)
             # A trial killed before it asked for its values still has those that it was queued with.
             values = trial.params or trial.system_attrs.get("fixed_params", {})
-            self.study.enqueue_trial(values, user_attrs={RETRY_OF: trial.number, KILLS: kills(trial)})
+            again = {RETRY_OF: trial.number, KILLS: kills(trial)}
+            # One that was killed while it was given its values leaves what they rest on.
+            again |= {SEEN: trial.user_attrs[SEEN]} if SEEN in trial.user_attrs else {}
+            self.study.enqueue_trial(values, user_attrs=again)
         return self.study.get_trials(deepcopy=False) if lost else trials
 
     def _fail(self) -> None:

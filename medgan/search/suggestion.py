@@ -1,7 +1,7 @@
 """What a trial tries: a function of the seed, of how many came before it, and of the trials that it has seen."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -22,9 +22,12 @@ Values = dict[str, Scalar]
 _ENDED, _RUNNING = "ended", "running"
 
 
-def seen_by(trials: Sequence[FrozenTrial], number: int) -> dict[str, list[int]]:
-    """The numbers of trials that a suggestion for this one can rest on now, by what they were at the moment."""
-    others = [trial for trial in trials if trial.number != number and trial.params]
+def seen_by(trials: Sequence[FrozenTrial], number: int, space: Collection[str]) -> dict[str, list[int]]:
+    """The numbers of trials that a suggestion for this one can rest on now, by what they were at the moment.
+
+    One that is being given its values, which are written one after another, is not seen yet.
+    """
+    others = [trial for trial in trials if trial.number != number and trial.params.keys() == set(space)]
     failed = [trial for trial in others if trial.state == TrialState.FAIL and REASON in trial.user_attrs]
     ended = [trial for trial in others if trial.state in ENDED] + failed
     running = [trial for trial in others if trial.state == TrialState.RUNNING]
@@ -50,7 +53,7 @@ def suggested(trials: Sequence[FrozenTrial], number: int, seen: Mapping[str, Seq
 
 
 def repeated(trials: Sequence[FrozenTrial], trial: FrozenTrial, config: Config) -> Values | None:
-    """The suggestion of a trial, made again from its record; None for a retry, which has that of another."""
+    """The suggestion of a trial, made again from its record; None where it was killed before it had one."""
     seen = trial.user_attrs.get(SEEN)
     return None if seen is None else suggested(trials, trial.number, seen, config)
 

@@ -10,7 +10,7 @@ from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans import check_gan
-from medgan.search.history import RETRY_OF, SEEN
+from medgan.search.history import SEEN
 from medgan.search.objective import Attempt, Objective
 from medgan.search.study import trial_name
 from medgan.search.suggestion import Given, Values, draw, seen_by, suggested
@@ -41,14 +41,12 @@ def try_candidate(trial: Trial, config: Config, spec: ImageSpec, objective: Obje
 
 
 def _values(trial: Trial, config: Config) -> Values:
-    """What is suggested to it, from what it records to have seen; a retry has the values of what it repeats."""
+    """What is suggested to it, from what it records to have seen; a retry records that of what it repeats."""
     study = trial.study
     trials = study.get_trials(deepcopy=False)
-    repeated = trial.user_attrs.get(RETRY_OF)
-    # One that was killed while it was given its values leaves what they rest on.
-    seen = None if repeated is None else trials[repeated].user_attrs.get(SEEN)
+    seen = trial.user_attrs.get(SEEN)
     if seen is None:
-        seen = seen_by(trials, trial.number)
+        seen = seen_by(trials, trial.number, config.search.space)
         trial.set_user_attr(SEEN, seen)
     study.sampler = given = Given()
     given.values = suggested(trials, trial.number, seen, config)
