@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 import pytest
 import yaml
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
@@ -22,7 +22,7 @@ from medgan.search.session import Mirror, Search, run_search
 from medgan.search.space import check_space, trials_wanted
 from medgan.search.storage import Storage, open_storage
 from medgan.search.study import Sweeper, TrialRecord, open_study, records
-from medgan.search.suggestion import Given, draw, repeated, seen_by
+from medgan.search.suggestion import Given, _draw, repeated, seen_by
 from medgan.search.trying import try_candidate
 from medgan.search.worker import Work, work
 
@@ -55,7 +55,7 @@ def run_trials(
     study: optuna.Study,
     config: Config,
     objective: Objective,
-    told: Callable[[TrialRecord], None] = lambda record: None,
+    told: Callable[[FrozenTrial], None] = lambda trial: None,
 ) -> None:
     """All that are wanted, as a search does."""
     work(
@@ -166,7 +166,7 @@ def test_one_that_is_being_given_its_values_is_not_seen(wide: Config, storage: S
     half, whole = study.ask(), len(study.trials) + 1
     for path, distribution in wide.search.space.items():
         assert seen_by(study.trials, whole, wide.search.space) == {"ended": list(range(12)), "running": []}
-        draw(half, path, distribution)
+        _draw(half, path, distribution)
     assert seen_by(study.trials, whole, wide.search.space)["running"] == [half.number]
 
 
@@ -291,7 +291,7 @@ def test_fewer_trials_give_what_they_alone_would_have_given(wide: Config, storag
     for count in (1, 2, 5, 6):
         asked = asked_for(study.trials, count)
         assert [trial.number for trial in asked] == list(range(count))
-        assert lucky(asked) == study.trials[count - 1].params
+        assert lucky(asked, wide.search) == study.trials[count - 1].params
     assert len(seen) == 6
 
 
@@ -397,7 +397,7 @@ def test_a_trial_that_raises_has_failed_with_its_reason_and_the_search_goes_on(
 
     study = open_study("s", storage)
     run_trials(study, wide, fails_once)
-    failed, *others = records(study.trials)
+    failed, *others = records(study.trials, wide.search)
     assert failed.state == "FAIL" and failed.reason is not None and str(error) in failed.reason
     assert f"trial 0 failed: {failed.reason}" in caplog.messages
     assert len(others) == wide.search.trials and all(trial.state in ("COMPLETE", "PRUNED") for trial in others)
@@ -426,8 +426,9 @@ def test_hopeless_trials_are_pruned_by_the_median(wide: Config, storage: Storage
     run_trials(study, wide, worse_and_worse)
     # Two trials set the median; each later one is above it at its first step.
     assert seen == [2, 2, 1, 1, 1, 1]
-    assert [record.state for record in records(study.trials)] == ["COMPLETE"] * 2 + ["PRUNED"] * 4
-    assert records(study.trials)[2].score is None and records(study.trials)[2].scores == {1: 2.0}
+    found = records(study.trials, wide.search)
+    assert [record.state for record in found] == ["COMPLETE"] * 2 + ["PRUNED"] * 4
+    assert found[2].score is None and found[2].scores == {1: 2.0}
 
 
 @pytest.mark.parametrize(
@@ -494,9 +495,10 @@ def test_the_shipped_space_is_accepted(config: Config) -> None:
 
 
 def test_trials_are_told_and_written_as_they_were(wide: Config, storage: Storage, tmp_path: Path) -> None:
-    study, heard = open_study("s", storage), []
-    run_trials(study, wide.override({"search.trials": 2}), quality, heard.append)
-    assert heard == records(study.trials) and len(heard) == 2
+    study, ended = open_study("s", storage), list[FrozenTrial]()
+    run_trials(study, wide.override({"search.trials": 2}), quality, ended.append)
+    heard = records(ended, wide.search)
+    assert heard == records(study.trials, wide.search) and len(heard) == 2
     best = {"gan.lr": 0.5, "gan.loss": "bce"}
     for _ in range(2):  # what is there is replaced
         write_outcome(tmp_path / "search", Outcome(best, heard), wide.search)

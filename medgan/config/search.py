@@ -1,23 +1,31 @@
 """Section search: how many trials, and of what."""
 
-from typing import Annotated, Self
+from collections.abc import Mapping, Sequence
+from graphlib import CycleError, TopologicalSorter
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
-from medgan.config.checking import Scalar, Section
+from medgan.config.checking import Section
 from medgan.config.train import Score
 
 SQLITE = "sqlite"  # the study is a file of the clone
 
 
 class Distribution(Section):
-    """Either `choices`, or `low` and `high` with an optional `step` or `log`; whole ones give whole numbers."""
+    """Either `choices`, or `low` and `high` with an optional `step` or `log`; whole ones give whole numbers.
 
-    choices: tuple[Scalar, ...] | None = None
+    choices: may be whole lists and mappings, such as of gan.augment or gan.model. when: values of other searched
+    parameters with which this one is searched. otherwise: its value with others; as in params.yaml where it is empty.
+    """
+
+    choices: tuple[Any, ...] | None = None
     low: int | float | None = None
     high: int | float | None = None
     step: Annotated[int | float, Field(gt=0)] | None = None
     log: bool = False
+    when: dict[str, tuple[Any, ...]] = Field(default_factory=dict)
+    otherwise: Any = None
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -28,11 +36,27 @@ class Distribution(Section):
             raise ValueError("give choices, or low < high")
         elif self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("a log scale needs low > 0, and takes no step")
+        if self.otherwise is not None and not self.when:
+            raise ValueError("`otherwise` needs `when`: with which values of other parameters this one is searched")
         return self
 
-    def examples(self) -> tuple[Scalar, ...]:
+    def examples(self) -> tuple[Any, ...]:
         """Values that must each be valid for the parameter that this distribution is for."""
         return self.choices if self.choices is not None else tuple(v for v in (self.low, self.high) if v is not None)
+
+    def has(self, value: Any) -> bool:
+        """Whether it may draw this value."""
+        if self.choices is not None:
+            return value in self.choices
+        return self.low is not None and self.high is not None and value is not None and self.low <= value <= self.high
+
+    def applies(self, values: Mapping[str, Any]) -> bool:
+        """Whether it is searched beside these values of other parameters."""
+        return self.when.keys() <= values.keys() and not self.excluded(values)
+
+    def excluded(self, values: Mapping[str, Any]) -> bool:
+        """Whether one of these values is such that it is not searched."""
+        return any(path in values and values[path] not in allowed for path, allowed in self.when.items())
 
 
 class SearchConfig(Section):
@@ -56,3 +80,31 @@ class SearchConfig(Section):
     seeds: int = Field(ge=2)
     finalist_steps: int | None = Field(default=None, ge=1)
     space: dict[str, Distribution]
+
+    @model_validator(mode="after")
+    def _conditions_can_be_met(self) -> Self:
+        for path, distribution in self.space.items():
+            for other, allowed in distribution.when.items():
+                if other not in self.space:
+                    raise ValueError(f"space.{path}.when names {other}, which the space does not contain")
+                for value in allowed:
+                    if not self.space[other].has(value):
+                        raise ValueError(f"space.{path}.when: {other} is never {value!r} in this space")
+        if ring := _ring(self.space):
+            raise ValueError(f"space: each of {', '.join(ring)} is searched only when another of them is known")
+        return self
+
+    @property
+    def drawn(self) -> Mapping[str, Distribution]:
+        """The space, each parameter after those that decide whether it is searched."""
+        after = {path: distribution.when.keys() for path, distribution in self.space.items()}
+        return {path: self.space[path] for path in TopologicalSorter(after).static_order()}
+
+
+def _ring(space: Mapping[str, Distribution]) -> Sequence[str]:
+    """Parameters of which each waits for another; none where all can be drawn."""
+    try:
+        TopologicalSorter({path: distribution.when.keys() for path, distribution in space.items()}).prepare()
+    except CycleError as error:
+        return sorted(set(error.args[1]))
+    return ()

@@ -4,13 +4,14 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import yaml
 
-from medgan.config.checking import Scalar
 from medgan.config.search import SearchConfig
 from medgan.files import replacing
 from medgan.search.confirmation import Confirmed
+from medgan.search.space import as_parameter
 from medgan.search.study import TrialRecord
 
 PICTURES_NAME = "pictures"
@@ -24,7 +25,7 @@ class Outcome:
     finalists, best first; empty where nothing competes, or `search.finalists` is 0. pictures: PNG by name.
     """
 
-    best: Mapping[str, Scalar]
+    best: Mapping[str, Any]
     trials: Sequence[TrialRecord]
     confirmed: Sequence[Confirmed] = ()
     pictures: Mapping[str, bytes] = field(default_factory=dict)
@@ -71,7 +72,7 @@ def _write_trials(path: Path, outcome: Outcome, searched: list[str]) -> None:
         for trial in outcome.trials:
             scores = [_written(trial.score), _written(fresh.get(trial.number))]
             retried = "" if trial.retry_of is None else trial.retry_of
-            values = [trial.values.get(key, "") for key in searched]
+            values = [as_parameter(trial.values.get(key, "")) for key in searched]
             writer.writerow([trial.number, trial.state, *scores, retried, trial.reason or "", *values])
 
 

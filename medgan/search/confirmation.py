@@ -18,8 +18,8 @@ from medgan.gans import check_gan
 from medgan.holm import holm
 from medgan.search.history import counting, ordinal
 from medgan.search.objective import Attempt, Objective
-from medgan.search.space import current_values
-from medgan.search.suggestion import Given, Values
+from medgan.search.space import Values, current_parameters, values_of
+from medgan.search.suggestion import Given
 from medgan.seeds import derive_seed
 
 _LOG = logging.getLogger(__name__)
@@ -72,11 +72,11 @@ def candidates(trials: Sequence[FrozenTrial], config: Config) -> list[Candidate]
     """
     complete = _best_first(trials)
     found = [Candidate(None, {}, _first(complete, config))]
-    known: list[Values] = [current_values(config)]
+    known = [current_parameters(config)]
     for trial in complete:
         # Few choices are soon tried twice; a finalist competes with others, not with itself.
         if trial.params not in known and len(found) <= config.search.finalists:
-            found.append(Candidate(trial.number, dict(trial.params), trial.value))
+            found.append(Candidate(trial.number, values_of(trial.params, config.search.drawn), trial.value))
             known.append(trial.params)
     return found
 
@@ -90,9 +90,9 @@ def _free(trials: Sequence[FrozenTrial], number: int, wanted: int) -> int:
     return min(set(range(wanted)) - taken)
 
 
-def lucky(trials: Sequence[FrozenTrial]) -> Values:
+def lucky(trials: Sequence[FrozenTrial], search: SearchConfig) -> Values:
     """The values of the best trial, which are part good and part lucky. Raises as `candidates`."""
-    return dict(_best_first(trials)[0].params)
+    return values_of(_best_first(trials)[0].params, search.drawn)
 
 
 def confirmation_name(study: str, chosen: Sequence[Candidate], search: SearchConfig) -> str:
@@ -156,7 +156,7 @@ def _best_first(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 
 
 def _first(complete: Sequence[FrozenTrial], config: Config) -> float | None:
-    present = current_values(config)
+    present = current_parameters(config)
     return next((trial.value for trial in complete if trial.params == present), None)
 
 

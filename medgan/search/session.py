@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
 from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
@@ -26,10 +26,9 @@ from medgan.search.confirmation import (
 from medgan.search.history import asked_for, tried
 from medgan.search.objective import Objective
 from medgan.search.pictures import study_pictures
-from medgan.search.space import trials_wanted
+from medgan.search.space import Values, trials_wanted
 from medgan.search.storage import Storage, check_shared, database_errors, open_storage
 from medgan.search.study import TrialRecord, find_study, open_study, records, trial_name
-from medgan.search.suggestion import Values
 from medgan.search.trying import try_candidate
 from medgan.search.worker import Work, work
 from medgan.training.checkpoint import held, remove_folders
@@ -67,23 +66,23 @@ def run_search(search: Search, storage_url: str, mirror: Mirror) -> Outcome:
             _LOG.warning(
                 "search.space holds a single configuration: %d trial instead of %d", wanted, config.search.trials
             )
-        mirror(_told(study), "RUNNING")
+        mirror(_told(search, study), "RUNNING")
 
-        def ended(trial: TrialRecord) -> None:
+        def ended(trial: FrozenTrial) -> None:
             _LOG.info("%s", _in_words(trial, config))
-            mirror(_told(study), "RUNNING")
+            mirror(_told(search, study), "RUNNING")
 
         try:
             _try(search, storage, study, ended)
             best, found = _confirm(search, storage, study)
         except MedganError:
-            mirror(_told(study), "FAILED")
+            mirror(_told(search, study), "FAILED")
             raise
-        mirror(_told(study), "FINISHED")
+        mirror(_told(search, study), "FINISHED")
         asked = _asked_for(search, study)
     remove_folders(search.checkpoints.glob(f"trial-{search.name}-*"))
     pictures = study_pictures(asked, config.search_score, list(config.search.space))
-    return Outcome(best, records(asked), found, pictures)
+    return Outcome(best, records(asked, config.search), found, pictures)
 
 
 def join_search(search: Search, storage_url: str, *, patience: float) -> int:
@@ -91,9 +90,9 @@ def join_search(search: Search, storage_url: str, *, patience: float) -> int:
 
     patience: seconds to wait until it has begun. Raises MedganError as `find_study` and `run_search`.
     """
-    done: list[TrialRecord] = []
+    done: list[FrozenTrial] = []
 
-    def ended(trial: TrialRecord) -> None:
+    def ended(trial: FrozenTrial) -> None:
         _LOG.info("%s", _in_words(trial, search.config))
         done.append(trial)
 
@@ -110,11 +109,11 @@ def _asked_for(search: Search, study: Study) -> list[FrozenTrial]:
     return asked_for(study.get_trials(deepcopy=False), trials_wanted(search.config.search))
 
 
-def _told(study: Study) -> list[TrialRecord]:
-    return records(tried(study.get_trials(deepcopy=False)))
+def _told(search: Search, study: Study) -> list[TrialRecord]:
+    return records(tried(study.get_trials(deepcopy=False)), search.config.search)
 
 
-def _try(search: Search, storage: Storage, study: Study, ended: Callable[[TrialRecord], None]) -> None:
+def _try(search: Search, storage: Storage, study: Study, ended: Callable[[FrozenTrial], None]) -> None:
     def run(trial: Trial) -> float:
         return try_candidate(trial, search.config, search.spec, search.objective)
 
@@ -122,14 +121,14 @@ def _try(search: Search, storage: Storage, study: Study, ended: Callable[[TrialR
 
 
 def _confirm(
-    search: Search, storage: Storage, study: Study, ended: Callable[[TrialRecord], None] = lambda record: None
+    search: Search, storage: Storage, study: Study, ended: Callable[[FrozenTrial], None] = lambda trial: None
 ) -> tuple[Values, list[Confirmed]]:
     """The values that win, empty for params.yaml as it is, and what fresh seeds say of all candidates."""
     config, settings = search.config, search.config.search
     asked = _asked_for(search, study)
     chosen = candidates(asked, config)
     if not settings.finalists:
-        return lucky(asked), []
+        return lucky(asked, settings), []
     if not (wanted := trainings(chosen, settings)):
         return {}, []
     again = open_study(confirmation_name(search.name, chosen, settings), storage)
@@ -143,15 +142,13 @@ def _confirm(
     return ({} if won is None else won.candidate.values), found
 
 
-def _in_words(trial: TrialRecord, config: Config) -> str:
+def _in_words(trial: FrozenTrial, config: Config) -> str:
     """What came of a trial."""
-    name = trial_name(trial.number, config.search)
-    if trial.score is not None:
-        return f"{name}: {config.search_score} {trial.score:.4g}"
-    last = max(trial.scores.items(), default=None)
-    return f"{name}: {trial.state.lower()}" + (
-        f" at step {last[0]}, {config.search_score} {last[1]:.4g}" if last else ""
-    )
+    name, score = trial_name(trial.number, config.search), config.search_score
+    if trial.state == TrialState.COMPLETE:
+        return f"{name}: {score} {trial.value:.4g}"
+    last = max(trial.intermediate_values.items(), default=None)
+    return f"{name}: {trial.state.name.lower()}" + (f" at step {last[0]}, {score} {last[1]:.4g}" if last else "")
 
 
 @contextmanager

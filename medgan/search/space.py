@@ -1,14 +1,18 @@
 """What trials may change, and how many of them make sense."""
 
+import json
+from collections.abc import Mapping
 from typing import Any
 
 from medgan.config.gan import GanConfig
 from medgan.config.schema import Config
-from medgan.config.search import SearchConfig
+from medgan.config.search import Distribution, SearchConfig
 from medgan.config.trees import get_path
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans import check_gan
+
+Values = dict[str, Any]
 
 
 def check_space(config: Config, spec: ImageSpec) -> None:
@@ -22,30 +26,67 @@ def check_space(config: Config, spec: ImageSpec) -> None:
 
 def candidates(config: Config) -> list[GanConfig]:
     """List gan sections that trials may train: that of params.yaml, and it with each end or choice of one parameter."""
-    space = config.search.space.items()
-    changes = [{path: value} for path, distribution in space for value in distribution.examples()]
+    space = config.search.drawn
+    changes = [_example(space, path, value) for path in space for value in space[path].examples()]
     return [config.gan, *(config.override(change).gan for change in changes)]
 
 
 def trials_wanted(search: SearchConfig) -> int:
     """`search.trials`, but at most one where the space holds a single configuration: a second would train the same."""
-    several = any(len(set(distribution.examples())) > 1 for distribution in search.space.values())
+    several = any(len({repr(v) for v in distribution.examples()}) > 1 for distribution in search.space.values())
     return search.trials if several else min(search.trials, 1)
 
 
-def current_values(config: Config) -> dict[str, Any]:
-    """Return what params.yaml says for each searched parameter, where the space contains it."""
-    values, tree = {}, config.model_dump(mode="json", by_alias=True)
-    for path, distribution in config.search.space.items():
+def current_parameters(config: Config) -> dict[str, Any]:
+    """What params.yaml says for each searched parameter, where the space contains it, as Optuna keeps it."""
+    tree = config.model_dump(mode="json", by_alias=True)
+    values: Values = {}
+    for path, distribution in config.search.drawn.items():
         node = get_path(tree, path)
-        inside = (
-            node in distribution.choices
-            if distribution.choices is not None
-            else node is not None
-            and distribution.low is not None
-            and distribution.high is not None
-            and distribution.low <= node <= distribution.high
-        )
-        if inside:
+        if distribution.applies(values) and distribution.has(node):
             values[path] = node
+    return {path: as_parameter(value) for path, value in values.items()}
+
+
+def as_parameter(value: Any) -> Any:
+    """A value as Optuna keeps it: a list or a mapping is a text there."""
+    return json.dumps(value) if isinstance(value, list | dict) else value
+
+
+def values_of(parameters: Mapping[str, Any], space: Mapping[str, Distribution]) -> Values:
+    """What a trial changes in params.yaml, by dotted path.
+
+    parameters: as Optuna keeps them. space: in the order in which it is drawn.
+    """
+    return _completed({path: _read(space[path], value) for path, value in parameters.items()}, space)
+
+
+def is_whole(parameters: Mapping[str, Any], space: Mapping[str, Distribution]) -> bool:
+    """Say whether these are all parameters of a trial; they are written one after another."""
+    values = values_of(parameters, space)
+    return all((path in parameters) == distribution.applies(values) for path, distribution in space.items())
+
+
+def _completed(known: Values, space: Mapping[str, Distribution]) -> Values:
+    """With `otherwise` of parameters that are not searched beside these."""
+    values: Values = {}
+    for path, distribution in space.items():
+        if path in known:
+            values[path] = known[path]
+        elif distribution.otherwise is not None and distribution.excluded(values):
+            values[path] = distribution.otherwise
     return values
+
+
+def _example(space: Mapping[str, Distribution], path: str, value: Any) -> Values:
+    """One value with values of others beside which it is searched."""
+    known = {path: value}
+    for other in reversed(list(space)):
+        if other in known:
+            known = {**{parent: allowed[0] for parent, allowed in space[other].when.items()}, **known}
+    return _completed(known, space)
+
+
+def _read(distribution: Distribution, value: Any) -> Any:
+    listed = (choice for choice in distribution.choices or () if isinstance(choice, list | dict))
+    return next((choice for choice in listed if as_parameter(choice) == value), value)

@@ -12,11 +12,10 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from medgan.config.checking import Scalar
 from medgan.config.search import SearchConfig
 from medgan.errors import MedganError
 from medgan.search.history import KILLS, REASON, RETRY_OF, SEEN, WORKER, kills, to_retry
-from medgan.search.space import trials_wanted
+from medgan.search.space import Values, trials_wanted, values_of
 from medgan.search.storage import Storage
 from medgan.search.suggestion import Given
 
@@ -34,7 +33,7 @@ class TrialRecord:
 
     number: int
     state: str
-    values: dict[str, Scalar]
+    values: Values
     score: float | None
     scores: dict[int, float]
     retry_of: int | None
@@ -128,12 +127,12 @@ class Sweeper:
             self.study.tell(trial.number, state=TrialState.FAIL, skip_if_finished=True)
 
 
-def records(trials: Iterable[FrozenTrial]) -> list[TrialRecord]:
+def records(trials: Iterable[FrozenTrial], search: SearchConfig) -> list[TrialRecord]:
     return [
         TrialRecord(
             number=trial.number,
             state=trial.state.name,
-            values=dict(trial.params),
+            values=values_of(trial.params, search.drawn),
             score=trial.value if trial.state == TrialState.COMPLETE else None,
             scores=dict(trial.intermediate_values),
             retry_of=trial.user_attrs.get(RETRY_OF),

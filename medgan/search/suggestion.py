@@ -1,7 +1,7 @@
 """What a trial tries: a function of the seed, of how many came before it, and of the trials that it has seen."""
 
 import warnings
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
@@ -11,31 +11,32 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from medgan.config.checking import Scalar
 from medgan.config.schema import Config
 from medgan.config.search import Distribution
 from medgan.search.history import ENDED, REASON, SEEN, ordinal
-from medgan.search.space import current_values
+from medgan.search.space import Values, as_parameter, current_parameters, is_whole, values_of
 from medgan.seeds import derive_seed
 
-Values = dict[str, Scalar]
+Parameters = dict[str, Any]  # of a trial, as Optuna keeps them
 _ENDED, _RUNNING = "ended", "running"
 
 
-def seen_by(trials: Sequence[FrozenTrial], number: int, space: Collection[str]) -> dict[str, list[int]]:
+def seen_by(trials: Sequence[FrozenTrial], number: int, space: Mapping[str, Distribution]) -> dict[str, list[int]]:
     """The numbers of trials that a suggestion for this one can rest on now, by what they were at the moment.
 
     One that is being given its values, which are written one after another, is not seen yet.
     """
-    others = [trial for trial in trials if trial.number != number and trial.params.keys() == set(space)]
+    others = [trial for trial in trials if trial.number != number and is_whole(trial.params, space)]
     failed = [trial for trial in others if trial.state == TrialState.FAIL and REASON in trial.user_attrs]
     ended = [trial for trial in others if trial.state in ENDED] + failed
     running = [trial for trial in others if trial.state == TrialState.RUNNING]
     return {_ENDED: sorted(trial.number for trial in ended), _RUNNING: [trial.number for trial in running]}
 
 
-def suggested(trials: Sequence[FrozenTrial], number: int, seen: Mapping[str, Sequence[int]], config: Config) -> Values:
-    """Values for trial `number`, of a study of its own with what it has seen: nothing that happens besides matters.
+def suggested(
+    trials: Sequence[FrozenTrial], number: int, seen: Mapping[str, Sequence[int]], config: Config
+) -> Parameters:
+    """Parameters for trial `number`, of a study of its own with what it has seen: nothing that happens besides matters.
 
     The first one is params.yaml as it is, as far as the space contains it. Repeats any suggestion from its record.
     """
@@ -47,21 +48,29 @@ def suggested(trials: Sequence[FrozenTrial], number: int, seen: Mapping[str, Seq
     for other in seen[_RUNNING]:
         study.add_trial(_unfinished(by_number[other], TrialState.RUNNING))
     if turn == 0:
-        study.enqueue_trial(current_values(config))
+        study.enqueue_trial(current_parameters(config))
     trial = study.ask()
-    return {path: draw(trial, path, distribution) for path, distribution in config.search.space.items()}
+    draw_values(trial, config.search.drawn)
+    return dict(trial.params)
 
 
-def repeated(trials: Sequence[FrozenTrial], trial: FrozenTrial, config: Config) -> Values | None:
+def repeated(trials: Sequence[FrozenTrial], trial: FrozenTrial, config: Config) -> Parameters | None:
     """The suggestion of a trial, made again from its record; None where it was killed before it had one."""
     seen = trial.user_attrs.get(SEEN)
     return None if seen is None else suggested(trials, trial.number, seen, config)
 
 
-def draw(trial: Trial, path: str, distribution: Distribution) -> Any:
-    """One value of a trial, from its study's sampler."""
+def draw_values(trial: Trial, space: Mapping[str, Distribution]) -> Values:
+    """Draw all parameters of a trial from its study's sampler; returns what it changes in params.yaml."""
+    for path, distribution in space.items():
+        if distribution.applies(values_of(trial.params, space)):
+            _draw(trial, path, distribution)
+    return values_of(trial.params, space)
+
+
+def _draw(trial: Trial, path: str, distribution: Distribution) -> Any:
     if distribution.choices is not None:
-        return trial.suggest_categorical(path, distribution.choices)
+        return trial.suggest_categorical(path, [as_parameter(choice) for choice in distribution.choices])
     low, high, step, log = distribution.low, distribution.high, distribution.step, distribution.log
     assert low is not None and high is not None  # checked by Distribution
     if isinstance(low, int) and isinstance(high, int) and (step is None or isinstance(step, int)):
@@ -72,7 +81,7 @@ def draw(trial: Trial, path: str, distribution: Distribution) -> Any:
 class Given(BaseSampler):
     """Suggests what it is given: `values` of the trial that comes next."""
 
-    values: Values
+    values: Parameters
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return {}

@@ -12,8 +12,9 @@ from medgan.errors import MedganError
 from medgan.gans import check_gan
 from medgan.search.history import SEEN
 from medgan.search.objective import Attempt, Objective
+from medgan.search.space import Values
 from medgan.search.study import trial_name
-from medgan.search.suggestion import Given, Values, draw, seen_by, suggested
+from medgan.search.suggestion import Given, draw_values, seen_by, suggested
 
 
 def try_candidate(trial: Trial, config: Config, spec: ImageSpec, objective: Objective) -> float:
@@ -46,11 +47,11 @@ def _values(trial: Trial, config: Config) -> Values:
     trials = study.get_trials(deepcopy=False)
     seen = trial.user_attrs.get(SEEN)
     if seen is None:
-        seen = seen_by(trials, trial.number, config.search.space)
+        seen = seen_by(trials, trial.number, config.search.drawn)
         trial.set_user_attr(SEEN, seen)
     study.sampler = given = Given()
     given.values = suggested(trials, trial.number, seen, config)
-    return {path: draw(trial, path, distribution) for path, distribution in config.search.space.items()}
+    return draw_values(trial, config.search.drawn)
 
 
 def _same(trial: Trial) -> FrozenTrial | None:

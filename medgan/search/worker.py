@@ -10,13 +10,13 @@ from dataclasses import dataclass
 import optuna
 from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
 from optuna.study import Study
-from optuna.trial import Trial, TrialState
+from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from medgan.errors import Interrupted, MedganError
 from medgan.search.history import REASON, STOPPED, SURPLUS, WORKER, counting, ended, is_surplus
 from medgan.search.storage import Storage
-from medgan.search.study import Sweeper, TrialRecord, records
+from medgan.search.study import Sweeper
 
 _LOG = logging.getLogger(__name__)
 _STUCK = 5  # trials of this process that fail in a row: what is wrong with them is wrong with all
@@ -47,7 +47,7 @@ class Work:
     wanted: int
     grace: float
     run: Callable[[Trial], float]
-    told: Callable[[TrialRecord], None] = lambda record: None
+    told: Callable[[FrozenTrial], None] = lambda trial: None
 
 
 def work(job: Work) -> None:
@@ -103,9 +103,9 @@ def _one(job: Work) -> str | None:
     return failed[0] if failed else None
 
 
-def _teller(job: Work) -> Callable[[Study, optuna.trial.FrozenTrial], None]:
-    def told(_: Study, trial: optuna.trial.FrozenTrial) -> None:
+def _teller(job: Work) -> Callable[[Study, FrozenTrial], None]:
+    def told(_: Study, trial: FrozenTrial) -> None:
         if trial.user_attrs.get(REASON) != SURPLUS:
-            job.told(*records([trial]))
+            job.told(trial)
 
     return told
