@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 
 from medgan.config.schema import Config
 from medgan.data.store import Prepared
-from medgan.evaluation.intervals import Units, mean_of, measured, passing_of
+from medgan.evaluation.intervals import Units, mean_of, measured
 from medgan.evaluation.nearest import nearest_neighbours
-from medgan.evaluation.parting import parted
 from medgan.evaluation.told_apart import tell_apart
 from medgan.evaluation.two_sample import Answers, Neighbours
 from medgan.imaging.arrays import Images, quantised
 from medgan.scores.discerning import Discerner, Sides
 from medgan.scores.images import ImageSet
+from medgan.scores.parting import parted
+from medgan.scores.passing import passing_of
 from medgan.sources.prepare import prepare
 
 NAMES = ("healthy", "infarct", "tumour")

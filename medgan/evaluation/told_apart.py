@@ -6,11 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from medgan.evaluation.intervals import Units, mean_of, measured, passing_of
-from medgan.evaluation.parting import parted
+from medgan.evaluation.intervals import Units, mean_of, measured
 from medgan.evaluation.two_sample import Answers, ToldApart
 from medgan.scores.discerning import Material, Rows, Sides, learn_to_discern, log_losses
 from medgan.scores.images import ImageSet
+from medgan.scores.parting import parted
+from medgan.scores.passing import passing_of
 
 _KEPT, _MOST_KEPT = 0.2, 500  # share of the learning half, and images a side
 _FEWEST = 50  # images a side behind the figures of a class
