@@ -27,6 +27,9 @@ def test_a_score_stands_on_nothing_that_it_does_not_need(name: str) -> None:
     common = {"medgan.scores.extractor", "medgan.scores.validation_images", SCORES[name].module}
     own = {
         "fid": {"medgan.scores.frechet", "medgan.scores.groups"},
+        "passing": {
+            f"medgan.scores.{of}" for of in ("passing", "examining", "discerning", "parting", "images", "supervised")
+        },
         "utility": {"medgan.scores.classifying", "medgan.scores.supervised"},
     }.get(name, {"medgan.scores.paired", "medgan.scores.figures", "medgan.scores.patients"})
     assert reached == common | own
@@ -52,6 +55,14 @@ def test_the_utility_is_how_often_those_err_who_learn_from_the_images(config: Co
     assert of_real + 0.2 < of_noise <= 1 and judge.score(real) == of_real
     with pytest.raises(MedganError, match=r"utility is what classifiers learn .* set train.score .* to fid"):
         validation_judge(config.override({"gan.conditional": False}).gan, train, prepared, Extractor(1, 16, 0), seed=3)
+
+
+def test_what_passes_is_what_a_fresh_network_takes_for_real(config: Config, prepared: Prepared) -> None:
+    train = config.train.model_copy(update={"n": 60, "score": "passing"})
+    judge = validation_judge(config.gan, train, prepared, Extractor(1, 16, 0), seed=3)
+    others, noise = prepared.indices("train")[:60], np.random.default_rng(0).normal(size=(60, 1, 16, 16))
+    assert judge.score(noise.clip(-1, 1).astype(np.float32)) == 1
+    assert 0 <= judge.score(StoredImages(prepared, others)[:]) < 0.5
 
 
 def test_trials_are_scored_by_a_metric_of_their_own_where_one_is_named(config: Config) -> None:

@@ -8,14 +8,15 @@ from pydantic import Field
 from medgan.config.checking import Section
 
 # By what weights are chosen, see medgan/scores/validation.py.
-Score = Literal["fid", "mae", "ssim", "utility"]
+Score = Literal["fid", "mae", "ssim", "passing", "utility"]
 
 
 class TrainConfig(Section):
     """The budget and the machine. evaluations: how often the validation score is taken on the way.
 
-    score: what search and training choose weights by: fid; utility, the errors of classifiers that learn from drawn
-    images; or for translation the mae or 1 - ssim of pairs. n: images behind it.
+    score: what search and training choose weights by: fid; passing, by which a fresh network tells drawn images from
+    real ones; utility, the errors of classifiers that learn from drawn images; or for translation the mae or 1 - ssim
+    of pairs. n: images behind it.
     capture: on a GPU, replay steps from graphs, which is several times as fast.
     init_from: a checkpoint whose networks training starts from, or data/from-scratch. DVC watches the file.
     """

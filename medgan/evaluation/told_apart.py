@@ -8,12 +8,11 @@ from numpy.typing import NDArray
 
 from medgan.evaluation.intervals import Units, mean_of, measured
 from medgan.evaluation.two_sample import Answers, ToldApart
-from medgan.scores.discerning import Material, Rows, Sides, learn_to_discern, log_losses
+from medgan.scores.discerning import Rows, Sides, log_losses
+from medgan.scores.examining import examine
 from medgan.scores.images import ImageSet
-from medgan.scores.parting import parted
 from medgan.scores.passing import passing_of
 
-_KEPT, _MOST_KEPT = 0.2, 500  # share of the learning half, and images a side
 _FEWEST = 50  # images a side behind the figures of a class
 
 
@@ -36,28 +35,18 @@ def tell_apart(
 ) -> Outcome:
     """A network learns on one half of the images, for so many steps at most, and answers for the other.
 
-    Images of one patient stay in one half. Drawn images, which have no patients, go with the real ones of their rows,
-    under whose labels and masks they were drawn. names: of the classes.
+    Without patients drawn images go with the real ones of their rows. names: of the classes.
     """
-    sets = (drawn, real) if drawn.patients is not None else (_with_patients_of(drawn, real), real)
-    everything = Sides(*(np.arange(len(images)) for images in sets))
-    learning, answering = parted(*sets, everything, share=0.5, seed=seed)
-    share = min(_KEPT, 2 * _MOST_KEPT / len(learning))
-    kept, learning = parted(*sets, learning, share=share, seed=seed)
-    material = Material(drawn.images, real.images, learning, kept)
-    discerned = learn_to_discern(material, steps=steps, seed=seed, progress=progress)
-    logits = (discerned.logits(drawn.images, answering.drawn), discerned.logits(real.images, answering.real))
-    units = Units.of(drawn.patients, real.patients, len(drawn), len(real)).at(answering.drawn, answering.real)
+    answers = examine(drawn, real, steps=steps, seed=seed, progress=progress)
+    logits, answering = (answers.drawn, answers.real), answers.rows
+    patients = (real.patients if drawn.patients is None else drawn.patients, real.patients)
+    units = Units.of(*patients, len(drawn), len(real)).at(answering.drawn, answering.real)
     figures = ToldApart(
         overall=_answers(*logits, units, seed=seed),
-        classes=_by_class(sets, answering, logits, units, names=names, seed=seed),
-        steps=discerned.steps,
+        classes=_by_class((drawn, real), answering, logits, units, names=names, seed=seed),
+        steps=answers.steps,
     )
-    return Outcome(figures, answering.drawn[np.argsort(logits[0], kind="stable")])
-
-
-def _with_patients_of(drawn: ImageSet, real: ImageSet) -> ImageSet:
-    return ImageSet(drawn.images, labels=drawn.labels, patients=real.patients)
+    return Outcome(figures, answering.drawn[np.argsort(answers.drawn, kind="stable")])
 
 
 def _by_class(

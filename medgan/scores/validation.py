@@ -15,6 +15,7 @@ from medgan.scores.extractor import Extractor
 from medgan.scores.paired import check_paired
 from medgan.scores.validation_fid import fid_judge
 from medgan.scores.validation_pairs import mae_judge, ssim_judge
+from medgan.scores.validation_passing import passing_judge
 from medgan.scores.validation_utility import check_classes, utility_judge
 from medgan.training.judge import Judge
 from medgan.training.state import Best
@@ -37,6 +38,7 @@ SCORES = {
     "fid": ValidationScore("FID", fid_judge),
     "mae": ValidationScore("MAE", mae_judge),
     "ssim": ValidationScore("1 - SSIM", ssim_judge),
+    "passing": ValidationScore("1 - passing", passing_judge),
     "utility": ValidationScore("errors of classifiers", utility_judge),
 }
 
@@ -59,5 +61,5 @@ def check_score(gan: GanConfig, score: str, spec: ImageSpec) -> None:
     inputs = check_gan(gan, spec).inputs
     if score == "utility":
         check_classes("label" in inputs)
-    elif score != "fid":
+    elif score in ("mae", "ssim"):
         check_paired("source" in inputs)
