@@ -422,7 +422,7 @@ def test_hopeless_trials_are_pruned_by_the_median(wide: Config, storage: Storage
             report(step, score)
         return score
 
-    study = open_study("s", storage)
+    study = open_study("s", storage, search=wide.search)
     run_trials(study, wide, worse_and_worse)
     # Two trials set the median; each later one is above it at its first step.
     assert seen == [2, 2, 1, 1, 1, 1]

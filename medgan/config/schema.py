@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -52,8 +52,8 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _fid_has_enough_images(self) -> Self:
-        key = "search.metric" if self.search.metric else "train.score"
-        scores = (("search", key, self.search_score), ("train", "train.score", self.train.score))
+        key = "search.metrics" if self.search.metrics else "search.metric" if self.search.metric else "train.score"
+        scores = [("search", key, score) for score in self.search_scores] + [("train", "train.score", self.train.score)]
         for name, key, score in scores:
             if score == "fid" and (n := getattr(self, name).n) < LEAST_IMAGES:
                 raise ValueError(f"{name}.n is {n} and {key} is fid, which needs at least {LEAST_IMAGES} images")
@@ -62,7 +62,14 @@ class Config(Section):
     @property
     def search_score(self) -> Score:
         """What trials are scored by."""
-        return self.search.metric or self.train.score
+        first: Any = self.search.metrics[0] if self.search.metrics else self.search.metric  # a score: it is checked
+        return first or self.train.score
+
+    @property
+    def search_scores(self) -> list[Score]:
+        """It, and all others that a search takes."""
+        others: list[Any] = [name for name in self.search.figures if name in get_args(Score)]
+        return list(dict.fromkeys([self.search_score, *others]))
 
     def override(self, values: Mapping[str, Any]) -> "Config":
         """The same tree with dotted paths replaced and everything checked again.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -10,6 +10,8 @@ from medgan.config.checking import Section
 from medgan.config.train import Score
 
 SQLITE = "sqlite"  # the study is a file of the clone
+# What else is known of a trial that has ended, see medgan/workspace/trial_figures.py.
+Figure = Literal["train_seconds", "parameters", "latency_ms", "copies"]
 
 
 class Distribution(Section):
@@ -63,6 +65,10 @@ class SearchConfig(Section):
     """trials: 0 skips the search. metric: what trials are scored by; as train.score where it is empty. steps: of one
     trial.
 
+    metrics: several in its place, of which the first is a score and decides; `artifacts/search/front.csv` has what no
+    other trial beats in all of them. constraints: the most that a figure or a score may be; nothing that breaks one is
+    chosen. sampler: tpe, or random draws. pruner: ends a trial that is worse than the median at the same step, or that
+    hyperband drops, or none.
     finalists: trained again before the choice, beside params.yaml as it is, on so many fresh `seeds` each and for
     `finalist_steps`, which are `steps` where it is empty. With 0 of them the best trial wins, though it may be luck.
     storage: where the study is kept: sqlite, for one process, or the URL of a PostgreSQL database without its password.
@@ -73,6 +79,10 @@ class SearchConfig(Section):
     grace: int = Field(default=120, ge=2)
     trials: int = Field(ge=0)
     metric: Score | None = None
+    metrics: tuple[Score | Figure, ...] = ()
+    constraints: dict[Score | Figure, float] = Field(default_factory=dict)
+    sampler: Literal["tpe", "random"] = "tpe"
+    pruner: Literal["median", "hyperband", "none"] = "median"
     steps: int = Field(ge=1)
     evaluations: int = Field(ge=1)
     n: int = Field(ge=2)
@@ -93,6 +103,25 @@ class SearchConfig(Section):
         if ring := _ring(self.space):
             raise ValueError(f"space: each of {', '.join(ring)} is searched only when another of them is known")
         return self
+
+    @model_validator(mode="after")
+    def _metrics_go_together(self) -> Self:
+        if not self.metrics:
+            return self
+        if self.metric is not None:
+            raise ValueError("metric and metrics say the same; leave metric empty")
+        if len(set(self.metrics)) != len(self.metrics) or len(self.metrics) == 1:
+            raise ValueError("metrics are two or more, each once; a single one is `metric`")
+        if self.metrics[0] not in get_args(Score):
+            raise ValueError(f"metrics begin with a score, which decides: one of {', '.join(get_args(Score))}")
+        if self.pruner != "none":
+            raise ValueError("trials of several metrics cannot be pruned by one of them; set pruner: none")
+        return self
+
+    @property
+    def figures(self) -> Sequence[str]:
+        """What is measured of a trial that has ended, beside the score that it reports on the way."""
+        return list(dict.fromkeys([*self.metrics[1:], *self.constraints]))
 
     @property
     def drawn(self) -> Mapping[str, Distribution]:

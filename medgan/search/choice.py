@@ -10,11 +10,11 @@ import yaml
 
 from medgan.config.search import SearchConfig
 from medgan.files import replacing
-from medgan.search.confirmation import Confirmed
+from medgan.search.confirmation import Confirmed, broken_limits
 from medgan.search.space import as_parameter
 from medgan.search.study import TrialRecord
 
-PICTURES_NAME = "pictures"
+PICTURES_NAME, FRONT = "pictures", "front.csv"
 
 
 @dataclass(frozen=True)
@@ -22,13 +22,15 @@ class Outcome:
     """best: values of the winner by dotted path; empty where none beat params.yaml as it is.
 
     trials: those that were asked for, with all attempts at them. confirmed: what fresh seeds say of params.yaml and the
-    finalists, best first; empty where nothing competes, or `search.finalists` is 0. pictures: PNG by name.
+    finalists, best first; empty where nothing competes, or `search.finalists` is 0. pictures: PNG by name. front: the
+    numbers of trials that no other beats in all of `search.metrics`.
     """
 
     best: Mapping[str, Any]
     trials: Sequence[TrialRecord]
     confirmed: Sequence[Confirmed] = ()
     pictures: Mapping[str, bytes] = field(default_factory=dict)
+    front: Sequence[int] = ()
 
 
 def described(outcome: Outcome, search: SearchConfig) -> Iterator[str]:
@@ -39,7 +41,10 @@ def described(outcome: Outcome, search: SearchConfig) -> Iterator[str]:
         if item.candidate.number is not None:
             text += f", by chance as good as params.yaml: p = {item.chance:.2g}"
         first = item.candidate.first
-        yield text + ("" if first is None else f"; the {first:.4g} of its trial is left out")
+        text += "" if first is None else f"; the {first:.4g} of its trial is left out"
+        yield text + (f"; it breaks {broken_limits(item.breaks, search)}" if item.breaks else "")
+    if outcome.front:
+        yield f"trials that no other beats in {', '.join(search.metrics)}: {', '.join(map(str, outcome.front))}"
     yield _choice(outcome, search)
 
 
@@ -52,27 +57,33 @@ def _choice(outcome: Outcome, search: SearchConfig) -> str:
 
 
 def write_outcome(directory: Path, outcome: Outcome, search: SearchConfig) -> None:
-    """best.yaml: dotted paths to values. trials.csv, fresh.csv: a row a trial, a candidate. pictures/: PNG."""
+    """best.yaml: dotted paths to values. trials.csv, fresh.csv: a row a trial, a candidate. pictures/: PNG.
+
+    front.csv, where there are several metrics: trials that no other one beats.
+    """
     with replacing(directory) as aside:
         aside.mkdir()
         (aside / "best.yaml").write_text(f"# {_choice(outcome, search)}\n{yaml.safe_dump(dict(outcome.best))}")
-        _write_trials(aside / "trials.csv", outcome, list(search.space))
+        _write_trials(aside / "trials.csv", outcome.trials, outcome, search)
+        if search.metrics:
+            _write_trials(aside / FRONT, [t for t in outcome.trials if t.number in outcome.front], outcome, search)
         _write_fresh(aside / "fresh.csv", outcome)
         (aside / PICTURES_NAME).mkdir()
         for name, content in outcome.pictures.items():
             (aside / PICTURES_NAME / f"{name}.png").write_bytes(content)
 
 
-def _write_trials(path: Path, outcome: Outcome, searched: list[str]) -> None:
+def _write_trials(path: Path, trials: Sequence[TrialRecord], outcome: Outcome, search: SearchConfig) -> None:
     """The column `fresh` is the mean score of a finalist on fresh seeds."""
     fresh = {item.candidate.number: item.mean for item in outcome.confirmed}
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["number", "state", "score", "fresh", "retry_of", "reason", *searched])
-        for trial in outcome.trials:
-            scores = [_written(trial.score), _written(fresh.get(trial.number))]
+        writer.writerow(["number", "state", "score", *search.figures, "fresh", "retry_of", "reason", *search.space])
+        for trial in trials:
+            figures = [_written(trial.figures.get(name)) for name in search.figures]
             retried = "" if trial.retry_of is None else trial.retry_of
-            values = [as_parameter(trial.values.get(key, "")) for key in searched]
+            values = [as_parameter(trial.values.get(key, "")) for key in search.space]
+            scores = [_written(trial.score), *figures, _written(fresh.get(trial.number))]
             writer.writerow([trial.number, trial.state, *scores, retried, trial.reason or "", *values])
 
 
@@ -82,11 +93,11 @@ def _write_fresh(path: Path, outcome: Outcome) -> None:
     with path.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         each = [f"seed_{turn + 1}" for turn in range(seeds)]
-        writer.writerow(["number", "first", "mean", "low", "high", "p", "better", *each])
+        writer.writerow(["number", "first", "mean", "low", "high", "p", "better", "breaks", *each])
         for item in outcome.confirmed:
             number = "" if item.candidate.number is None else item.candidate.number
             figures = [item.candidate.first, item.mean, *(item.interval or (None, None)), item.chance]
-            row = [*map(_written, figures), int(item.better), *map(_written, item.scores)]
+            row = [*map(_written, figures), int(item.better), " ".join(item.breaks), *map(_written, item.scores)]
             writer.writerow([number, *row])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import optuna
 from optuna.trial import FrozenTrial, Trial, TrialState
 from scipy import stats
 
@@ -16,10 +17,11 @@ from medgan.errors import DivergedError, MedganError
 from medgan.fingerprint import fingerprint
 from medgan.gans import check_gan
 from medgan.holm import holm
-from medgan.search.history import counting, ordinal
+from medgan.search.history import FIGURES, broken, counting, ordinal
 from medgan.search.objective import Attempt, Objective
 from medgan.search.space import Values, current_parameters, values_of
-from medgan.search.suggestion import Given
+from medgan.search.suggestion import Given, directions
+from medgan.search.trying import keep_figures
 from medgan.seeds import derive_seed
 
 _LOG = logging.getLogger(__name__)
@@ -47,6 +49,7 @@ class Candidate:
 class Confirmed:
     """A candidate on fresh seeds. scores: one a seed, infinite where it diverged.
 
+    breaks: the constraints that one of these trainings breaks.
     interval: of their mean, 95 %, by Student's t; None below two finite scores. chance: p of being
     no better than params.yaml as it is, one-sided, by Welch's test and Holm's correction for all finalists.
     """
@@ -55,6 +58,7 @@ class Confirmed:
     scores: tuple[float, ...]
     interval: tuple[float, float] | None
     chance: float
+    breaks: tuple[str, ...] = ()
 
     @property
     def mean(self) -> float:
@@ -66,17 +70,17 @@ class Confirmed:
 
 
 def candidates(trials: Sequence[FrozenTrial], config: Config) -> list[Candidate]:
-    """params.yaml as it is, then the best few that trials found, each once.
+    """params.yaml as it is, then the best few that trials found, each once, and none that breaks a constraint.
 
-    Raises MedganError where no trial ended with a score.
+    Raises MedganError where no trial ended with a score, or none keeps the constraints.
     """
-    complete = _best_first(trials)
+    complete = _best_first(trials, config.search)
     found = [Candidate(None, {}, _first(complete, config))]
     known = [current_parameters(config)]
     for trial in complete:
         # Few choices are soon tried twice; a finalist competes with others, not with itself.
         if trial.params not in known and len(found) <= config.search.finalists:
-            found.append(Candidate(trial.number, values_of(trial.params, config.search.drawn), trial.value))
+            found.append(Candidate(trial.number, values_of(trial.params, config.search.drawn), trial.values[0]))
             known.append(trial.params)
     return found
 
@@ -92,7 +96,7 @@ def _free(trials: Sequence[FrozenTrial], number: int, wanted: int) -> int:
 
 def lucky(trials: Sequence[FrozenTrial], search: SearchConfig) -> Values:
     """The values of the best trial, which are part good and part lucky. Raises as `candidates`."""
-    return values_of(_best_first(trials)[0].params, search.drawn)
+    return values_of(_best_first(trials, search)[0].params, search.drawn)
 
 
 def confirmation_name(study: str, chosen: Sequence[Candidate], search: SearchConfig) -> str:
@@ -119,9 +123,12 @@ def train_again(
     changed = config.override(candidate.values)
     seed = derive_seed(config.seed, "confirmation", turn) % 2**31
     title = f"{candidate.name}, fresh seed {turn + 1} of {config.search.seeds}"
+    figures = dict[str, float]()
+    attempt = Attempt(title, measured=figures.__setitem__, steps=config.search.finalist_steps)
     try:
         check_gan(changed.gan, spec)
-        score = objective(changed, seed, Attempt(title, steps=config.search.finalist_steps))
+        score = objective(changed, seed, attempt)
+        keep_figures(trial, config.search, figures)
     except DivergedError as error:
         _LOG.warning("%s: %s", title, error)
         return math.inf
@@ -131,33 +138,67 @@ def train_again(
 def confirmed(trials: Sequence[FrozenTrial], chosen: Sequence[Candidate], search: SearchConfig) -> list[Confirmed]:
     """What fresh seeds say of each candidate, best first. What never ended counts as infinite."""
     scores = [[math.inf] * search.seeds for _ in chosen]
+    breaks = [set[str]() for _ in chosen]
     for trial in trials:
         if trial.state == TrialState.COMPLETE:
             turn, which = divmod(trial.params[_PLACE], len(chosen))
             scores[which][turn] = trial.values[0]
+            breaks[which].update(broken(trial))
     chances = [adjusted for _, adjusted in holm([_chance(scores[0], other) for other in scores[1:]])]
     found = [
-        Confirmed(candidate, tuple(own), _interval(own), chance)
-        for candidate, own, chance in zip(chosen, scores, [1.0, *chances], strict=True)
+        Confirmed(candidate, tuple(own), _interval(own), chance, tuple(sorted(broke)))
+        for candidate, own, chance, broke in zip(chosen, scores, [1.0, *chances], breaks, strict=True)
     ]
     return sorted(found, key=lambda item: (item.mean, item.chance))
 
 
 def winner(found: Sequence[Confirmed]) -> Confirmed | None:
-    """The best of those that beat params.yaml beyond doubt; None where none does."""
-    return next((item for item in found if item.better), None)
+    """The best of those that beat params.yaml beyond doubt; None where none does.
+
+    Where params.yaml breaks a constraint, the best that breaks none. Raises MedganError where all break one.
+    """
+    kept = [item for item in found if not item.breaks]
+    if not kept:
+        raise MedganError(
+            "every candidate breaks search.constraints on a fresh seed: "
+            + "; ".join(f"{item.candidate.name} {' and '.join(item.breaks)}" for item in found)
+        )
+    if all(item.candidate.number is not None for item in kept):
+        return kept[0]
+    return next((item for item in kept if item.better), None)
 
 
-def _best_first(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def front(trials: Sequence[FrozenTrial], search: SearchConfig) -> list[int]:
+    """Numbers of the trials that no other one beats in all metrics, and that break no constraint."""
+    study = optuna.create_study(directions=directions(search))
+    study.add_trials([trial for trial in trials if trial.state == TrialState.COMPLETE and not broken(trial)])
+    numbers = [trial.number for trial in trials if trial.state == TrialState.COMPLETE and not broken(trial)]
+    return sorted(numbers[trial.number] for trial in study.best_trials)
+
+
+def broken_limits(names: Sequence[str], search: SearchConfig) -> str:
+    """These constraints, for people."""
+    return " and ".join(f"{name} <= {limit:g}" for name, limit in search.constraints.items() if name in names)
+
+
+def _best_first(trials: Sequence[FrozenTrial], search: SearchConfig) -> list[FrozenTrial]:
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     if not complete:
         raise MedganError("no trial ended with a score; lower gan.lr or change search.space, then run again")
-    return sorted(complete, key=lambda trial: (trial.value, trial.number))
+    kept = [trial for trial in complete if not broken(trial)]
+    if not kept:
+        names = [name for trial in complete for name in broken(trial)]
+        least = {name: min(trial.user_attrs[FIGURES][name] for trial in complete) for name in dict.fromkeys(names)}
+        nearest = ", ".join(f"{name} is {figure:.4g} at least" for name, figure in least.items())
+        raise MedganError(
+            f"no trial keeps {broken_limits(names, search)}: {nearest}; change search.constraints or space"
+        )
+    return sorted(kept, key=lambda trial: (trial.values[0], trial.number))
 
 
 def _first(complete: Sequence[FrozenTrial], config: Config) -> float | None:
     present = current_parameters(config)
-    return next((trial.value for trial in complete if trial.params == present), None)
+    return next((trial.values[0] for trial in complete if trial.params == present), None)
 
 
 def _chance(present: Sequence[float], other: Sequence[float]) -> float:

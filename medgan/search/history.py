@@ -10,7 +10,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 # What a trial's attributes say. retry_of: the number of the one that it repeats. kills: how often it was killed before.
 # stopped: it was told to stop. reason: why it failed; it is not tried again. seen: what its suggestion rests on.
+# figures: by name, what was measured once it had ended.
 RETRY_OF, KILLS, STOPPED, REASON, WORKER, SEEN = "retry_of", "kills", "stopped", "reason", "worker", "seen"
+FIGURES = "figures"
 SURPLUS = "not needed"  # the reason of one that was begun although enough are
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 _ALIVE = (*ENDED, TrialState.RUNNING, TrialState.WAITING)
@@ -64,6 +66,16 @@ def origins(trials: Sequence[FrozenTrial]) -> dict[int, int]:
 
 def ended(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     return [trial for trial in trials if trial.state in ENDED]
+
+
+def score_of(trial: FrozenTrial) -> float | None:
+    """The one that decides; None of a trial that is not complete."""
+    return trial.values[0] if trial.state == TrialState.COMPLETE else None
+
+
+def broken(trial: FrozenTrial) -> list[str]:
+    """The constraints that it breaks."""
+    return [name for name, excess in trial.constraints.items() if excess > 0]
 
 
 def tried(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

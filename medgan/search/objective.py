@@ -1,7 +1,7 @@
 """What a trial trains: fresh networks of one candidate, on the budget of the search."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,18 +17,19 @@ from medgan.search.space import candidates
 from medgan.training.checkpoint import held
 from medgan.training.identity import identity, training_fingerprint, training_parameters
 from medgan.training.judge import Judge
-from medgan.training.loop import Listener, fit
+from medgan.training.loop import Listener, Trained, fit
 
 
 @dataclass(frozen=True)
 class Attempt:
     """One training of a search. title: what it is, for people. told: of the score at a step; raises to end it there.
 
-    steps: where they are others than `search.steps`.
+    measured: is told of `search.figures` once it has ended. steps: where they are others than `search.steps`.
     """
 
     title: str
     told: Callable[[int, float], None] = lambda step, score: None
+    measured: Callable[[str, float], None] = lambda name, figure: None
     steps: int | None = None
 
     def __call__(self, step: int, score: float) -> None:
@@ -63,6 +64,7 @@ class TrialTraining:
     """The objective that is a training; its score is the best on validation.
 
     extractor: the digest of the one behind the score. checkpoints: each candidate has a folder of its own in there.
+    figures: measures of a training that has ended, by the name of `search.figures`.
     progress: opens, for a title and a number of steps, what is told how many are done.
     """
 
@@ -71,6 +73,7 @@ class TrialTraining:
     extractor: str
     judge: Judge
     checkpoints: Path
+    figures: Mapping[str, Callable[[Trained], float]]
     progress: Callable[[str, int], AbstractContextManager[Bar]]
 
     @cached_property
@@ -105,6 +108,8 @@ class TrialTraining:
 
             listener = Listener(on_step=done, on_evaluation=evaluated)
             trained = fit(gan, training, prepared, seed=seed, judge=self.judge, directory=folder, listener=listener)
+        for name in self.config.search.figures:
+            attempt.measured(name, trained.best.score if name == training.score else self.figures[name](trained))
         return trained.best.score
 
 

@@ -8,28 +8,35 @@ from typing import Any
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from medgan.config.schema import Config
+from medgan.search.suggestion import directions
+
 _LEAST = 2  # complete trials
 
 
-def study_pictures(trials: Sequence[FrozenTrial], score: str, space: Sequence[str]) -> dict[str, bytes]:
-    """PNG by name; none for fewer than two complete trials.
-
-    score: what it is called. space: parameters that were searched.
-    """
+def study_pictures(trials: Sequence[FrozenTrial], config: Config) -> dict[str, bytes]:
+    """PNG by name; none for fewer than two complete trials. All but the front are of the first metric."""
     if sum(trial.state == TrialState.COMPLETE for trial in trials) < _LEAST:
         return {}
-    study = optuna.create_study(direction="minimize")
+    search, score = config.search, config.search_score
+    study = optuna.create_study(directions=directions(search))
     study.add_trials(trials)
-    varied = [path for path in space if len({str(trial.params.get(path)) for trial in trials}) > 1]
-    pictures = {"history": lambda draw: draw.plot_optimization_history(study, target_name=score)}
+    varied = [path for path in search.space if len({str(trial.params.get(path)) for trial in trials}) > 1]
+    target = {"target": lambda trial: trial.values[0], "target_name": score}
+    pictures: dict[str, Callable[[Any], Any]] = {
+        "history": lambda draw: draw.plot_optimization_history(study, **target),
+    }
     if varied:
+        of = {"params": varied, **target}
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
         pictures |= {
-            "importances": lambda draw: draw.plot_param_importances(
-                study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0), params=varied, target_name=score
-            ),
-            "slice": lambda draw: draw.plot_slice(study, params=varied, target_name=score),
-            "parallel-coordinates": lambda draw: draw.plot_parallel_coordinate(study, params=varied, target_name=score),
+            "importances": lambda draw: draw.plot_param_importances(study, evaluator=evaluator, **of),
+            "slice": lambda draw: draw.plot_slice(study, **of),
+            "parallel-coordinates": lambda draw: draw.plot_parallel_coordinate(study, **of),
         }
+    if len(search.metrics) in (2, 3):
+        names = list(search.metrics)
+        pictures["front"] = lambda draw: draw.plot_pareto_front(study, target_names=names)
     return {name: _drawn(picture) for name, picture in pictures.items()}
 
 

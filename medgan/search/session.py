@@ -15,15 +15,17 @@ from medgan.errors import MedganError
 from medgan.search.choice import Outcome
 from medgan.search.confirmation import (
     Confirmed,
+    broken_limits,
     candidates,
     confirmation_name,
     confirmed,
+    front,
     lucky,
     train_again,
     trainings,
     winner,
 )
-from medgan.search.history import asked_for, tried
+from medgan.search.history import FIGURES, asked_for, broken, tried
 from medgan.search.objective import Objective
 from medgan.search.pictures import study_pictures
 from medgan.search.space import Values, trials_wanted
@@ -61,7 +63,7 @@ def run_search(search: Search, storage_url: str, mirror: Mirror) -> Outcome:
     """
     config = search.config
     with _shared(search, storage_url) as storage:
-        study = open_study(search.name, storage, search.about)
+        study = open_study(search.name, storage, search.about, config.search)
         if (wanted := trials_wanted(config.search)) < config.search.trials:
             _LOG.warning(
                 "search.space holds a single configuration: %d trial instead of %d", wanted, config.search.trials
@@ -81,8 +83,9 @@ def run_search(search: Search, storage_url: str, mirror: Mirror) -> Outcome:
         mirror(_told(search, study), "FINISHED")
         asked = _asked_for(search, study)
     remove_folders(search.checkpoints.glob(f"trial-{search.name}-*"))
-    pictures = study_pictures(asked, config.search_score, list(config.search.space))
-    return Outcome(best, records(asked, config.search), found, pictures)
+    pictures = study_pictures(asked, config)
+    unbeaten = front(asked, config.search) if config.search.metrics else []
+    return Outcome(best, records(asked, config.search), found, pictures, unbeaten)
 
 
 def join_search(search: Search, storage_url: str, *, patience: float) -> int:
@@ -99,7 +102,7 @@ def join_search(search: Search, storage_url: str, *, patience: float) -> int:
     check_shared(storage_url)
     with _shared(search, storage_url) as storage:
         find_study(search.name, storage, search.about, patience=patience)
-        study = open_study(search.name, storage)
+        study = open_study(search.name, storage, search=search.config.search)
         _try(search, storage, study, ended)
         _confirm(search, storage, study, done.append)
     return len(done)
@@ -114,7 +117,7 @@ def _told(search: Search, study: Study) -> list[TrialRecord]:
 
 
 def _try(search: Search, storage: Storage, study: Study, ended: Callable[[FrozenTrial], None]) -> None:
-    def run(trial: Trial) -> float:
+    def run(trial: Trial) -> float | Sequence[float]:
         return try_candidate(trial, search.config, search.spec, search.objective)
 
     work(Work(study, storage, trials_wanted(search.config.search), search.config.search.grace, run, ended))
@@ -146,7 +149,9 @@ def _in_words(trial: FrozenTrial, config: Config) -> str:
     """What came of a trial."""
     name, score = trial_name(trial.number, config.search), config.search_score
     if trial.state == TrialState.COMPLETE:
-        return f"{name}: {score} {trial.value:.4g}"
+        figures = {score: trial.values[0], **trial.user_attrs.get(FIGURES, {})}
+        breaks = f"; it breaks {broken_limits(broken(trial), config.search)}" if broken(trial) else ""
+        return f"{name}: {', '.join(f'{of} {figure:.4g}' for of, figure in figures.items())}{breaks}"
     last = max(trial.intermediate_values.items(), default=None)
     return f"{name}: {trial.state.name.lower()}" + (f" at step {last[0]}, {score} {last[1]:.4g}" if last else "")
 

@@ -1,6 +1,7 @@
 """Optuna: the study in its database is the truth; interrupted trials are tried again, and none stays RUNNING."""
 
 import logging
+import math
 import time
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,15 +10,16 @@ from datetime import datetime
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from medgan.config.search import SearchConfig
 from medgan.errors import MedganError
-from medgan.search.history import KILLS, REASON, RETRY_OF, SEEN, WORKER, kills, to_retry
+from medgan.search.history import FIGURES, KILLS, REASON, RETRY_OF, SEEN, WORKER, kills, score_of, to_retry
 from medgan.search.space import Values, trials_wanted, values_of
 from medgan.search.storage import Storage
-from medgan.search.suggestion import Given
+from medgan.search.suggestion import Given, directions
 
 _LOG = logging.getLogger(__name__)
 _ABOUT, NAME = "medgan", "name"  # an attribute of studies, and its key for the name of the data set
@@ -29,6 +31,7 @@ class TrialRecord:
     """A trial as other stores mirror it. scores: validation score by step. retry_of: of the interrupted trial.
 
     began, ended: milliseconds since 1970, None where it has not. reason: why it failed. worker: which process ran it.
+    figures: `search.figures` by name.
     """
 
     number: int
@@ -41,22 +44,39 @@ class TrialRecord:
     ended: int | None
     reason: str | None = None
     worker: str | None = None
+    figures: Mapping[str, float] = field(default_factory=dict)
 
 
-def open_study(name: str, storage: Storage, about: Mapping[str, str] | None = None) -> Study:
-    """The study of this name, made where it is missing. Pruned: below the median of earlier trials at the same step.
+def open_study(
+    name: str, storage: Storage, about: Mapping[str, str] | None = None, search: SearchConfig | None = None
+) -> Study:
+    """The study of this name, made where it is missing.
 
-    about: what it searches on, by which others find it.
+    about: what it searches on, by which others find it. search: where it says more than that one score decides.
     """
     # What fails is said by us, in a line.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=0)
     study = optuna.create_study(
-        study_name=name, storage=storage, sampler=Given(), direction="minimize", pruner=pruner, load_if_exists=True
+        study_name=name,
+        storage=storage,
+        sampler=Given(),
+        directions=directions(search),
+        pruner=_pruner(search),
+        load_if_exists=True,
     )
     if about and study.user_attrs.get(_ABOUT) != about:
         study.set_user_attr(_ABOUT, dict(about))
     return study
+
+
+def _pruner(search: SearchConfig | None) -> BasePruner:
+    """All trials are scored on the same images and z, so that what parts them at a step is what they tried."""
+    if search is None or search.pruner == "none":
+        return NopPruner()
+    if search.pruner == "hyperband":
+        first = math.ceil(search.steps / search.evaluations)
+        return HyperbandPruner(min_resource=first, max_resource=search.steps, reduction_factor=3)
+    return MedianPruner(n_startup_trials=2, n_warmup_steps=0)
 
 
 def find_study(name: str, storage: Storage, about: Mapping[str, str], *, patience: float) -> None:
@@ -133,13 +153,14 @@ def records(trials: Iterable[FrozenTrial], search: SearchConfig) -> list[TrialRe
             number=trial.number,
             state=trial.state.name,
             values=values_of(trial.params, search.drawn),
-            score=trial.value if trial.state == TrialState.COMPLETE else None,
+            score=score_of(trial),
             scores=dict(trial.intermediate_values),
             retry_of=trial.user_attrs.get(RETRY_OF),
             began=_milliseconds(trial.datetime_start),
             ended=_milliseconds(trial.datetime_complete),
             reason=trial.user_attrs.get(REASON),
             worker=trial.user_attrs.get(WORKER),
+            figures=trial.user_attrs.get(FIGURES, {}),
         )
         for trial in trials
     ]

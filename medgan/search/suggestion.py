@@ -7,12 +7,12 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, TPESampler
-from optuna.study import Study
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
+from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from medgan.config.schema import Config
-from medgan.config.search import Distribution
+from medgan.config.search import Distribution, SearchConfig
 from medgan.search.history import ENDED, REASON, SEEN, ordinal
 from medgan.search.space import Values, as_parameter, current_parameters, is_whole, values_of
 from medgan.seeds import derive_seed
@@ -41,7 +41,8 @@ def suggested(
     The first one is params.yaml as it is, as far as the space contains it. Repeats any suggestion from its record.
     """
     turn = ordinal(trials, number)
-    study = optuna.create_study(sampler=_sampler(derive_seed(config.seed, "sampler", turn) % 2**32))
+    sampler = _sampler(config.search, derive_seed(config.seed, "sampler", turn) % 2**32)
+    study = optuna.create_study(sampler=sampler, directions=directions(config.search))
     by_number = {trial.number: trial for trial in trials}
     for other in seen[_ENDED]:
         study.add_trial(_as_seen(by_number[other]))
@@ -97,7 +98,14 @@ class Given(BaseSampler):
         return self.values[param_name]
 
 
-def _sampler(seed: int) -> BaseSampler:
+def directions(search: SearchConfig | None = None) -> list[StudyDirection]:
+    """Lower is better, of each metric."""
+    return [StudyDirection.MINIMIZE] * (max(1, len(search.metrics)) if search else 1)
+
+
+def _sampler(search: SearchConfig, seed: int) -> BaseSampler:
+    if search.sampler == "random":
+        return RandomSampler(seed=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # of `group`
         # constant_liar: what others are trying now is taken for bad, so that two workers do not try the same.

@@ -1,24 +1,26 @@
 """One trial of a search: what it tries, what it trains, and what it reports."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from medgan.config.schema import Config
+from medgan.config.search import SearchConfig
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans import check_gan
-from medgan.search.history import SEEN
+from medgan.search.history import FIGURES, SEEN
 from medgan.search.objective import Attempt, Objective
 from medgan.search.space import Values
 from medgan.search.study import trial_name
 from medgan.search.suggestion import Given, draw_values, seen_by, suggested
 
 
-def try_candidate(trial: Trial, config: Config, spec: ImageSpec, objective: Objective) -> float:
-    """Suggest values, train them, and return the score; what it reports on the way may prune it.
+def try_candidate(trial: Trial, config: Config, spec: ImageSpec, objective: Objective) -> float | Sequence[float]:
+    """Suggest values, train them, and return what the study compares; a score on the way may prune it.
 
     Raises MedganError for values that cannot be trained together, and for a training that diverged.
     """
@@ -27,6 +29,8 @@ def try_candidate(trial: Trial, config: Config, spec: ImageSpec, objective: Obje
     check_gan(candidate.gan, spec)
 
     def report(step: int, score: float) -> None:
+        if config.search.metrics:
+            return  # Optuna takes reports of one metric alone
         trial.report(score, step)
         if trial.should_prune():
             raise optuna.TrialPruned
@@ -34,11 +38,24 @@ def try_candidate(trial: Trial, config: Config, spec: ImageSpec, objective: Obje
     if (earlier := _same(trial)) is not None:  # few choices are soon drawn twice
         for step, score in earlier.intermediate_values.items():
             report(step, score)
-        return float(earlier.values[0])
-    score = objective(candidate, config.seed, Attempt(trial_name(trial.number, config.search), report))
-    if not math.isfinite(score):
-        raise MedganError(f"it ended with the score {score}")
-    return score
+        score, figures = float(earlier.values[0]), earlier.user_attrs.get(FIGURES, {})
+    else:
+        figures = dict[str, float]()
+        attempt = Attempt(trial_name(trial.number, config.search), report, figures.__setitem__)
+        score = objective(candidate, config.seed, attempt)
+    for name, figure in {config.search_score: score, **figures}.items():
+        if not math.isfinite(figure):
+            raise MedganError(f"it ended with {name} = {figure}")
+    keep_figures(trial, config.search, figures)
+    return [score, *(figures[name] for name in config.search.metrics[1:])] if config.search.metrics else score
+
+
+def keep_figures(trial: Trial, search: SearchConfig, figures: Mapping[str, float]) -> None:
+    """Write down what was measured, and by how much each constraint is broken, below 0 where it is kept."""
+    if figures:
+        trial.set_user_attr(FIGURES, dict(figures))
+    for name, limit in search.constraints.items():
+        trial.set_constraint(name, figures[name] - limit)
 
 
 def _values(trial: Trial, config: Config) -> Values:

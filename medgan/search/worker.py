@@ -4,7 +4,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import optuna
@@ -46,7 +46,7 @@ class Work:
     storage: Storage
     wanted: int
     grace: float
-    run: Callable[[Trial], float]
+    run: Callable[[Trial], float | Sequence[float]]
     told: Callable[[FrozenTrial], None] = lambda trial: None
 
 
@@ -72,7 +72,7 @@ def _one(job: Work) -> str | None:
     """One trial; returns why it failed, if it did."""
     failed: list[str] = []
 
-    def attempt(trial: Trial) -> float:
+    def attempt(trial: Trial) -> float | Sequence[float]:
         job.storage.beat(job.study.study_name, trial.number)
         trial.set_user_attr(WORKER, this_worker())
         if is_surplus(job.study.get_trials(deepcopy=False), trial.number, job.wanted):

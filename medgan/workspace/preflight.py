@@ -41,7 +41,7 @@ def preflight(*, raw_away: bool = False) -> tuple[Config, ImageSpec]:
         )
     if initial is not None:
         start_from(gan, initial)
-    for score in {config.train.score, config.search_score}:
+    for score in {config.train.score, *config.search_scores}:
         check_score(config.gan, score, spec)
     check_space(config, spec)
     if config.utility.seeds:

@@ -13,13 +13,15 @@ from medgan.search.storage import check_shared
 from medgan.search.study import NAME
 from medgan.workspace.counts import check_counts
 from medgan.workspace.places import EXTRACTOR, PREPARED, checkpoints, studies
+from medgan.workspace.trial_figures import trial_figures
 
 
 def searched_data(config: Config) -> Prepared:
     """What trials learn from. Raises MedganError where the data do not suit params.yaml."""
     prepared = open_prepared(PREPARED).balanced(config.data.balance).towards(config.data.direction)
     check_space(config, prepared.spec)
-    check_score(config.gan, config.search_score, prepared.spec)
+    for score in config.search_scores:
+        check_score(config.gan, score, prepared.spec)
     check_counts(config, prepared)
     return prepared
 
@@ -28,7 +30,8 @@ def this_search(config: Config, prepared: Prepared) -> Search:
     """Make it of params.yaml, its data and the extractor."""
     extractor = Extractor.load(EXTRACTOR)
     judge = validation_judge(config.gan, trial_training(config), prepared, extractor, seed=config.seed)
-    training = TrialTraining(config, prepared, extractor.digest, judge, checkpoints(), progress)
+    figures = trial_figures(config, prepared, extractor)
+    training = TrialTraining(config, prepared, extractor.digest, judge, checkpoints(), figures, progress)
     about = {NAME: config.data.name, **training.identity}
     return Search(training, config, prepared.spec, training.study, checkpoints(), about)
 
