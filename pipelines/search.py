@@ -21,7 +21,7 @@ def main() -> None:
         outcome = run_search(search, studies(config.search.storage), mirror)
     write_outcome(SEARCH, outcome, config.search)
     if mirror:
-        mirror.show(sorted((SEARCH / PICTURES_NAME).glob("*.png")))
+        mirror.show([*sorted(SEARCH.glob("*.*")), *sorted((SEARCH / PICTURES_NAME).glob("*.png"))])
     print(*described(outcome, config.search), sep="\n")
 
 

@@ -35,6 +35,7 @@ from medgan.evaluation.two_sample import (
     TwoSample,
     TwoSamples,
 )
+from medgan.reporting import tables
 from medgan.reporting.answers import answers, licence, percent
 from medgan.reporting.comparing import Compared, better, differing, write_comparison
 from medgan.reporting.facts import Facts, WayFacts, counts
@@ -125,7 +126,8 @@ def facts(config: Config, prepared: Prepared, tiny_onnx: Path, tmp_path: Path) -
         "gain": {"value": -0.009, "low": -0.018, "high": -0.001},
     }
     samples = {step: tmp_path / f"step-{step:06d}.png" for step in (1, 200)}
-    return Facts(config, prepared, description, rows, samples, trials, (way,), verdict, None, "")
+    present = {"number": "", "first": "8.75", "mean": "9.4"}
+    return Facts(config, prepared, description, rows, samples, trials, present, (way,), verdict, None, "")
 
 
 def with_report(facts: Facts, changed: SynthesisReport) -> Facts:
@@ -406,3 +408,12 @@ def test_a_licence_that_drawn_images_may_inherit_is_said(name: str, parts: list[
     said = licence(name)
     assert all(part in said for part in parts)
     assert ("same licence" in said) == (len(parts) > 1)
+
+
+def test_trials_stand_beside_what_they_were_to_beat(facts: Facts) -> None:
+    table = tables.trials(facts)
+    assert table is not None
+    assert table.rows[0] == ("params.yaml as it is", "", "8.75", "9.4", "")
+    assert [row[0] for row in table.rows[1:]][:1] == ["trial 1"]
+    alone = tables.trials(replace(facts, present=None))
+    assert alone is not None and alone.rows == table.rows[1:]

@@ -7,11 +7,13 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 from optuna.trial import TrialState
 from sqlalchemy import NullPool, create_engine, text
 
+from benchmarks.outage import free_port
 from benchmarks.postgresql import Server, installed, server
 from benchmarks.search_kills import Plan, survive
 from benchmarks.search_worker import ABOUT, STUDY, command, tell
@@ -19,8 +21,9 @@ from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.search.session import Search, join_search
-from medgan.search.storage import Storage, open_storage, with_password
+from medgan.search.storage import Storage, open_storage, whole_url, with_password
 from medgan.search.study import Sweeper, open_study
+from medgan.workspace.serving import dashboard_page, serving
 
 pytestmark = [
     pytest.mark.skipif(installed() is None, reason="PostgreSQL is not installed (Debian's package: postgresql)"),
@@ -147,6 +150,16 @@ def test_a_password_in_params_is_refused_and_one_from_a_file_is_taken(
     assert with_password("postgresql+pg8000://medgan@host/medgan") == (
         "postgresql+pg8000://medgan:p%40ss%2Fword@host/medgan"
     )
+
+
+def test_the_dashboard_shows_studies_of_the_database(database: Server, opened: Callable[[int], Storage]) -> None:
+    open_study("a study to be seen", opened(60))
+    page = dashboard_page(whole_url(database.url), free_port())
+    assert page is not None and not any(database.password in part for part in page.command)
+    with serving([page]), urlopen(f"http://127.0.0.1:{page.port}/api/studies", timeout=20) as answer:
+        assert b"a study to be seen" in answer.read()
+    with pytest.raises(MedganError, match=r"^postgresql\+pg8000://medgan@127\.0\.0\.1:1/medgan: "):
+        whole_url("postgresql+pg8000://medgan@127.0.0.1:1/medgan")
 
 
 def test_the_password_is_nowhere(database: Server, config: Config, tmp_path: Path) -> None:

@@ -43,10 +43,11 @@ class WayFacts:
 
 @dataclass(frozen=True)
 class Facts:
-    """rows: of the training's history. trials: rows of trials.csv. samples: grids of the training, by their step.
+    """rows: of the training's history. trials: rows of trials.csv. present: that of params.yaml as it is in fresh.csv.
 
-    verdict: of reports/utility.json; usefulness: all figures behind it, None where nobody asked. seen: what a person
-    saw in the pictures, "" where nobody has written it down.
+    samples: grids of the training, by their step. verdict: of reports/utility.json; usefulness: all
+    figures behind it, None where nobody asked. seen: what a person saw in the pictures, "" where nobody has written it
+    down.
     """
 
     config: Config
@@ -55,6 +56,7 @@ class Facts:
     rows: Sequence[Row]
     samples: Mapping[int, Path]
     trials: Sequence[Mapping[str, str]]
+    present: Mapping[str, str] | None
     ways: tuple[WayFacts, ...]
     verdict: Mapping[str, Any]
     usefulness: Usefulness | None

@@ -63,7 +63,7 @@ def trials(facts: Facts) -> Table | None:
         return None
     names = [name for name in facts.trials[0] if name not in _ABOUT_TRIALS]
     best = sorted(facts.trials, key=_rank)[:_MOST_TRIALS]
-    rows = tuple(
+    rows = [
         (
             f"trial {trial['number']}",
             trial["state"].lower(),
@@ -72,13 +72,16 @@ def trials(facts: Facts) -> Table | None:
             *(_short(trial[name]) for name in names),
         )
         for trial in best
-    )
+    ]
+    if facts.present:
+        first, fresh = (_short(facts.present[key]) or UNKNOWN for key in ("first", "mean"))
+        rows.insert(0, ("params.yaml as it is", "", first, fresh, *("" for _ in names)))
     left = f" ({len(facts.trials) - len(best)} more are in trials.csv)" if len(facts.trials) > len(best) else ""
     caption = (
         "Trials of the search on validation images, the best first; a finalist is trained on fresh seeds too and wins "
         f"only if it beats the values from before beyond doubt{left}"
     )
-    return Table(caption, ("trial", "state", "score", "on fresh seeds", *names), rows)
+    return Table(caption, ("trial", "state", "score", "on fresh seeds", *names), tuple(rows))
 
 
 def lineage(facts: Facts) -> dict[str, str]:

@@ -72,6 +72,16 @@ def open_storage(url: str, grace: int) -> Storage:
         return patiently(lambda: _shared(whole, grace))
 
 
+def whole_url(url: str) -> str:
+    """With its password, once the database has answered. Raises MedganError where it does not."""
+    with database_errors(url):
+        whole = with_password(url)
+        if sqlite_path(url) is None:
+            with create_engine(whole, poolclass=NullPool).connect() as connection:
+                connection.execute(text("SELECT 1"))
+        return whole
+
+
 def _shared(url: str, grace: int) -> Storage:
     engine = create_engine(url, poolclass=NullPool)
     with engine.connect() as connection:

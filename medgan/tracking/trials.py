@@ -24,6 +24,8 @@ class Trial(Protocol):
     @property
     def scores(self) -> Mapping[int, float]: ...
     @property
+    def figures(self) -> Mapping[str, float]: ...
+    @property
     def retry_of(self) -> int | None: ...
     @property
     def began(self) -> int | None: ...
@@ -61,6 +63,8 @@ def mirror_trial(store: Store, parent: str, of: Searched, trial: Trial) -> None:
     rows = [{"step": step, "time": step, f"validation/{of.score}": score} for step, score in trial.scores.items()]
     if trial.score is not None and not any(row[f"validation/{of.score}"] == trial.score for row in rows):
         rows.append({"step": 1 + max(trial.scores, default=0), "time": 0, f"validation/{of.score}": trial.score})
+    last = max(trial.scores, default=0)
+    rows += [{"step": last, "time": last, f"trial/{name}": figure} for name, figure in trial.figures.items()]
     store.log_rows(run_id, rows)
     store.end(run_id, _STATUS[trial.state], ended=trial.ended)
 
@@ -90,11 +94,11 @@ class SearchMirror:
         else:
             self._sender.send_now(send, _LATER, now_or_never=status == "FAILED")
 
-    def show(self, pictures: Iterable[Path]) -> None:
-        """Give the run of the search what it looks like."""
+    def show(self, files: Iterable[Path]) -> None:
+        """Give the run of the search its tables and pictures."""
 
         def send(store: Store, run_id: str) -> None:
-            for path in pictures:
+            for path in files:
                 store.log_file(run_id, path)
 
         self._sender.send_now(send, _LATER)

@@ -45,7 +45,8 @@ def facts_of(config: Config) -> Facts:
         description=description,
         rows=read_rows(TRAIN),
         samples={_step(path): path for path in (TRAIN / "samples").glob("step-*.png")},
-        trials=_trials(SEARCH / "trials.csv"),
+        trials=_rows(SEARCH / "trials.csv"),
+        present=next((row for row in _rows(SEARCH / "fresh.csv") if not row["number"]), None),
         ways=tuple(ways),
         verdict=read_verdict(UTILITY),
         usefulness=from_tree(json.loads(figures.read_text())) if figures.exists() else None,
@@ -57,6 +58,6 @@ def _step(path: Path) -> int:
     return int(path.stem.removeprefix("step-"))
 
 
-def _trials(path: Path) -> list[dict[str, str]]:
+def _rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
