@@ -1,4 +1,4 @@
-"""Commands that work on a clone: recipes, use, doctor, ui, worker, champion, compare."""
+"""Commands that work on a clone: recipes, use, doctor, ui, worker, trials, champion, compare."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -115,6 +115,32 @@ def worker(
     run(work)
 
 
+def trials(
+    once: Annotated[bool, typer.Option("--once", help="Print it and end.")] = False,
+) -> None:
+    """Show what the search of params.yaml is doing, worker by worker: live on a terminal, until Ctrl-C."""
+    import time
+    from contextlib import suppress
+
+    from rich.console import Console, Group
+    from rich.live import Live
+
+    from medgan.config.schema import load_config
+    from medgan.search.board import drawn
+    from medgan.workspace.places import PARAMS
+    from medgan.workspace.searching import watched
+
+    console = Console()
+    with watched(load_config(PARAMS)) as boards:
+        if once or not console.is_terminal:
+            console.print(*map(drawn, boards()), sep="\n")
+            return
+        with suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
+            while True:
+                live.update(Group(*map(drawn, boards())), refresh=True)
+                time.sleep(2)
+
+
 def champion(
     name: Annotated[str | None, typer.Argument(help="Of the registered model; by default that of params.yaml.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for generator.onnx and golden.npz; it is replaced.")] = Path(
@@ -141,4 +167,4 @@ def compare(
     typer.echo(f"{out}: one file that needs no network")
 
 
-COMMANDS: tuple[Callable[..., None], ...] = (recipes, use, doctor, ui, worker, champion, compare)
+COMMANDS: tuple[Callable[..., None], ...] = (recipes, use, doctor, ui, worker, trials, champion, compare)

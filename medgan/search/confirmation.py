@@ -26,6 +26,7 @@ from medgan.seeds import derive_seed
 
 _LOG = logging.getLogger(__name__)
 LEVEL = 0.05  # of the family of all finalists
+CONFIRMATION = "confirmation"  # of its study's name
 _PLACE = "place"  # of a training among all that are wanted: candidates within seeds
 
 
@@ -102,7 +103,7 @@ def lucky(trials: Sequence[FrozenTrial], search: SearchConfig) -> Values:
 def confirmation_name(study: str, chosen: Sequence[Candidate], search: SearchConfig) -> str:
     """The study in which their trainings are trials. Another set of finalists makes another one."""
     parts = {"values": [candidate.values for candidate in chosen], "steps": search.finalist_steps}
-    return f"{study}-confirmation-{fingerprint(parts)}"
+    return f"{study}-{CONFIRMATION}-{fingerprint(parts)}"
 
 
 def trainings(chosen: Sequence[Candidate], search: SearchConfig) -> int:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from optuna.study import Study
@@ -12,6 +13,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
+from medgan.search.board import board
 from medgan.search.choice import Outcome
 from medgan.search.confirmation import (
     Confirmed,
@@ -30,7 +32,7 @@ from medgan.search.objective import Objective
 from medgan.search.pictures import study_pictures
 from medgan.search.space import Values, trials_wanted
 from medgan.search.storage import Storage, check_shared, database_errors, open_storage
-from medgan.search.study import TrialRecord, find_study, open_study, records, trial_name
+from medgan.search.study import WANTED, TrialRecord, find_study, open_study, records, trial_name
 from medgan.search.trying import try_candidate
 from medgan.search.worker import Work, work
 from medgan.training.checkpoint import held, remove_folders
@@ -72,6 +74,8 @@ def run_search(search: Search, storage_url: str, mirror: Mirror) -> Outcome:
 
         def ended(trial: FrozenTrial) -> None:
             _LOG.info("%s", _in_words(trial, config))
+            trials = study.get_trials(deepcopy=False)
+            _LOG.info("%s", board("search", trials, wanted, datetime.now()))
             mirror(_told(search, study), "RUNNING")
 
         try:
@@ -134,7 +138,7 @@ def _confirm(
         return lucky(asked, settings), []
     if not (wanted := trainings(chosen, settings)):
         return {}, []
-    again = open_study(confirmation_name(search.name, chosen, settings), storage)
+    again = open_study(confirmation_name(search.name, chosen, settings), storage, {WANTED: str(wanted)})
 
     def run(trial: Trial) -> float:
         return train_again(trial, chosen, config, search.spec, search.objective)

@@ -12,6 +12,7 @@ import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner
 from optuna.study import Study
+from optuna.study._frozen import FrozenStudy
 from optuna.trial import FrozenTrial, TrialState
 
 from medgan.config.search import SearchConfig
@@ -22,7 +23,8 @@ from medgan.search.storage import Storage
 from medgan.search.suggestion import Given, directions
 
 _LOG = logging.getLogger(__name__)
-_ABOUT, NAME = "medgan", "name"  # an attribute of studies, and its key for the name of the data set
+# An attribute of studies, and its keys for the name of the data set, and for how many trials are to end.
+_ABOUT, NAME, WANTED = "medgan", "name", "wanted"
 _POLL = 2.0  # seconds
 
 
@@ -69,6 +71,12 @@ def open_study(
     return study
 
 
+def about_of(study: FrozenStudy) -> Mapping[str, str]:
+    """What it searches on, as `open_study` was told."""
+    found: Mapping[str, str] = study.user_attrs.get(_ABOUT, {})
+    return found
+
+
 def _pruner(search: SearchConfig | None) -> BasePruner:
     """All trials are scored on the same images and z, so that what parts them at a step is what they tried."""
     if search is None or search.pruner == "none":
@@ -87,7 +95,7 @@ def find_study(name: str, storage: Storage, about: Mapping[str, str], *, patienc
     """
     began = time.monotonic()
     while True:
-        known = {study.study_name: study.user_attrs.get(_ABOUT, {}) for study in storage.get_all_studies()}
+        known = {study.study_name: about_of(study) for study in storage.get_all_studies()}
         if name in known:
             return
         others = [there for there in known.values() if there.get(NAME) == about[NAME]]

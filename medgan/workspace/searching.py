@@ -1,15 +1,21 @@
 """The search that this clone asks for."""
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
 from medgan.config.schema import Config
 from medgan.console import progress
 from medgan.data.store import Prepared, open_prepared
+from medgan.databases import sqlite_path
 from medgan.errors import MedganError
 from medgan.scores.extractor import Extractor
 from medgan.scores.validation import check_score, validation_judge
+from medgan.search.board import Board, boards
 from medgan.search.objective import TrialTraining, trial_training
 from medgan.search.session import Search, join_search
-from medgan.search.space import check_space
-from medgan.search.storage import check_shared
+from medgan.search.space import check_space, trials_wanted
+from medgan.search.storage import check_shared, database_errors, open_storage
 from medgan.search.study import NAME
 from medgan.workspace.counts import check_counts
 from medgan.workspace.places import EXTRACTOR, PREPARED, checkpoints, studies
@@ -46,3 +52,17 @@ def join(config: Config, *, patience: float) -> int:
         if not place.exists():
             raise MedganError(f"{place} is missing; `dvc pull {stage}` fetches it, `dvc repro {stage}` makes it")
     return join_search(this_search(config, searched_data(config)), storage, patience=patience)
+
+
+@contextmanager
+def watched(config: Config) -> Iterator[Callable[[], list[Board]]]:
+    """What the search of params.yaml is doing, each time it is asked. Raises MedganError where none has begun."""
+    url = studies(config.search.storage)
+    if (file := sqlite_path(url)) is not None and not file.exists():
+        raise MedganError(f"no search on {config.data.name} has begun here; `make repro` begins one")
+    with database_errors(url):
+        storage = open_storage(url, config.search.grace)
+        try:
+            yield lambda: boards(storage, config.data.name, trials_wanted(config.search), datetime.now())
+        finally:
+            storage.close()
