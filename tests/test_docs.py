@@ -1,6 +1,7 @@
 """What the documents tell a reader to type must exist."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,24 @@ def test_the_workflow_runs_the_same_targets_with_pinned_actions() -> None:
     assert {step["run"] for step in steps if "run" in step} == {"make test", "make repro"}
     assert all(re.search(r"@[0-9a-f]{40}$", step["uses"]) for step in steps if "uses" in step)
     assert workflow["permissions"] == {"contents": "read"}
+
+
+def test_the_searches_of_the_documents_are_accepted() -> None:
+    """Each on top of the default."""
+    lines = (ROOT / "docs/search.md").read_text().splitlines()
+    blocks = "\n".join(line if line.startswith("    ") else "" for line in lines).split("\n\n")
+    searches = [yaml.safe_load(part) for block in blocks for part in _parts(block) if "search:" in part]
+    assert len(searches) == 4
+    for values in searches:
+        tree, _ = read_recipe(ROOT, "default")
+        tree["search"] |= values["search"]
+        config = parse_config(tree)
+        check_space(config, ImageSpec(32, 1, classes=2))
+
+
+def _parts(block: str) -> list[str]:
+    """Each `search:` of a block of code with what belongs to it."""
+    return ["search:" + part for part in textwrap.dedent(block).split("search:")[1:]]
 
 
 def test_the_space_of_the_documents_is_accepted() -> None:

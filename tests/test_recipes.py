@@ -9,6 +9,7 @@ import yaml
 
 from medgan.config.checking import build
 from medgan.config.schema import Config, load_config, parse_config
+from medgan.config.trees import get_path
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans import check_gan
@@ -48,10 +49,8 @@ def test_each_recipe_can_be_searched_around_its_own_values(clone: Path, name: st
         return  # there to be compared with
     tree = config.model_dump(mode="json", by_alias=True)
     for path, distribution in config.search.space.items():
-        node = tree
-        for key in path.split("."):
-            node = node[key]
-        assert min(distribution.examples()) <= node <= max(distribution.examples()), path  # type: ignore[type-var]
+        node = get_path(tree, path)
+        assert distribution.has(node), path
     assert config.search.n <= config.train.n  # which is as many as the data has
 
 
