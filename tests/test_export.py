@@ -45,6 +45,7 @@ MULTISCALE = {
     "gan.model": {"name": "mscgan", "latent_dim": 8, "width": 4, "max_width": 16, "region_width": 4},
 }
 OUR_UNET = {"name": "unet", "width": 4, "max_width": 8, "levels": 2, "discriminator_width": 4}
+RESIDUAL = {"name": "residual", **TINY["residual"]}
 NOISE, MASKED = ImageSpec(32, 3, classes=3), ImageSpec(32, 3, classes=3, mask_channels=1)
 PAIRED = ImageSpec(64, 1, source_channels=1)
 SYSTEMS = [
@@ -55,6 +56,7 @@ SYSTEMS = [
         for name in MODELS
         for case, conditional in ((name, False), (f"{name}-conditional", True))
     ),
+    pytest.param(NOISE, {"gan.model": {**RESIDUAL, "full_size": "smooth", "grain": True}}, id="residual-grain"),
     pytest.param(MASKED, MULTISCALE, id="mscgan"),
     *(
         pytest.param(PAIRED, {"gan.name": gan, "gan.model": OUR_UNET}, id=f"unet-{gan}")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
@@ -16,6 +17,7 @@ from medgan.errors import MedganError
 from medgan.gans.losses import gradient_penalty
 from medgan.levels import Level
 from medgan.models import MODELS, MULTISCALE_MODELS, TRANSLATION_MODELS
+from medgan.models.residual import Residual
 from medgan.models.transformer import Transformer
 
 OPTIONS: dict[str, list[dict[str, Any]]] = {
@@ -188,6 +190,8 @@ EFFECTS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("residual", {}, {"width": 6}, "both"),
     ("residual", {}, {"max_width": 16}, "both"),
     ("residual", {}, {"embedding_dim": 4}, "generator"),
+    ("residual", {}, {"full_size": "smooth"}, "generator"),
+    ("residual", {"full_size": "smooth"}, {"grain": True}, "generator"),
     ("transformer", {}, {"latent_dim": 7}, "generator"),
     ("transformer", {}, {"width": 96}, "both"),
     ("transformer", {}, {"blocks": 2}, "both"),
@@ -479,3 +483,20 @@ def test_a_transformers_gradient_can_be_penalised(size: int) -> None:
     assert all(p.grad is None or p.grad.isfinite().all() for p in discriminator.parameters())
     assert {name for name, _ in discriminator.named_parameters() if "to_qkv.weight" in name} <= taught
     assert {"stem.weight", "to_logit.weight", "embedding.weight"} <= taught
+
+
+def test_grain_is_white_and_follows_from_z() -> None:
+    """Neither neighbours nor two images have anything in common, and the same z has the same grain in any batch."""
+    model = Residual(width=4, max_width=8, full_size="smooth", grain=True)
+    smooth, z = (
+        model.generator(ImageSpec(32, 1)).enlarge,
+        torch.randn(200, 128, generator=torch.Generator().manual_seed(1)),
+    )
+    grain = smooth._grain(z, 32)
+    assert grain.shape == (200, 1, 32, 32) and abs(float(grain.mean())) < 0.01
+    assert float(grain.var()) == pytest.approx(0.5, abs=0.01)
+    for other in (grain.roll(1, 3), grain.roll(1, 2), grain.roll(16, 3), grain.roll(1, 0)):
+        assert abs(float((grain * other).mean())) < 0.01
+    assert torch.allclose(smooth._grain(z[7:8], 32), grain[7:8], atol=1e-5)
+    with pytest.raises(ValidationError, match="grain needs full_size: smooth"):
+        Residual(grain=True)
