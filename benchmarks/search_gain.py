@@ -171,7 +171,8 @@ def _lines(
         f"# Does a search pay? {data}",
         "",
         f"`python -m benchmarks.search_gain {data} {count}`: {count} repetitions; {search.trials} trials of "
-        f"{search.steps} steps, {search.finalists} finalists on {search.seeds} fresh seeds; final trainings of {config.train.steps:,} "
+        f"{search.steps} steps, {search.finalists} finalists on {search.seeds} fresh seeds; final trainings of "
+        f"{config.train.steps:,} "
         f"steps, judged on {subject.floor.n:,} test images ({subject.floor.extractor}; real training images "
         f"{subject.floor.fid:.3f}). One thread of a CPU.",
         "",
