@@ -77,14 +77,15 @@ def _searched(place: Path, database: Server, opened: ExitStack) -> Found:
         set_path(params, path, value)
     (first / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
     _done(first, "dvc", "remote", "add", "-q", "-d", "store", str(place / "store"))
-    _done(first, "pipelines", "features")
-    _done(first, "dvc", "push", "-q", "prepare", "features")
+    _done(first, "dvc", "repro", "features")
+    _done(first, "dvc", "push", "prepare", "features")
     told = ["-c", "user.name=medgan", "-c", "user.email=medgan@localhost"]
-    subprocess.run(["git", *told, "commit", "-qam", "A search of many"], cwd=first, check=True)
+    subprocess.run(["git", "add", "params.yaml", "dvc.lock", ".dvc/config"], cwd=first, check=True)
+    subprocess.run(["git", *told, "commit", "-qm", "A search of many"], cwd=first, check=True)
     others = [place / f"clone-{number}" for number in range(1, HELPERS + 1)]
     for other in others:
         subprocess.run(["git", "clone", "-q", str(first), str(other)], check=True)
-        _done(other, "dvc", "pull", "-q", "prepare", "features")
+        _done(other, "dvc", "pull", "prepare", "features")
     helpers = {other: _started(other, _log(other, opened), "medgan.cli.main", "worker") for other in others}
     pids = {process.pid: other.name for other, process in helpers.items()}
     _done(first, "pipelines")

@@ -129,7 +129,7 @@ def _found(folder: Path, config: Config, database: Server, killed: int, seconds:
     states = Counter(trial.state for trial in trials)
     own = [trial for trial in trials if RETRY_OF not in trial.user_attrs and trial.params]
     worked = Counter(trial.user_attrs[RETRY_OF] for trial in ended(trials) if RETRY_OF in trial.user_attrs)
-    runs = _mlflow(folder)
+    runs = mlflow_runs(folder)
     numbers = Counter(runs["trial"])
     told = {trial.number for trial in tried(trials) if trial.state.is_finished()}
     return Found(
@@ -152,7 +152,7 @@ def _found(folder: Path, config: Config, database: Server, killed: int, seconds:
     )
 
 
-def _mlflow(folder: Path) -> dict[str, list[int]]:
+def mlflow_runs(folder: Path) -> dict[str, list[int]]:
     """Numbers of trials of which there are runs; of searches, a 0 each."""
     store = store_at(folder, ABOUT[NAME])
     found: dict[str, list[int]] = {"trial": [], "search": []}
