@@ -44,7 +44,7 @@ SPACE = {
 }
 # By recipe: the budget of a trial and of the final training.
 BUDGETS: dict[str, dict[str, Any]] = {
-    "phantom": {"search.steps": 240, "search.evaluations": 6, "search.n": 1000, "train.steps": 1000},
+    "phantom": {"search.steps": 120, "search.evaluations": 4, "search.n": 500, "train.steps": 480, "train.n": 1000},
     "chest-xray": {"search.steps": 240, "search.evaluations": 6, "search.n": 400, "train.steps": 1000},
 }
 RECIPES = {"phantom": "default", "chest-xray": "chest-xray"}

@@ -12,21 +12,21 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from optuna.trial import TrialState
+from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.judging import configuration
 from benchmarks.postgresql import server
 from benchmarks.search_kills import mlflow_runs, mlflow_server
 from benchmarks.search_worker import SPACE, STUDY, command, tell
 from benchmarks.tables import save
-from medgan.search.history import RETRY_OF, ended, tried
-from medgan.search.storage import open_storage
-from medgan.search.study import open_study
+from medgan.search.history import RETRY_OF, WORKER, ended, tried
+from medgan.search.storage import Storage, open_storage
 
 TRIALS, SECONDS, GRACE = 24, 6.0, 15
 AWAY, CUT = 20.0, 60.0  # seconds
@@ -85,6 +85,7 @@ def main() -> None:
         os.environ.update(database.environment)
         relay = Relay(database.port)
         changes = {"search.trials": TRIALS, "search.grace": GRACE, "search.finalists": 0, "search.space": SPACE}
+        changes["search.pruner"] = "none"
         config = configuration("default", changes=changes)
         tell(folder / "near", config, database.url, seconds=SECONDS)
         tell(folder / "far", config, database.url.replace(f":{database.port}/", f":{relay.port}/"), seconds=SECONDS)
@@ -93,12 +94,14 @@ def main() -> None:
             began = time.monotonic()
             roles = [("make", "near"), ("join", "near"), ("join", "far")]
             processes = [subprocess.Popen(command(role, folder / place)) for role, place in roles]
-            time.sleep(20)
+            storage = open_storage(database.url, GRACE)
+            far = f"-{processes[2].pid}"
+            _until(lambda: len(ended(_trials(storage))) >= 3)
             print(f"the database is away for {AWAY:.0f} seconds", flush=True)
             database.stop()
             time.sleep(AWAY)
             database.start()
-            time.sleep(8)
+            _until(lambda: any(trial.state == TrialState.RUNNING and _is_of(trial, far) for trial in _trials(storage)))
             print(f"a worker is cut off for {CUT:.0f} seconds", flush=True)
             relay.cut.set()
             time.sleep(CUT)
@@ -107,8 +110,7 @@ def main() -> None:
                 raise RuntimeError("a worker failed, see above")
             seconds = time.monotonic() - began
             runs = Counter(mlflow_runs(folder / "near")["trial"])
-        storage = open_storage(database.url, GRACE)
-        trials = open_study(STUDY, storage).get_trials(deepcopy=False)
+        trials = _trials(storage)
         storage.close()
     states = Counter(trial.state for trial in trials)
     done = {trial.number for trial in ended(trials)}
@@ -127,6 +129,25 @@ def main() -> None:
         seconds=seconds,
     )
     save("search_outage", asdict(found), _lines(found))
+
+
+def _trials(storage: Storage) -> list[FrozenTrial]:
+    return storage.get_all_trials(storage.get_study_id_from_name(STUDY))
+
+
+def _is_of(trial: FrozenTrial, worker: str) -> bool:
+    return str(trial.user_attrs.get(WORKER, "")).endswith(worker)
+
+
+def _until(condition: Callable[[], bool]) -> None:
+    """Wait for it; the study may not have begun yet."""
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        with suppress(KeyError):
+            if condition():
+                return
+        time.sleep(0.2)
+    raise RuntimeError("the search does not go on")
 
 
 def _lines(found: Found) -> list[str]:

@@ -127,17 +127,14 @@ def logged(folder: Path) -> list[dict[str, float]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("balance", [False, True])
 def test_two_processes_end_where_one_ends(
-    config: Config, prepared: Prepared, tmp_path: Path, balance: bool, caplog: pytest.LogCaptureFixture
+    config: Config, prepared: Prepared, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole = config.override({**VALUES, "data.balance": balance})
+    whole = config.override({**VALUES, "data.balance": True})
     trained_here(tmp_path, "one", prepared, whole)
     trained_by_two(tmp_path, "two", prepared, whole)
     assert difference(tmp_path / "one", tmp_path / "two") <= 1e-10
     assert logged(tmp_path / "one") == [pytest.approx(row, rel=1e-9) for row in logged(tmp_path / "two")]
-    if balance:
-        return
     # Two begin, one goes on: steps 11 to 20.
     (tmp_path / "mixed").mkdir()
     (early,) = (path for path in (tmp_path / "two").glob("*.checkpoint") if "00010" in path.name)
@@ -182,10 +179,11 @@ def test_what_one_process_finds_not_finite_ends_all(
     assert checkpoint is None or checkpoint.step < 5
 
 
+@pytest.mark.parametrize("balance", [True, False])
 @pytest.mark.parametrize("paired", [True, False])
 @pytest.mark.parametrize("size", [2, 4])
-def test_processes_share_the_rows_of_a_batch(prepared: Prepared, size: int, paired: bool) -> None:
-    data = replace(prepared, sources=prepared.images)
+def test_processes_share_the_rows_of_a_batch(prepared: Prepared, size: int, paired: bool, balance: bool) -> None:
+    data = replace(prepared, sources=prepared.images).balanced(balance)
     whole = Batches(data, "train", batch=8, seed=1, paired=paired).at(3)
     parts = [Batches(data, "train", batch=8, seed=1, paired=paired, rank=rank, size=size).at(3) for rank in range(size)]
     for name in ("image", "source", "label"):
