@@ -20,6 +20,7 @@ from benchmarks.search_worker import ABOUT, STUDY, command, tell
 from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
+from medgan.search.history import WORKER
 from medgan.search.session import Search, join_search
 from medgan.search.storage import Storage, open_storage, whole_url, with_password
 from medgan.search.study import Sweeper, open_study
@@ -84,6 +85,21 @@ def test_a_database_that_goes_away_is_waited_for(
     study.tell(trial, 1.0)
     assert [trial.state for trial in study.trials] == [TrialState.COMPLETE]
     assert caplog.messages == ["the database of the search does not answer; it is asked again"]
+
+
+def test_nobody_is_dead_because_the_database_was_away(database: Server, opened: Callable[[int], Storage]) -> None:
+    storage = opened(1)
+    study = open_study("alive", storage)
+    trial = study.ask()
+    storage.beat("alive", trial.number)
+    trial.set_user_attr(WORKER, "there-1")
+    sweeper = Sweeper(study, storage, grace=1)
+    database.stop()
+    threading.Timer(1.5, database.start).start()
+    assert [trial.state for trial in sweeper()] == [TrialState.RUNNING]
+    assert [trial.state for trial in sweeper()] == [TrialState.RUNNING]
+    threading.Event().wait(1.2)  # and no sign of life since
+    assert [trial.state for trial in sweeper()] == [TrialState.FAIL, TrialState.WAITING]
 
 
 def test_one_that_stays_away_is_a_sentence(

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import math
 import os
 import random
 import time
@@ -27,6 +28,7 @@ PATIENCE = 300.0  # seconds for which a database that does not answer is asked a
 _SHORTEST, _LONGEST = 0.2, 10.0  # seconds between two tries
 _LOCK = 7236  # of PostgreSQL, while tables are made: any number that is ours
 _HERE = local()
+_BACK = [-math.inf]  # when a database that had been away last answered again
 T = TypeVar("T")
 
 
@@ -37,6 +39,10 @@ class Storage(RDBStorage):
     def alone(self) -> bool:
         """Whether this process is the only one that may use it."""
         return sqlite_path(self.url) is not None
+
+    def seconds_since_away(self) -> float:
+        """For how long it has answered since it last was away; before that nobody could give a sign of life."""
+        return time.monotonic() - _BACK[0]
 
     def close(self) -> None:
         """Give its connections back."""
@@ -149,7 +155,10 @@ def patiently(call: Callable[[], T]) -> T:
     try:
         while True:
             try:
-                return call()
+                answer = call()
+                if pause > _SHORTEST:
+                    _BACK[0] = time.monotonic()
+                return answer
             except Exception as error:
                 if not _is_away(error) or time.monotonic() - began > PATIENCE:
                     raise

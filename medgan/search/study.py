@@ -115,7 +115,8 @@ class Sweeper:
     """Fails the trials of ended processes and queues them again.
 
     On a database of one process a RUNNING trial has none. On a shared one it is lost that has given no sign of life for
-    `grace` seconds; or none at all, for as long as this process has watched it.
+    `grace` seconds; or none at all, for as long as this process has watched it. While the database was away nobody
+    could give one, so that after it all have as long again.
     """
 
     study: Study
@@ -143,6 +144,8 @@ class Sweeper:
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         if self.storage.alone:
             lost = running
+        elif self.storage.seconds_since_away() < self.grace:
+            lost = []
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", ExperimentalWarning)
