@@ -19,9 +19,16 @@ import yaml
 
 from benchmarks.judging import GPU, ROOT, Judged, Subject, configuration, judge, open_subject
 from benchmarks.tables import save
+from benchmarks.texture import Texture, texture
+from medgan.data.stored import StoredImages
 from medgan.errors import MedganError
+from medgan.evaluation.generators import ExportedGenerator, drawn_images
 from medgan.evaluation.two_sample import Answers, Measured, TwoSample
+from medgan.imaging.arrays import quantised
+from medgan.runtime.generator import OnnxGenerator
 from medgan.scores.figures import Fidelity, check_comparable
+
+_TEXTURED = 200  # images of each class behind the last two columns
 
 
 def main() -> None:
@@ -71,7 +78,8 @@ def _write(data: str, rows: Sequence[Judged], subject: Subject, seconds: float, 
         f"# {data}: {seconds:.0f} seconds each on {device}",
         "",
         f"`{command}`: {floor.extractor} {floor.digest}, n = {floor.n:,} {floor.split} images a side, class by class, "
-        "one seed. The first line is of real training images in the place of drawn ones.",
+        "one seed. The first line is of real training images in the place of drawn ones. Even pixels: those whose 3x3 "
+        "neighbourhood has one value. Finest waves: power of those shorter than 3 pixels, against real images.",
         "",
         "| recipe | steps | images/s | FID - floor | KID | precision | recall | density | coverage | told apart "
         "| log-loss | passing | agreement | copied |",
@@ -85,7 +93,7 @@ def _write(data: str, rows: Sequence[Judged], subject: Subject, seconds: float, 
         "",
     ]
     for row in rows:
-        lines += [*_classes(row, floor), "", *_picture(row, name), ""]
+        lines += [*_classes(row, floor, _textures(row, subject)), "", *_picture(row, name), ""]
     figures = {"command": command, "floor": asdict(floor), "rows": [asdict(row) for row in rows]}
     save(name, figures, lines[:-1])
 
@@ -101,16 +109,32 @@ def _told(samples: TwoSample) -> str:
     return f"{_within(answers.accuracy)} | {_within(answers.log_loss)} | {_within(answers.passing)}"
 
 
-def _classes(row: Judged, floor: Fidelity) -> Iterator[str]:
+def _classes(row: Judged, floor: Fidelity, textures: Mapping[str, tuple[Texture, Texture]]) -> Iterator[str]:
     answers = row.two_sample.generated.told_apart
-    yield from (f"## {row.name}", "", "| class | n | FID - floor | recall | coverage | told apart | passing |")
-    yield "| --- " * 7 + "|"
+    head = "| class | n | FID - floor | recall | coverage | told apart | passing | even pixels (real) | finest waves |"
+    yield from (f"## {row.name}", "", head)
+    yield "| --- " * 9 + "|"
     for group, figures in row.quality.groups.items():
         told = answers.classes.get(group, Answers(0)) if answers else Answers(0)
+        drawn, real = textures[group]
         yield (
             f"| {group} | {figures.n:,} | {figures.fid - floor.groups[group].fid:.3f} | {figures.recall:.3f} "
-            f"| {figures.coverage:.3f} | {_within(told.accuracy)} | {_within(told.passing)} |"
+            f"| {figures.coverage:.3f} | {_within(told.accuracy)} | {_within(told.passing)} "
+            f"| {drawn.even:.3f} ({real.even:.3f}) | {drawn.decibels(real):+.1f} dB |"
         )
+
+
+def _textures(row: Judged, subject: Subject) -> dict[str, tuple[Texture, Texture]]:
+    """Of drawn and of real test images, by class."""
+    data, generator = subject.prepared, ExportedGenerator(OnnxGenerator(row.model, threads=1))
+    found = {}
+    for code, name in enumerate(data.label_names):
+        test = data.indices("test")
+        chosen = test if data.labels is None else test[data.labels[test] == code]
+        real = StoredImages(data, chosen[:_TEXTURED])
+        drawn = quantised(drawn_images(generator, data, chosen[:_TEXTURED], seed=0), data.levels)
+        found[name] = (texture(drawn), texture(real[:]))
+    return found
 
 
 def _picture(row: Judged, name: str) -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import blind, halves, intervals, judging, real_data, recipes, tables, textbook
+from benchmarks import blind, halves, intervals, judging, real_data, recipes, tables, textbook, texture
 from benchmarks.judging import Subject, configuration, judge, open_subject, row_identity, train
 from benchmarks.tables import cpu_seconds, write_table
 from benchmarks.translation import PUBLISHED, RECOMMENDED
@@ -241,3 +241,14 @@ def test_a_blind_test_counts_right_answers_by_class(prepared: Prepared, tiny_onn
     key = (tmp_path / "key.csv").read_text()
     blind.write_sheets(generator, data, 4, 1, tmp_path)
     assert (tmp_path / "key.csv").read_text() != key
+
+
+def test_texture_is_of_even_parts_and_of_the_finest_waves() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=(20, 1, 32, 32)).astype(np.float32)
+    images[:, :, :16] = 0.5
+    real = texture.texture(images)
+    assert real.even == pytest.approx(15 / 30, abs=0.04)
+    assert texture.texture(2 * images).decibels(real) == pytest.approx(6.02, abs=0.01)
+    smooth = np.broadcast_to(np.sin(np.arange(32) * 2 * np.pi / 16, dtype=np.float32), (2, 1, 32, 32))
+    assert texture.texture(smooth).finest < 1e-6 * real.finest
