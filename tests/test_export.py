@@ -56,11 +56,7 @@ SYSTEMS = [
         for name in MODELS
         for case, conditional in ((name, False), (f"{name}-conditional", True))
     ),
-    pytest.param(
-        NOISE,
-        {"gan.model": {**RESIDUAL, "full_size": "smooth", "grain": True, "background": True}},
-        id="residual-grain",
-    ),
+    pytest.param(NOISE, {"gan.model": {**RESIDUAL, "full_size": "smooth", "grain": True}}, id="residual-grain"),
     pytest.param(MASKED, MULTISCALE, id="mscgan"),
     *(
         pytest.param(PAIRED, {"gan.name": gan, "gan.model": OUR_UNET}, id=f"unet-{gan}")

@@ -192,7 +192,6 @@ EFFECTS: list[tuple[str, dict[str, Any], dict[str, Any], str]] = [
     ("residual", {}, {"embedding_dim": 4}, "generator"),
     ("residual", {}, {"full_size": "smooth"}, "generator"),
     ("residual", {"full_size": "smooth"}, {"grain": True}, "generator"),
-    ("residual", {}, {"background": True}, "generator"),
     ("transformer", {}, {"latent_dim": 7}, "generator"),
     ("transformer", {}, {"width": 96}, "both"),
     ("transformer", {}, {"blocks": 2}, "both"),
@@ -501,15 +500,3 @@ def test_grain_is_white_and_follows_from_z() -> None:
     assert torch.allclose(smooth._grain(z[7:8], 32), grain[7:8], atol=1e-5)
     with pytest.raises(ValidationError, match="grain needs full_size: smooth"):
         Residual(grain=True)
-
-
-def test_where_nothing_shows_is_one_exact_level_that_still_learns() -> None:
-    layer: Any = Residual(width=4, max_width=8, background=True).generator(ImageSpec(32, 1)).background
-    with torch.no_grad():
-        layer.amount.weight.zero_()
-        layer.amount.bias.fill_(-0.5)
-        layer.level.bias.fill_(0.25)
-    drawn = layer(uniform(3, 1, 32, 32), torch.ones(3, 4, 16, 16), torch.ones(3, 128))
-    assert bool((drawn == math.tanh(0.25)).all())
-    drawn.square().sum().backward()
-    assert float(layer.amount.bias.grad) != 0 and float(layer.level.bias.grad) != 0

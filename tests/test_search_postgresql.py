@@ -16,7 +16,7 @@ from sqlalchemy import NullPool, create_engine, text
 from benchmarks.outage import free_port
 from benchmarks.postgresql import Server, installed, server
 from benchmarks.search_kills import Plan, survive
-from benchmarks.search_worker import ABOUT, STUDY, command, tell
+from benchmarks.search_worker import ABOUT, SPACE, STUDY, command, tell
 from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
@@ -180,7 +180,7 @@ def test_the_dashboard_shows_studies_of_the_database(database: Server, opened: C
 
 def test_the_password_is_nowhere(database: Server, config: Config, tmp_path: Path) -> None:
     """Neither in what is written nor in what is printed; with a wrong one neither."""
-    changed = config.override({"search.trials": 2, "search.finalists": 0})
+    changed = config.override({"search.trials": 2, "search.finalists": 0, "search.space": SPACE})
     printed = b""
     for folder, secret in (("right", database.password), ("wrong", "planted-wrong")):
         tell(tmp_path / folder, changed, database.url, seconds=0.1)

@@ -20,10 +20,7 @@ from medgan.training.steps import Figures, Steps, Work
 GANS: dict[str, dict[str, Any]] = {
     "synthesis": {},
     "residual": {"model": RESIDUAL, "penalty_every": 3},
-    "residual-grain": {
-        "model": {**RESIDUAL, "full_size": "smooth", "grain": True, "background": True},
-        "penalty_every": 3,
-    },
+    "residual-grain": {"model": {**RESIDUAL, "full_size": "smooth", "grain": True}, "penalty_every": 3},
     "spectral": {"model.discriminator_norm": "spectral", "r1": 0, "r2": 0, "loss": "hinge"},
     "every option": {
         "augment": ["brightness", "contrast", "saturation", "translation", "cutout", "mirror"],

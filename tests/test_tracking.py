@@ -203,6 +203,7 @@ class Told:
     values: dict[str, Any] = field(default_factory=lambda: {"gan.lr": 0.125})
     score: float | None = None
     scores: dict[int, float] = field(default_factory=dict)
+    figures: dict[str, float] = field(default_factory=dict)
     retry_of: int | None = None
     began: int | None = 1_000_000
     ended: int | None = 1_007_000

@@ -33,8 +33,7 @@ class Residual:
     """width: channels at half the side, doubled at each further halving up to `max_width`, in both networks.
 
     full_size: how the generator comes to it: folded, from 2x2 pixels in channels, or smooth, by interpolation. grain:
-    the generator has noise of single pixels, which follows from z; it needs `full_size: smooth`. background: it may
-    leave parts at one even level, as scans are around a patient: a network tells 2 in 255 from none.
+    the generator has noise of single pixels, which follows from z; it needs `full_size: smooth`.
     """
 
     latent_dim: Annotated[int, Field(ge=1)] = 128
@@ -43,7 +42,6 @@ class Residual:
     embedding_dim: Annotated[int, Field(ge=1)] = 32
     full_size: Literal["folded", "smooth"] = "folded"
     grain: bool = False
-    background: bool = False
 
     @model_validator(mode="after")
     def _grain_has_a_place(self) -> Self:
@@ -75,16 +73,15 @@ class Generator(nn.Module):
         self.enlarge = _Smooth(widths[-1], model, spec.size) if model.full_size == "smooth" else _Folded(widths[-1])
         # Without it nothing would smooth the seams of the 2x2 pixels.
         self.to_image = _initialised(nn.Conv2d(_LAST_WIDTH, spec.channels, 3, padding=1))
-        self.background = _Background(widths[-1], style, spec.channels) if model.background else None
 
     def forward(self, z: Tensor, label: Tensor | None = None) -> Tensor:
         style = z if self.embedding is None else torch.cat([z, self.embedding(label)], dim=1)
         features = self.stem(style).unflatten(1, (-1, 4, 4))
         for block in self.blocks:
             features = block(features, style)
-        half = self.norm(features, style)
-        image: Tensor = self.to_image(F.leaky_relu(self.enlarge(half, z), _SLOPE)).tanh()
-        return image if self.background is None else self.background(image, half, style)
+        features = self.enlarge(self.norm(features, style), z)
+        image: Tensor = self.to_image(F.leaky_relu(features, _SLOPE))
+        return image.tanh()
 
 
 class Discriminator(nn.Module):
@@ -167,26 +164,6 @@ class _Smooth(nn.Module):
         with torch.autocast(z.device.type, enabled=False):
             phases = z[:, : len(self.phases)].to(self.phases.dtype) @ self.phases
         return phases.sin().reshape(-1, 1, size, size)
-
-
-class _Background(nn.Module):
-    """Lays an image over one even level, which shows where the image is to show by 0 or less."""
-
-    def __init__(self, inputs: int, style: int, channels: int) -> None:
-        super().__init__()
-        self.amount = _initialised(nn.Conv2d(inputs, 1, 3, padding=1))
-        self.level = nn.Linear(style, channels)
-        with torch.no_grad():
-            self.amount.weight.mul_(0.1)
-            nn.init.constant_(self.amount.bias, 0.5)  # type: ignore[arg-type]  # it has one
-            nn.init.zeros_(self.level.weight)
-
-    def forward(self, image: Tensor, features: Tensor, style: Tensor) -> Tensor:
-        amount = _doubled(self.amount(features))
-        # What is at its end still learns: where nothing shows, something may have to.
-        amount = amount + (amount.clamp(0, 1) - amount).detach()
-        level: Tensor = self.level(style).tanh()[:, :, None, None]
-        return level + amount * (image - level)
 
 
 def _doubled(features: Tensor) -> Tensor:
