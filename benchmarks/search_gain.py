@@ -1,6 +1,6 @@
 """Does a search pay, and is its choice still the best on test images? -> results/search_gain-DATA.*
 
-    python -m benchmarks.search_gain phantom [REPETITIONS]            # three of them: 40 minutes of one thread
+    python -m benchmarks.search_gain phantom [REPETITIONS]    # three of them; a repetition can be stopped and goes on
 
 A repetition is three searches with as many trials: TPE pruned by the median, TPE that prunes nothing, and random draws.
 What each chooses on fresh seeds is trained on another seed and judged on test images, beside params.yaml as it is: for
