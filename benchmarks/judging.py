@@ -130,6 +130,14 @@ def open_subject(config: Config, *, told_apart: bool = False, by_class: bool = F
     told_apart: whether a network is to tell drawn images from real ones, which takes minutes a row.
     """
     use_cpu("auto" if GPU else 1)
+    data, extractor = judges(config)
+    steps = config.evaluate.told_apart_steps if told_apart else 0
+    floor = fidelity_floor(data, _protocol(config, extractor, by_class=by_class))
+    return Subject(data, extractor, floor, steps, by_class)
+
+
+def judges(config: Config) -> tuple[Prepared, Extractor]:
+    """Prepared data and their extractor, made or found from the last time."""
     data = prepared(config)
     file = WORK / "extractors" / f"{extractor_fingerprint(data, config.features, config.seed, 1)}.safetensors"
     if not file.exists():
@@ -138,10 +146,7 @@ def open_subject(config: Config, *, told_apart: bool = False, by_class: bool = F
         file.parent.mkdir(parents=True, exist_ok=True)
         extractor.save(file.with_suffix(".learning"))
         file.with_suffix(".learning").rename(file)
-    extractor = Extractor.load(file)
-    steps = config.evaluate.told_apart_steps if told_apart else 0
-    floor = fidelity_floor(data, _protocol(config, extractor, by_class=by_class))
-    return Subject(data, extractor, floor, steps, by_class)
+    return data, Extractor.load(file)
 
 
 def _protocol(config: Config, extractor: Extractor, *, by_class: bool) -> EvaluationProtocol:

@@ -1,4 +1,4 @@
-"""One process of a search whose trials wait instead of training; benchmarks and tests start and kill many of them.
+"""One process of a search whose trials wait, or train; benchmarks and tests start and kill many of them.
 
     python -m benchmarks.search_worker make|join FOLDER
 
@@ -11,10 +11,13 @@ import sys
 import time
 from pathlib import Path
 
+from benchmarks.judging import judges
 from medgan.config.schema import Config, parse_config
-from medgan.console import run
+from medgan.console import progress, run
 from medgan.data.spec import ImageSpec
-from medgan.search.objective import Attempt
+from medgan.device import use_cpu
+from medgan.scores.validation import validation_judge
+from medgan.search.objective import Attempt, Objective, TrialTraining, trial_training
 from medgan.search.session import Search, join_search, run_search
 from medgan.search.study import NAME
 from medgan.tracking.trials import Searched, SearchMirror
@@ -25,11 +28,11 @@ SPACE = {
     "gan.loss": {"choices": ["bce", "relativistic"]},
 }
 ABOUT = {NAME: "phantom", "data": "0" * 32}
-STUDY = "waiting"
+STUDY = "shared"
 
 
-def tell(folder: Path, config: Config, url: str, *, seconds: float) -> None:
-    """Write what processes read. seconds: how long a trial takes."""
+def tell(folder: Path, config: Config, url: str, *, seconds: float | None) -> None:
+    """Write what processes read. seconds: for how long a trial waits; None where it trains."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(config.model_dump(mode="json", by_alias=True)))
     (folder / "place.json").write_text(json.dumps({"url": url, "seconds": seconds}))
@@ -48,20 +51,33 @@ def main() -> None:
     role, folder = sys.argv[1], Path(sys.argv[2])
     config = parse_config(json.loads((folder / "config.json").read_text()))
     place = json.loads((folder / "place.json").read_text())
-
-    def waits(candidate: Config, seed: int, attempt: Attempt) -> float:
-        for step in (1, 2, 3):
-            time.sleep(place["seconds"] / 3)
-            attempt(step, quality(candidate) + 3 - step)
-        return quality(candidate)
-
-    search = Search(waits, config, ImageSpec(16, 1, classes=3), STUDY, folder / "checkpoints", ABOUT)
+    checkpoints = folder / "checkpoints"
+    objective = _waits(place["seconds"]) if place["seconds"] is not None else _trains(config, checkpoints)
+    search = Search(objective, config, ImageSpec(16, 1, classes=3), STUDY, checkpoints, ABOUT)
     if role == "make":
         mirror = SearchMirror(folder, Searched(STUDY, "fid", ABOUT[NAME], ABOUT["data"]), {"trials": "some"})
         outcome = run_search(search, place["url"], mirror)
         (folder / "outcome.json").write_text(json.dumps({"best": outcome.best, "trials": len(outcome.trials)}))
     else:
         print(join_search(search, place["url"], patience=120), "trials ended here")
+
+
+def _waits(seconds: float) -> Objective:
+    def objective(candidate: Config, seed: int, attempt: Attempt) -> float:
+        for step in (1, 2, 3):
+            time.sleep(seconds / 3)
+            attempt(step, quality(candidate) + 3 - step)
+        return quality(candidate)
+
+    return objective
+
+
+def _trains(config: Config, checkpoints: Path) -> Objective:
+    """On one thread, on data and with an extractor that benchmarks keep."""
+    use_cpu(1)
+    data, extractor = judges(config)
+    judge = validation_judge(config.gan, trial_training(config), data, extractor, seed=config.seed)
+    return TrialTraining(config, data, extractor.digest, judge, checkpoints, {}, progress)
 
 
 if __name__ == "__main__":
