@@ -8,18 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from joblib import delayed
 from numpy.typing import NDArray
 
 from benchmarks import judging
 from benchmarks.judging import Subject, row_identity
 from medgan.config.schema import Config
+from medgan.console import progress
 from medgan.data.store import Prepared
-from medgan.device import use_cpu
+from medgan.device import resolve_threads, use_cpu
 from medgan.evaluation.evaluate import evaluate
 from medgan.evaluation.generators import TorchGenerator
 from medgan.evaluation.report import SynthesisReport
 from medgan.files import write_atomically
 from medgan.fingerprint import fingerprint
+from medgan.gans.drawing import generate
 from medgan.scores.classifying import Labelled
 from medgan.scores.learning import extractor_of
 from medgan.scores.validation import validation_judge
@@ -27,15 +30,23 @@ from medgan.seeds import derive_seed, numpy_generator
 from medgan.training.loop import fit
 from medgan.usefulness.material import labelled, pool
 from medgan.usefulness.regimes import Regime, candidates
+from medgan.usefulness.running import one_thread
 from medgan.usefulness.study import Pool
+from medgan.workers import workers
 
 _HALF = 127.5  # of 8 bits
 
 
 @dataclass(frozen=True)
 class Quality:
-    """Of a generator on test images, by the judges of all real training images."""
+    """Of a generator on test images, by the judges of all real training images.
 
+    validation_fid, validation_utility: what a search sees of it: on validation images, by an extractor that has learnt
+    from its own training images.
+    """
+
+    validation_fid: float
+    validation_utility: float
     fid: float
     precision: float
     recall: float
@@ -87,6 +98,10 @@ class Drawer:
         extractor = extractor_of(data, config.features, seed=seed)
         judge = validation_judge(config.gan, config.train, data, extractor, seed=seed)
         trained = fit(config.gan, config.train, data, seed=seed, judge=judge, directory=folder)
+        useful = validation_judge(
+            config.gan, config.train.model_copy(update={"score": "utility"}), data, extractor, seed=seed
+        )
+        drawn = generate(trained.gan, trained.generators, useful.n, useful.conditions, seed=seed)
         generator = TorchGenerator(trained.gan, trained.generators)
         report = evaluate(generator, subject.prepared, subject.protocol(config))
         assert isinstance(report, SynthesisReport) and report.two_sample and report.agreement and report.copying
@@ -96,6 +111,8 @@ class Drawer:
             name: getattr(report.quality, name) for name in ("fid", "precision", "recall", "density", "coverage")
         }
         quality = Quality(
+            validation_fid=trained.best.score,
+            validation_utility=useful.score(drawn),
             **figures,
             told_apart=told.overall.accuracy.value,
             passing=told.overall.passing.value,
@@ -103,6 +120,23 @@ class Drawer:
             copied=report.copying.found.share,
         )
         return pool(generator, data, data.indices("train"), regimes, looks=looks, seed=seed), quality
+
+
+def learn_all(
+    drawers: Sequence[Drawer], subject: Subject, plan: tuple[Sequence[float], bool, int], *, title: str
+) -> list[tuple[Pool, Quality]]:
+    """As many at a time as there are cores. plan: `ratios`, `level` and `looks` of `Drawer.learn`."""
+    ratios, level, looks = plan
+    tasks = (delayed(each.learn)(subject, ratios, level=level, looks=looks) for each in drawers)
+    found = []
+    with (
+        progress(title, len(drawers)) as done,
+        workers(resolve_threads("auto"), first=one_thread, return_as="generator") as parallel,
+    ):
+        for made in parallel(tasks):
+            found.append(made)
+            done(len(found))
+    return found
 
 
 def subset(data: Prepared, images: int, seed: int) -> Prepared:

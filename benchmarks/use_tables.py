@@ -95,11 +95,14 @@ def _difference(found: Difference) -> str:
 
 
 def _correlation(figure: np.ndarray, use: np.ndarray) -> str:
-    if not np.ptp(figure):
+    if not np.ptp(figure) or not np.ptp(use):
         return "all alike"
     rng = numpy_generator(0, "predictors")
     resampled = [rng.integers(len(use), size=len(use)) for _ in range(_RESAMPLES)]
-    with np.errstate(invalid="ignore"):
-        values = [float(spearmanr(figure[rows], use[rows]).statistic) for rows in resampled if np.ptp(figure[rows])]
+    values = [
+        float(spearmanr(figure[rows], use[rows]).statistic)
+        for rows in resampled
+        if np.ptp(figure[rows]) and np.ptp(use[rows])
+    ]
     low, high = np.quantile(values, (0.025, 0.975))
     return f"{float(spearmanr(figure, use).statistic):+.2f} [{low:+.2f}, {high:+.2f}]"

@@ -10,17 +10,12 @@ import argparse
 from dataclasses import asdict
 from functools import partial
 
-from joblib import delayed
-
-from benchmarks.drawers import Drawer, Quality
+from benchmarks.drawers import Drawer, learn_all
 from benchmarks.fits import kept_fits
-from benchmarks.judging import ROOT, Subject, open_subject
+from benchmarks.judging import ROOT, open_subject
 from benchmarks.tables import save
-from benchmarks.use_plans import PLANS, Plan, planned
+from benchmarks.use_plans import PLANS, planned
 from benchmarks.use_tables import Used, head, predictors, tables
-from medgan.config.schema import Config
-from medgan.console import progress
-from medgan.device import resolve_threads
 from medgan.scores.classifying import Lessons, balanced
 from medgan.usefulness.classifiers import CLASSIFIERS, classifier
 from medgan.usefulness.judging import judge
@@ -28,9 +23,7 @@ from medgan.usefulness.material import held_out
 from medgan.usefulness.picture import save_picture
 from medgan.usefulness.regimes import ALONE, AUGMENTED, Regime, candidates
 from medgan.usefulness.report import to_tree
-from medgan.usefulness.running import one_thread
-from medgan.usefulness.study import HeldOut, Method, Pool, Study, study
-from medgan.workers import workers
+from medgan.usefulness.study import HeldOut, Method, Study, study
 
 
 def main() -> None:
@@ -46,11 +39,13 @@ def main() -> None:
     lessons = Lessons(plan.steps, plan.batch, CLASSIFIERS[plan.classifier], plan.augment)
     method = Method(partial(classifier, plan.classifier, data.spec), lessons, config.seed)
     for size in plan.sizes:
-        learnt = _learnt(plan, config, subject, size)
+        drawers = [Drawer(config, size, seed) for seed in range(plan.seeds)]
+        wanted = (plan.ratios, plan.level, plan.steps * plan.batch)
+        learnt = learn_all(drawers, subject, wanted, title=f"{size} real: generators")
         pools = [pool for pool, _ in learnt]
         regimes = candidates(plan.ratios, pools[0].counts, level=plan.level)
         studies.append(study(pools, regimes, images, method, partial(kept_fits, title=f"{size} real: classifiers")))
-        used += [(quality, *use) for (_, quality), use in zip(learnt, _uses(studies[-1], images), strict=True)]
+        used += [(quality, *use) for (_, quality), use in zip(learnt, uses(studies[-1], images), strict=True)]
     found = judge(studies, images, data.label_names, classifier=plan.classifier, steps=plan.steps, seed=config.seed)
     picture = ROOT / "docs" / f"usefulness-{name}.png"
     save_picture(picture, found)
@@ -66,24 +61,7 @@ def main() -> None:
     save(f"usefulness-{name}", {**to_tree(found), "generators": generators}, lines)
 
 
-def _learnt(plan: Plan, config: Config, subject: Subject, size: int) -> list[tuple[Pool, Quality]]:
-    """A generator for each seed, as many at a time as there are cores."""
-    found = []
-    drawers = [Drawer(config, size, seed) for seed in range(plan.seeds)]
-    with (
-        progress(f"{size} real: generators", len(drawers)) as done,
-        workers(resolve_threads("auto"), first=one_thread, return_as="generator") as parallel,
-    ):
-        looks = plan.steps * plan.batch
-        for made in parallel(
-            delayed(each.learn)(subject, plan.ratios, level=plan.level, looks=looks) for each in drawers
-        ):
-            found.append(made)
-            done(len(found))
-    return found
-
-
-def _uses(found: Study, images: HeldOut) -> list[tuple[float, float]]:
+def uses(found: Study, images: HeldOut) -> list[tuple[float, float]]:
     """Of each seed: balanced accuracy with drawn images alone, and the gain of the chosen regime on augmentation."""
 
     def reached(regime: Regime) -> list[float]:
