@@ -1,27 +1,32 @@
 """A search on three "machines": clones that share PostgreSQL, an MLflow server and a DVC remote -> results/scale.*
 
     python -m benchmarks.scale             # some 5 minutes; needs Debian's package postgresql
+    python -m benchmarks.scale --s3        # with an S3 server: pip install 'moto[server]' boto3 dvc-s3
 
 The first clone prepares the data, pushes them and begins the search; the others get them by `dvc pull` and help with
-`medgan worker`. All of it is as docs/scale.md says, on loopback, with a small budget on phantoms.
+`medgan worker`. All of it is as docs/scale.md says, on loopback, with a small budget on phantoms. Data and MLflow's
+files are in folders, or in buckets.
 """
 
+import argparse
+import importlib
 import os
 import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
+from typing import IO, Any
 
 import yaml
 
 from benchmarks.judging import ROOT
 from benchmarks.postgresql import Server, server
-from benchmarks.search_kills import mlflow_server
+from benchmarks.servers import mlflow_server, s3_server
 from benchmarks.tables import save
 from medgan.config.trees import read_yaml, set_path
 from medgan.search.history import RETRY_OF, WORKER, ended
@@ -44,11 +49,15 @@ CHANGES = {
     "utility.seeds": 0,
 }
 HELPERS = 2
+DATA, FILES = "medgan", "mlflow"  # buckets
 
 
 @dataclass(frozen=True)
 class Found:
-    """trials: that ended, by clone. fresh: likewise, trainings on fresh seeds. runs: trials in MLflow."""
+    """trials: that ended, by clone. fresh: likewise, trainings on fresh seeds. runs: trials in MLflow.
+
+    objects: in each bucket of the S3 server, where there was one.
+    """
 
     trials: dict[str, int]
     fresh: dict[str, int]
@@ -56,19 +65,40 @@ class Found:
     runs: int
     version: str
     seconds: float
+    objects: dict[str, int]
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--s3", action="store_true", help="data and files in buckets of an S3 server")
+    s3 = parser.parse_args().s3
     with ExitStack() as opened:
         place = Path(opened.enter_context(TemporaryDirectory()))
         database = opened.enter_context(server())
         os.environ.update(database.environment)
-        os.environ["MLFLOW_TRACKING_URI"] = opened.enter_context(mlflow_server(database, place))
-        found = _searched(place, database, opened)
-    save("scale", asdict(found), _lines(found))
+        store = _buckets(opened.enter_context(s3_server(place))) if s3 else {}
+        files = f"s3://{FILES}" if s3 else None
+        os.environ["MLFLOW_TRACKING_URI"] = opened.enter_context(mlflow_server(database, place, artifacts=files))
+        found = _searched(place, database, store, opened)
+    save("scale-s3" if s3 else "scale", asdict(found), _lines(found))
 
 
-def _searched(place: Path, database: Server, opened: ExitStack) -> Found:
+def _buckets(url: str) -> dict[str, str]:
+    """Make them; returns what tells a DVC remote of that server."""
+    os.environ.update(AWS_ACCESS_KEY_ID="medgan", AWS_SECRET_ACCESS_KEY="medgan", AWS_DEFAULT_REGION="us-east-1")
+    os.environ.update(MLFLOW_S3_ENDPOINT_URL=url)
+    for bucket in (DATA, FILES):
+        _s3().create_bucket(Bucket=bucket)
+    return {"endpointurl": url}
+
+
+def _s3() -> Any:
+    boto3 = importlib.import_module("boto3")
+    return boto3.client("s3", endpoint_url=os.environ["MLFLOW_S3_ENDPOINT_URL"])
+
+
+def _searched(place: Path, database: Server, store: Mapping[str, str], opened: ExitStack) -> Found:
+    """store: options of the DVC remote, which is a folder without any."""
     began = time.monotonic()
     first = place / "clone-0"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(first)], check=True)
@@ -76,7 +106,10 @@ def _searched(place: Path, database: Server, opened: ExitStack) -> Found:
     for path, value in {**CHANGES, "search.storage": database.url}.items():
         set_path(params, path, value)
     (first / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
-    _done(first, "dvc", "remote", "add", "-q", "-d", "store", str(place / "store"))
+    remote = f"s3://{DATA}/medgan" if store else str(place / "store")
+    _done(first, "dvc", "remote", "add", "-q", "-d", "store", remote)
+    for option, value in store.items():
+        _done(first, "dvc", "remote", "modify", "-q", "store", option, value)
     _done(first, "dvc", "repro", "features")
     _done(first, "dvc", "push", "prepare", "features")
     told = ["-c", "user.name=medgan", "-c", "user.email=medgan@localhost"]
@@ -101,8 +134,8 @@ def _searched(place: Path, database: Server, opened: ExitStack) -> Found:
     }
     fresh = next(name for name in counted if "-confirmation-" in name)
     (searched,) = counted.keys() - {fresh}
-    store = store_at(first, "phantom")
-    runs = store.client.search_runs([store.experiment_id], "tags.`medgan.kind` = 'trial'", max_results=500)
+    mlflow = store_at(first, "phantom")
+    runs = mlflow.client.search_runs([mlflow.experiment_id], "tags.`medgan.kind` = 'trial'", max_results=500)
     registry = yaml.safe_load((first / "artifacts" / "registry.json").read_text())
     return Found(
         trials=dict(counted[searched]),
@@ -111,7 +144,13 @@ def _searched(place: Path, database: Server, opened: ExitStack) -> Found:
         runs=len(runs),
         version=f"{registry['name']} {registry['version']}",
         seconds=time.monotonic() - began,
+        objects={bucket: _objects(bucket) for bucket in (DATA, FILES)} if store else {},
     )
+
+
+def _objects(bucket: str) -> int:
+    pages = _s3().get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    return sum(page["KeyCount"] for page in pages)
 
 
 def _clone(worker: str, helpers: dict[int, str]) -> str:
@@ -139,8 +178,9 @@ def _lines(found: Found) -> list[str]:
     lines = [
         "# A search on three clones",
         "",
-        "`python -m benchmarks.scale`: PostgreSQL for studies and for MLflow, an MLflow server and a DVC remote, all "
-        "on one machine.",
+        f"`python -m benchmarks.scale{' --s3' if found.objects else ''}`: PostgreSQL for studies and for MLflow, an "
+        f"MLflow server and a DVC remote{' in buckets of an S3 server (moto)' if found.objects else ''}, all on one "
+        "machine.",
         "",
         "| clone | what it runs | trials | trainings on fresh seeds |",
         "| --- | --- | --- | --- |",
@@ -152,7 +192,8 @@ def _lines(found: Found) -> list[str]:
     lines += [
         "",
         f"{total} of {CHANGES['search.trials']} trials ended, {found.retried} were tried again, MLflow has "
-        f"{found.runs} of them; registered as {found.version}; {found.seconds:.0f} seconds in all.",
+        f"{found.runs} of them; registered as {found.version}; {found.seconds:.0f} seconds in all."
+        + "".join(f" Bucket {bucket} holds {count} objects." for bucket, count in found.objects.items()),
     ]
     return lines
 

@@ -10,23 +10,19 @@ started again at once. Then the study, the MLflow runs and every suggestion are 
 import os
 import random
 import signal
-import socket
 import subprocess
-import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from urllib.request import urlopen
 
 from optuna.trial import TrialState
 
 from benchmarks.judging import configuration
 from benchmarks.postgresql import Server, server
 from benchmarks.search_worker import ABOUT, SPACE, STUDY, command, tell
+from benchmarks.servers import mlflow_server
 from benchmarks.tables import rounds, save
 from medgan.config.schema import Config
 from medgan.search.history import RETRY_OF, ended, tried
@@ -166,41 +162,6 @@ def mlflow_runs(folder: Path) -> dict[str, list[int]]:
         token = page.token
         if not token:
             return found
-
-
-@contextmanager
-def mlflow_server(database: Server, folder: Path) -> Iterator[str]:
-    """One whose runs are in the same PostgreSQL server."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    address = f"postgresql+pg8000://medgan:{database.password}@127.0.0.1:{database.port}/mlflow"
-    arguments = ["server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": address}
-    with (folder / "mlflow.log").open("wb") as log:
-        command_line = [
-            sys.executable,
-            "-m",
-            "mlflow",
-            *arguments,
-            "--artifacts-destination",
-            str(folder / "artifacts"),
-        ]
-        process = subprocess.Popen(command_line, env=environment, stdout=log, stderr=log, start_new_session=True)
-    try:
-        deadline = time.monotonic() + 120
-        while True:
-            try:
-                with urlopen(f"http://127.0.0.1:{port}/health", timeout=5):
-                    break
-            except OSError:
-                if process.poll() is not None or time.monotonic() > deadline:
-                    raise RuntimeError((folder / "mlflow.log").read_text()[-2000:]) from None
-                time.sleep(0.2)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(30)
 
 
 def _lines(found: Found) -> list[str]:

@@ -22,8 +22,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.judging import configuration
 from benchmarks.postgresql import server
-from benchmarks.search_kills import mlflow_runs, mlflow_server
+from benchmarks.search_kills import mlflow_runs
 from benchmarks.search_worker import SPACE, STUDY, command, tell
+from benchmarks.servers import mlflow_server
 from benchmarks.tables import save
 from medgan.search.history import RETRY_OF, WORKER, ended, tried
 from medgan.search.storage import Storage, open_storage
