@@ -53,9 +53,10 @@ def lines(
         f"# Does a search pay? {data}",
         "",
         f"`python -m benchmarks.search_gain {data} {count}`: {count} repetitions; {search.trials} trials of "
-        f"{search.steps} steps, {search.finalists} finalists on {search.seeds} fresh seeds; final trainings of "
-        f"{config.train.steps:,} steps, judged on {floor.n:,} test images ({floor.extractor}; real training images "
-        f"{floor.fid:.3f}). One thread of a CPU.",
+        f"{search.steps} steps, the best {search.finalists} of them again on {search.seeds} fresh seeds beside "
+        f"params.yaml as it is, for {search.finalist_steps} steps; final trainings of {config.train.steps:,} steps, "
+        f"judged on {floor.n:,} test images ({floor.extractor}; real training images {floor.fid:.3f}). One thread of a "
+        "CPU.",
         "",
         "| what is trained | FID on test images, mean ± sd | each | steps | CPU seconds of the search |",
         "| --- | --- | --- | --- | --- |",

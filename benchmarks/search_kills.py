@@ -149,9 +149,9 @@ def _found(folder: Path, config: Config, database: Server, killed: int, seconds:
 
 
 def mlflow_runs(folder: Path) -> dict[str, list[int]]:
-    """Numbers of trials of which there are runs; of searches, a 0 each."""
+    """Numbers of trials of which there are runs; of searches and trainings on fresh seeds, a 0 each."""
     store = store_at(folder, ABOUT[NAME])
-    found: dict[str, list[int]] = {"trial": [], "search": []}
+    found: dict[str, list[int]] = {"trial": [], "search": [], "fresh": []}
     token = None
     while True:
         page = store.client.search_runs([store.experiment_id], max_results=500, page_token=token)

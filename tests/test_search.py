@@ -363,8 +363,13 @@ def test_what_is_drawn_twice_is_trained_once(wide: Config, storage: Storage) -> 
 def test_a_whole_search_tells_its_mirror_of_every_trial(wide: Config, url: str, tmp_path: Path) -> None:
     heard: list[tuple[list[str], str]] = []
 
+    fresh: list[list[TrialRecord]] = []
+
     def mirror(trials: Sequence[TrialRecord], status: str) -> None:
-        heard.append(([trial.state for trial in trials], status))
+        if trials and trials[0].fresh:
+            fresh.append(list(trials))
+        else:
+            heard.append(([trial.state for trial in trials], status))
 
     def diverges(candidate: Config, seed: int, report: Report) -> float:
         raise DivergedError("diverged")
@@ -374,6 +379,10 @@ def test_a_whole_search_tells_its_mirror_of_every_trial(wide: Config, url: str, 
     outcome = search(wide, quality, url, tmp_path, mirror)
     assert [(len(states), status) for states, status in heard] == [*[(k, "RUNNING") for k in range(7)], (6, "FINISHED")]
     assert [trial.number for trial in outcome.trials] == list(range(6))
+    again = fresh[-1]
+    assert len(again) == wide.search.seeds * len(outcome.confirmed) and {trial.state for trial in again} == {"COMPLETE"}
+    assert {trial.score for trial in again} == {score for each in outcome.confirmed for score in each.scores}
+    assert len({trial.fresh for trial in again}) == len(again) and {} in [trial.values for trial in again]
     assert not (tmp_path / "trial-s-0").exists() and (tmp_path / "trial-another-0").exists()
     heard.clear()
     fewer = search(wide.override({"search.trials": 2}), quality, url, tmp_path, mirror)

@@ -207,6 +207,7 @@ class Told:
     retry_of: int | None = None
     began: int | None = 1_000_000
     ended: int | None = 1_007_000
+    fresh: tuple[str, str] | None = None
 
 
 @pytest.mark.parametrize(
@@ -230,6 +231,17 @@ def test_a_trial_is_mirrored_once(store: Store, run_id: str, trial: Told, status
     assert (child.info.start_time, child.info.end_time) == (trial.began, trial.ended)
     assert child.info.run_name == f"trial {trial.number}: {'fid 2' if trial.score else trial.state.lower()}"
     assert [each.dataset.name for each in child.inputs.dataset_inputs] == ["phantom"]
+
+
+def test_a_training_on_a_fresh_seed_is_a_run_beside_the_trials(store: Store, run_id: str) -> None:
+    fresh = Told(0, "COMPLETE", score=2.0, fresh=("finalist 3, fresh seed 1", "study-confirmation"))
+    for told in (Told(0, "COMPLETE", score=1.0), fresh, fresh):
+        mirror_trial(store, run_id, replace(OF, study="confirmed"), told)
+    child = store.find_run("trial-study-confirmation-0")
+    assert child is not None and child.info.run_name == "finalist 3, fresh seed 1: fid 2"
+    assert child.data.tags["medgan.kind"] == "fresh" and child.data.metrics["validation/fid"] == 2
+    trial = store.find_run("trial-confirmed-0")
+    assert trial is not None and trial.data.metrics["validation/fid"] == 1
 
 
 @pytest.mark.parametrize("state", ["RUNNING", "WAITING"])

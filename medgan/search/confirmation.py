@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import optuna
+from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 from scipy import stats
 
@@ -20,6 +21,7 @@ from medgan.holm import holm
 from medgan.search.history import FIGURES, broken, counting, ordinal
 from medgan.search.objective import Attempt, Objective
 from medgan.search.space import Values, current_parameters, values_of
+from medgan.search.study import TrialRecord, record
 from medgan.search.suggestion import Given, directions
 from medgan.search.trying import keep_figures
 from medgan.seeds import derive_seed
@@ -27,6 +29,7 @@ from medgan.seeds import derive_seed
 _LOG = logging.getLogger(__name__)
 LEVEL = 0.05  # of the family of all finalists
 CONFIRMATION = "confirmation"  # of its study's name
+_CANDIDATE = "candidate"  # of a training: what is trained
 _PLACE = "place"  # of a training among all that are wanted: candidates within seeds
 
 
@@ -120,10 +123,10 @@ def train_again(
     given.values = {_PLACE: _free(trial.study.get_trials(deepcopy=False), trial.number, wanted)}
     turn, which = divmod(trial.suggest_int(_PLACE, 0, wanted - 1), len(chosen))
     candidate = chosen[which]
-    trial.set_user_attr("candidate", candidate.name)
+    trial.set_user_attr(_CANDIDATE, candidate.name)
     changed = config.override(candidate.values)
     seed = derive_seed(config.seed, "confirmation", turn) % 2**31
-    title = f"{candidate.name}, fresh seed {turn + 1} of {config.search.seeds}"
+    title = f"{_title(candidate, turn)} of {config.search.seeds}"
     figures = dict[str, float]()
     attempt = Attempt(title, measured=figures.__setitem__, steps=config.search.finalist_steps)
     try:
@@ -134,6 +137,21 @@ def train_again(
         _LOG.warning("%s: %s", title, error)
         return math.inf
     return score if math.isfinite(score) else math.inf
+
+
+def fresh_records(study: Study, chosen: Sequence[Candidate]) -> list[TrialRecord]:
+    """Trainings on fresh seeds that have begun, as other stores mirror them."""
+    found = []
+    for trial in study.get_trials(deepcopy=False):
+        if _PLACE in trial.params:
+            turn, which = divmod(trial.params[_PLACE], len(chosen))
+            fresh = (_title(chosen[which], turn), study.study_name)
+            found.append(record(trial, chosen[which].values, fresh))
+    return found
+
+
+def _title(candidate: Candidate, turn: int) -> str:
+    return f"{candidate.name}, fresh seed {turn + 1}"
 
 
 def confirmed(trials: Sequence[FrozenTrial], chosen: Sequence[Candidate], search: SearchConfig) -> list[Confirmed]:

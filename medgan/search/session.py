@@ -21,6 +21,7 @@ from medgan.search.confirmation import (
     candidates,
     confirmation_name,
     confirmed,
+    fresh_records,
     front,
     lucky,
     train_again,
@@ -38,7 +39,7 @@ from medgan.search.worker import Work, work
 from medgan.training.checkpoint import held, remove_folders
 
 _LOG = logging.getLogger(__name__)
-# Is told of trials, and of the status of their search: RUNNING, then FINISHED or FAILED.
+# Is told of trials, of trainings on fresh seeds, and of the status of their search: RUNNING, then FINISHED or FAILED.
 Mirror = Callable[[Sequence[TrialRecord], str], None]
 
 
@@ -80,7 +81,7 @@ def run_search(search: Search, storage_url: str, mirror: Mirror) -> Outcome:
 
         try:
             _try(search, storage, study, ended)
-            best, found = _confirm(search, storage, study)
+            best, found = _confirm(search, storage, study, mirror=mirror)
         except MedganError:
             mirror(_told(search, study), "FAILED")
             raise
@@ -108,7 +109,7 @@ def join_search(search: Search, storage_url: str, *, patience: float) -> int:
         find_study(search.name, storage, search.about, patience=patience)
         study = open_study(search.name, storage, search=search.config.search)
         _try(search, storage, study, ended)
-        _confirm(search, storage, study, done.append)
+        _confirm(search, storage, study, ended=done.append)
     return len(done)
 
 
@@ -128,7 +129,12 @@ def _try(search: Search, storage: Storage, study: Study, ended: Callable[[Frozen
 
 
 def _confirm(
-    search: Search, storage: Storage, study: Study, ended: Callable[[FrozenTrial], None] = lambda trial: None
+    search: Search,
+    storage: Storage,
+    study: Study,
+    *,
+    ended: Callable[[FrozenTrial], None] = lambda trial: None,
+    mirror: Mirror = lambda trials, status: None,
 ) -> tuple[Values, list[Confirmed]]:
     """The values that win, empty for params.yaml as it is, and what fresh seeds say of all candidates."""
     config, settings = search.config, search.config.search
@@ -143,7 +149,12 @@ def _confirm(
     def run(trial: Trial) -> float:
         return train_again(trial, chosen, config, search.spec, search.objective)
 
-    work(Work(again, storage, wanted, settings.grace, run, ended))
+    def told(trial: FrozenTrial) -> None:
+        ended(trial)
+        mirror(fresh_records(again, chosen), "RUNNING")
+
+    work(Work(again, storage, wanted, settings.grace, run, told))
+    mirror(fresh_records(again, chosen), "RUNNING")
     found = confirmed(again.get_trials(deepcopy=False), chosen, settings)
     won = winner(found)
     return ({} if won is None else won.candidate.values), found

@@ -33,7 +33,7 @@ class TrialRecord:
     """A trial as other stores mirror it. scores: validation score by step. retry_of: of the interrupted trial.
 
     began, ended: milliseconds since 1970, None where it has not. reason: why it failed. worker: which process ran it.
-    figures: `search.figures` by name.
+    figures: `search.figures` by name. fresh: of a training on a fresh seed what it is called, and its study.
     """
 
     number: int
@@ -47,6 +47,7 @@ class TrialRecord:
     reason: str | None = None
     worker: str | None = None
     figures: Mapping[str, float] = field(default_factory=dict)
+    fresh: tuple[str, str] | None = None
 
 
 def open_study(
@@ -159,22 +160,25 @@ class Sweeper:
 
 
 def records(trials: Iterable[FrozenTrial], search: SearchConfig) -> list[TrialRecord]:
-    return [
-        TrialRecord(
-            number=trial.number,
-            state=trial.state.name,
-            values=values_of(trial.params, search.drawn),
-            score=score_of(trial),
-            scores=dict(trial.intermediate_values),
-            retry_of=trial.user_attrs.get(RETRY_OF),
-            began=_milliseconds(trial.datetime_start),
-            ended=_milliseconds(trial.datetime_complete),
-            reason=trial.user_attrs.get(REASON),
-            worker=trial.user_attrs.get(WORKER),
-            figures=trial.user_attrs.get(FIGURES, {}),
-        )
-        for trial in trials
-    ]
+    return [record(trial, values_of(trial.params, search.drawn)) for trial in trials]
+
+
+def record(trial: FrozenTrial, values: Values, fresh: tuple[str, str] | None = None) -> TrialRecord:
+    """values: what it changes in params.yaml."""
+    return TrialRecord(
+        number=trial.number,
+        state=trial.state.name,
+        values=values,
+        score=score_of(trial),
+        scores=dict(trial.intermediate_values),
+        retry_of=trial.user_attrs.get(RETRY_OF),
+        began=_milliseconds(trial.datetime_start),
+        ended=_milliseconds(trial.datetime_complete),
+        reason=trial.user_attrs.get(REASON),
+        worker=trial.user_attrs.get(WORKER),
+        figures=trial.user_attrs.get(FIGURES, {}),
+        fresh=fresh,
+    )
 
 
 def trial_name(number: int, search: SearchConfig) -> str:

@@ -19,6 +19,7 @@ from medgan.seeds import derive_seed
 
 Parameters = dict[str, Any]  # of a trial, as Optuna keeps them
 _ENDED, _RUNNING = "ended", "running"
+_RANDOM = 5  # trials before TPE begins to learn; Optuna's 10 are all that many a search of trainings has
 
 
 def seen_by(trials: Sequence[FrozenTrial], number: int, space: Mapping[str, Distribution]) -> dict[str, list[int]]:
@@ -109,7 +110,7 @@ def _sampler(search: SearchConfig, seed: int) -> BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # of `group`
         # constant_liar: what others are trying now is taken for bad, so that two workers do not try the same.
-        return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
+        return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=_RANDOM)
 
 
 def _as_seen(trial: FrozenTrial) -> FrozenTrial:

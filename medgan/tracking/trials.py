@@ -1,4 +1,4 @@
-"""Trials of a search as child runs of the study's run: a mirror, never the record."""
+"""Trials of a search, and its trainings on fresh seeds, as child runs of its run: a mirror, never the record."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,10 @@ from medgan.tracking.sending import Sender
 
 
 class Trial(Protocol):
-    """What a search tells of one trial. began, ended: milliseconds since 1970."""
+    """What a search tells of one trial. began, ended: milliseconds since 1970.
+
+    fresh: of a training on a fresh seed what it is called, and the study in which it has its number.
+    """
 
     @property
     def number(self) -> int: ...
@@ -31,6 +34,8 @@ class Trial(Protocol):
     def began(self) -> int | None: ...
     @property
     def ended(self) -> int | None: ...
+    @property
+    def fresh(self) -> tuple[str, str] | None: ...
 
 
 @dataclass(frozen=True)
@@ -48,14 +53,18 @@ _LATER = "`dvc repro -s -f search` sends its trials later"
 _STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
 
 
+_Key = tuple[tuple[str, str] | None, int]  # of a trial among all of a search
+
+
 def mirror_trial(store: Store, parent: str, of: Searched, trial: Trial) -> None:
     """A trial that has ended as a child run; one that waits or runs is left for later."""
     if trial.state not in _STATUS:
         return
-    tags = {"medgan.kind": "trial", "medgan.state": trial.state}
+    name, study = trial.fresh or (f"trial {trial.number}", of.study)
+    tags = {"medgan.kind": "fresh" if trial.fresh else "trial", "medgan.state": trial.state}
     if trial.retry_of is not None:
         tags["medgan.retry_of"] = str(trial.retry_of)
-    identity, name = f"trial-{of.study}-{trial.number}", f"trial {trial.number}"
+    identity = f"trial-{study}-{trial.number}"
     name += f": {of.score} {trial.score:.4g}" if trial.score is not None else f": {trial.state.lower()}"
     run_id = store.run(identity, name, params=trial.values, tags=tags, parent=parent, began=trial.began)
     store.log_data(run_id, name=of.data, md5=of.md5)
@@ -64,7 +73,7 @@ def mirror_trial(store: Store, parent: str, of: Searched, trial: Trial) -> None:
     if trial.score is not None and not any(row[f"validation/{of.score}"] == trial.score for row in rows):
         rows.append({"step": 1 + max(trial.scores, default=0), "time": 0, f"validation/{of.score}": trial.score})
     last = max(trial.scores, default=0)
-    rows += [{"step": last, "time": last, f"trial/{name}": figure} for name, figure in trial.figures.items()]
+    rows += [{"step": last, "time": last, f"trial/{figure}": value} for figure, value in trial.figures.items()]
     store.log_rows(run_id, rows)
     store.end(run_id, _STATUS[trial.state], ended=trial.ended)
 
@@ -76,16 +85,16 @@ class SearchMirror:
         """root: of the store. params: of the search."""
         self._root, self._of, self._params = root, of, params
         self._sender = Sender(self._opened)
-        self._known, self._sent = dict[int, Trial](), dict[int, Trial]()
+        self._known, self._sent = dict[_Key, Trial](), dict[_Key, Trial]()
 
     def __call__(self, trials: Sequence[Trial], status: str) -> None:
-        self._known.update({trial.number: trial for trial in trials})
-        unsent = [trial for number, trial in self._known.items() if self._sent.get(number) != trial]
+        self._known.update({(trial.fresh, trial.number): trial for trial in trials})
+        unsent = {key: trial for key, trial in self._known.items() if self._sent.get(key) != trial}
 
         def send(store: Store, run_id: str) -> None:
-            for trial in unsent:
+            for key, trial in unsent.items():
                 mirror_trial(store, run_id, self._of, trial)
-                self._sent[trial.number] = trial
+                self._sent[key] = trial
             if status != "RUNNING":
                 store.end(run_id, status)
 
