@@ -1,6 +1,6 @@
 """Does a search pay, and is its choice still the best on test images? -> results/search_gain-DATA.*
 
-    python -m benchmarks.search_gain phantom [REPETITIONS]    # three of them: 1 CPU-hour; chest-xray: 2.5
+    python -m benchmarks.search_gain phantom [REPETITIONS]    # three of them: 1 CPU-hour; chest-xray: 2
 
 A repetition is three searches with as many trials: TPE pruned by the median, TPE that prunes nothing, and random draws.
 Each compares its best with params.yaml as it is on fresh seeds, for as many steps as a final training has. What it then
@@ -70,9 +70,9 @@ DATA: dict[str, tuple[str, dict[str, Any]]] = {
             "data.test": 0.3,
             "gan.model.width": 16,
             "gan.model.max_width": 128,
-            "search.steps": 200,
+            "search.steps": 150,
             "search.n": 300,
-            "train.steps": 600,
+            "train.steps": 450,
         },
     ),
 }
