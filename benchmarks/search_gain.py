@@ -37,7 +37,7 @@ from medgan.evaluation.report import SynthesisReport
 from medgan.files import write_atomically
 from medgan.fingerprint import fingerprint
 from medgan.scores.validation import validation_judge
-from medgan.search.confirmation import winner
+from medgan.search.deciding import winner
 from medgan.search.objective import Attempt, TrialTraining, trial_training
 from medgan.search.session import Search, run_search
 from medgan.training.loop import fit
@@ -162,7 +162,7 @@ def _search(config: Config, subject: Subject) -> Searched:
     search = Search(timed, config, subject.prepared.spec, objective.study, folder)
     outcome = run_search(search, f"sqlite:///{folder / 'optuna.db'}", lambda trials, status: None)
     present = next(item for item in outcome.confirmed if item.candidate.number is None)
-    chosen = winner(outcome.confirmed) or present
+    chosen = winner(outcome.confirmed, config.search) or present
     low, high = chosen.interval or (float("nan"), float("nan"))
     pruned = sum(trial.state == "PRUNED" for trial in outcome.trials)
     shutil.rmtree(folder)

@@ -7,7 +7,7 @@
 #SBATCH --mem=8G
 #SBATCH --gres=gpu:1                # leave it out for CPUs
 #SBATCH --time=12:00:00
-#SBATCH --signal=TERM@60            # a minute to save: another worker goes on from the checkpoint
+#SBATCH --signal=B:TERM@60          # a minute to save: another worker goes on from the checkpoint
 #SBATCH --requeue
 #SBATCH --output=slurm-%A-%a.log
 set -euo pipefail

@@ -6,7 +6,7 @@ from urllib.parse import unquote
 
 _SQLITE = re.compile(r"sqlite(?:\+\w+)?:///(?P<path>[^?]*)(?P<query>\?.*)?", re.DOTALL)
 # Greedy, since a password may hold an @ or a slash that should have been quoted.
-_PASSWORD = re.compile(r"(\w://[^\s/:@]*:)\S*(?=@)")
+_PASSWORD = re.compile(r"(\w://[^\s/:]*:)\S*(?=@)")
 _QUERY = re.compile(r"([?&](?:\w*password|passwd|pwd|token)=)[^&\s]*", re.IGNORECASE)
 
 

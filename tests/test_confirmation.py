@@ -2,6 +2,8 @@
 
 import csv
 from collections.abc import Callable
+from importlib import import_module
+from math import inf
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +13,10 @@ import yaml
 
 from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
-from medgan.errors import DivergedError
+from medgan.errors import DivergedError, MedganError
 from medgan.search.choice import Outcome, described, write_outcome
-from medgan.search.confirmation import Candidate, confirmed
+from medgan.search.confirmation import Candidate
+from medgan.search.deciding import confirmed
 from medgan.search.objective import Attempt
 from medgan.search.session import Search, run_search
 from medgan.search.study import TrialRecord
@@ -109,6 +112,62 @@ def test_a_finalist_that_diverges_on_a_fresh_seed_loses(several: Config, tmp_pat
     assert lost.interval is None and lost.chance == 1 and outcome.best not in ({}, lost.candidate.values)
 
 
+def test_fewer_seeds_than_before_are_the_first_ones(several: Config, tmp_path: Path) -> None:
+    more = search(several, tmp_path, noise)
+    fewer = search(several.override({"search.seeds": 2}), tmp_path, noise)
+    scores = {item.candidate.name: item.scores for item in more.confirmed}
+    assert all(item.scores == scores[item.candidate.name][:2] for item in fewer.confirmed)
+
+
+def test_a_training_that_two_workers_took_for_another_is_done_at_last(
+    several: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both had begun it before either said so."""
+    expected = search(several, tmp_path, noise)
+    place = "medgan.search.confirmation._free"
+    real = import_module("medgan.search.confirmation")._free
+    (tmp_path / "again").mkdir()
+    monkeypatch.setattr(place, lambda trials, number, wanted: 4 if number == 5 else real(trials, number, wanted))
+    asked: Asked = []
+    outcome = search(several, tmp_path / "again", noise, asked)
+    assert (outcome.best, outcome.confirmed) == (expected.best, expected.confirmed)
+    assert sum("fresh seed" in title for _, _, title in asked) == 9 + 1
+
+
+def test_nothing_that_diverges_is_chosen_where_params_breaks_a_constraint(several: Config, tmp_path: Path) -> None:
+    def objective(candidate: Config, seed: int, attempt: Attempt) -> float:
+        attempt.measured("copies", 0.5 if candidate.gan.batch == 8 else 0.0)
+        if seed != several.seed and candidate.gan.batch != 8:
+            raise DivergedError("step 1: loss/generator is not finite")
+        return float(candidate.gan.batch)
+
+    limited = several.override({"search.constraints": {"copies": 0.1}, "search.pruner": "none"})
+    url = f"sqlite:///{tmp_path / 'optuna.db'}"
+    with pytest.raises(MedganError, match=r"params\.yaml breaks copies <= 0\.1 on .*, and what keeps .* diverges"):
+        run_search(Search(objective, limited, SPEC, "s", tmp_path), url, lambda trials, status: None)
+
+
+def test_what_the_space_makes_of_params_is_not_taken_for_it(several: Config, tmp_path: Path) -> None:
+    """params.yaml has another value than `otherwise`: it is in no trial, and what is tried in its place may win."""
+    space = {
+        "gan.loss": {"choices": ["bce", "relativistic"]},
+        "gan.ema": {"low": 0.9, "high": 0.99, "when": {"gan.loss": ["bce"]}, "otherwise": 0.5},
+    }
+    changes = {"search.space": space, "gan.loss": "relativistic", "gan.ema": 0.995}
+
+    def objective(candidate: Config, seed: int, attempt: Attempt) -> float:
+        return candidate.gan.ema + noise(1, seed) / 1000
+
+    outcome = run_search(
+        Search(objective, several.override(changes), SPEC, "s", tmp_path),
+        f"sqlite:///{tmp_path / 'optuna.db'}",
+        lambda trials, status: None,
+    )
+    assert outcome.best == {"gan.loss": "relativistic", "gan.ema": 0.5}
+    (present,) = [item for item in outcome.confirmed if item.candidate.number is None]
+    assert present.mean == pytest.approx(0.995, abs=0.01) and present.candidate.first is None
+
+
 def test_a_kill_on_the_way_costs_no_training_that_has_ended(several: Config, tmp_path: Path) -> None:
     whole, asked = tmp_path / "whole", Asked()
     whole.mkdir()
@@ -147,8 +206,12 @@ def test_without_finalists_the_best_trial_wins_and_may_be_luck(several: Config, 
         ([5.0, 5.1, 4.9], [5.0, 4.9, 4.8], False),
         ([5.0, 5.0], [4.0, 4.0], True),
         ([5.0, 5.0], [5.0, 5.0], False),
-        ([float("inf"), 5.0], [9.0, 9.0], True),
-        ([5.0, 5.1], [float("inf"), 1.0], False),
+        ([inf, 5.0], [9.0, 9.0], False),
+        ([inf, 5.0, 5.0], [4.0, 4.1, 3.9], True),
+        ([inf, 5.0, 5.0], [6.0, 6.1, 5.9], False),
+        ([inf, inf, inf], [6.0, 6.1, 5.9], True),
+        ([inf, inf], [6.0, 6.1], False),
+        ([5.0, 5.1], [inf, 1.0], False),
     ],
 )
 def test_beyond_doubt(config: Config, present: list[float], other: list[float], better: bool) -> None:

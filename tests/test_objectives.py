@@ -124,6 +124,36 @@ def test_random_draws_do_not_learn(config: Config, tmp_path: Path) -> None:
     assert found["tpe-one"] != found["tpe-other"]
 
 
+@pytest.mark.parametrize("pruner", ["median", "hyperband"])
+def test_nothing_is_pruned_at_its_last_step(config: Config, tmp_path: Path, pruner: str) -> None:
+    def worse(candidate: Config, seed: int, attempt: Attempt) -> float:
+        seen.append(0)
+        attempt(candidate.search.steps, float(len(seen)))
+        return float(len(seen))
+
+    seen: list[int] = []
+    changes = {"search.space": SPACE, "search.evaluations": 1, "search.finalists": 0, "search.pruner": pruner}
+    outcome = searched(config.override({**changes, "search.trials": 8}), worse, tmp_path)
+    assert [trial.state for trial in outcome.trials] == ["COMPLETE"] * 8
+
+
+def test_what_breaks_a_constraint_prunes_nothing(config: Config, tmp_path: Path) -> None:
+    def reported(candidate: Config, seed: int, attempt: Attempt) -> float:
+        attempt(1, score(candidate, seed, attempt))
+        return score(candidate, seed, attempt)
+
+    changes = {
+        "search.space": SPACE,
+        "search.trials": 12,
+        "search.finalists": 0,
+        "search.constraints": {"copies": 0.07},
+    }
+    outcome = searched(config.override({**changes, "gan.batch": 11, "gan.lr": 0.001}), reported, tmp_path)
+    states = {trial.state for trial in outcome.trials}
+    allowed = [trial for trial in outcome.trials if trial.values["gan.batch"] <= 7]
+    assert states == {"COMPLETE", "PRUNED"} and [trial.state for trial in allowed[:2]] == ["COMPLETE"] * 2
+
+
 @pytest.mark.parametrize(("pruner", "pruned"), [("none", 0), ("median", 6), ("hyperband", 3)])
 def test_pruners_go_by_name(config: Config, tmp_path: Path, pruner: str, pruned: int) -> None:
     """Each trial is worse than the one before."""

@@ -20,7 +20,7 @@ from medgan.search.history import asked_for
 from medgan.search.objective import Objective
 from medgan.search.session import Mirror, Search, run_search
 from medgan.search.space import check_space, trials_wanted
-from medgan.search.storage import Storage, open_storage
+from medgan.search.storage import Storage, open_storage, with_password
 from medgan.search.study import Sweeper, TrialRecord, open_study, records
 from medgan.search.suggestion import Given, _draw, repeated, seen_by
 from medgan.search.trying import try_candidate
@@ -411,6 +411,95 @@ def test_a_trial_that_raises_has_failed_with_its_reason_and_the_search_goes_on(
     assert f"trial 0 failed: {failed.reason}" in caplog.messages
     assert len(others) == wide.search.trials and all(trial.state in ("COMPLETE", "PRUNED") for trial in others)
     assert sweep(study) == []  # its reason is its own: nobody tries it again
+
+
+def test_a_trial_that_another_worker_took_over_is_left_to_it(
+    wide: Config, storage: Storage, caplog: pytest.LogCaptureFixture
+) -> None:
+    study = open_study("s", storage)
+
+    def taken(candidate: Config, seed: int, report: Report) -> float:
+        if len(study.trials) == 1:
+            study.tell(0, state=TrialState.FAIL)  # as the sweep of another worker does
+        return 1.0
+
+    run_trials(study, wide.override({"search.trials": 2}), taken)
+    assert "a trial of this worker was taken over by another one" in caplog.messages
+    assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
+
+
+def test_ctrl_c_ends_a_worker_whose_trial_was_taken_over(wide: Config, storage: Storage) -> None:
+    study = open_study("s", storage)
+
+    def stopped(candidate: Config, seed: int, report: Report) -> float:
+        study.tell(0, state=TrialState.FAIL)
+        raise KeyboardInterrupt
+
+    with pytest.raises(Interrupted):
+        run_trials(study, wide, stopped)
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        "postgresql+pg8000://u:S3cret@host/db",
+        "postgresql+pg8000://u:my S3cret@host/db",
+        "postgresql+pg8000://me@corp.com:S3cret@host/db",
+        "postgresql+pg8000://u:p@ss:S3cret@host/db",
+        "postgresql+pg8000://u:S3cret",
+        "postgresql+pg8000://u@host:S3cret/db",
+        "postgresql+pg8000://u/x:S3cret@host/db",
+        "postgresql+pg8000://u%3AS3cret@host/db",
+        "postgresql+pg8000://u@host/db?p%61ssword=S3cret",
+        "postgresql+pg8000://u@host/db?sslpass=S3cret",
+        "u:S3cret@host",
+        "sqlite://",
+        "mysql://u@host/db",
+    ],
+)
+def test_an_address_that_may_hold_a_password_is_refused_and_not_shown(refused: str) -> None:
+    with pytest.raises(MedganError, match=r"^search\.storage ") as error:
+        open_storage(refused, 60)
+    assert "S3cret" not in str(error.value) and "host/db" not in str(error.value).replace("user@host/database", "")
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "cannot be read: No such file or directory"), (b"\xff\xfe", "it is no text in UTF-8")]
+)
+def test_a_password_file_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None, says: str
+) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    monkeypatch.setenv("MEDGAN_SEARCH_PASSWORD", "")  # as if it were not set
+    monkeypatch.setenv("MEDGAN_SEARCH_PASSWORD_FILE", str(file))
+    with pytest.raises(MedganError, match=says):
+        with_password("postgresql+pg8000://user@host/database")
+    file.write_text("S3cret\n")
+    assert "user:S3cret@host" in with_password("postgresql+pg8000://user@host/database")
+
+
+def test_a_driver_that_nobody_brings_is_a_sentence() -> None:
+    with pytest.raises(MedganError, match=r"asks for the driver psycopg2?; .*postgresql\+pg8000://"):
+        open_storage("postgresql://user@host/database", 60)
+
+
+@pytest.mark.parametrize("space", [{"gan.loss": {"choices": ["bce", "relativistic"]}}, None])
+def test_a_study_in_which_nothing_differs_has_its_pictures(
+    wide: Config, url: str, tmp_path: Path, space: dict[str, Any] | None
+) -> None:
+    """All scores alike, as `passing` has them; or a parameter that no complete trial has."""
+
+    def alike(candidate: Config, seed: int, report: Report) -> float:
+        if candidate.gan.loss == "bce":
+            raise DivergedError("diverged")
+        return 1.0 if space else float(candidate.gan.batch)
+
+    smoothing = {"low": 0.7, "high": 0.9, "when": {"gan.loss": ["bce"]}, "otherwise": 1.0}
+    wider = space or {**SPACE, "gan.label_smoothing": smoothing}
+    outcome = search(wide.override({"search.space": wider, "gan.loss": "relativistic"}), alike, url, tmp_path)
+    assert "history" in outcome.pictures and ("importances" in outcome.pictures) is (space is None)
 
 
 def test_nothing_to_choose_from_is_a_sentence(wide: Config, storage: Storage) -> None:

@@ -5,11 +5,14 @@ import json
 import os
 import subprocess
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
+import optuna
 import pytest
+from optuna.exceptions import ExperimentalWarning
 from optuna.trial import TrialState
 from sqlalchemy import NullPool, create_engine, text
 
@@ -23,7 +26,7 @@ from medgan.errors import MedganError
 from medgan.search.history import WORKER
 from medgan.search.session import Search, join_search
 from medgan.search.storage import Storage, open_storage, whole_url, with_password
-from medgan.search.study import Sweeper, open_study
+from medgan.search.study import Sweeper, ask, open_study
 from medgan.workspace.serving import dashboard_page, serving
 
 pytestmark = [
@@ -98,6 +101,10 @@ def test_nobody_is_dead_because_the_database_was_away(database: Server, opened: 
     threading.Timer(1.5, database.start).start()
     assert [trial.state for trial in sweeper()] == [TrialState.RUNNING]
     assert [trial.state for trial in sweeper()] == [TrialState.RUNNING]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        optuna.storages.fail_stale_trials(study)  # as Optuna does before each trial
+    assert [trial.state for trial in study.trials] == [TrialState.RUNNING]
     threading.Event().wait(1.2)  # and no sign of life since
     assert [trial.state for trial in sweeper()] == [TrialState.FAIL, TrialState.WAITING]
 
@@ -125,6 +132,28 @@ def test_a_trial_whose_worker_gives_no_sign_of_life_is_tried_again(opened: Calla
     assert again.user_attrs["retry_of"] == trial.number == 0
 
 
+def test_a_worker_does_as_much_as_the_search_asks_for(
+    database: Server, config: Config, tmp_path: Path, opened: Callable[[int], Storage]
+) -> None:
+    """Not as its own params.yaml says, which may be an older one."""
+    about = {"name": "asked", "data": "aaaa"}
+    asked = config.override({"search.trials": 3, "search.finalists": 0, "search.grace": 30}).search
+    ask(open_study("asked", opened(30), about, asked), asked)
+    own = config.override({"search.trials": 5, "search.finalists": 1, "search.grace": 60})
+    search = Search(lambda *_: 1.0, own, ImageSpec(16, 1, classes=3), "asked", tmp_path, about)
+    assert join_search(search, database.url, patience=0) == 3
+
+
+def test_a_database_that_wants_a_password_says_so(database: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in database.environment:
+        monkeypatch.setenv(name, "")
+    with pytest.raises(MedganError, match="asks for a password; set MEDGAN_SEARCH_PASSWORD, or"):
+        open_storage(database.url, 60)
+    monkeypatch.setenv("MEDGAN_SEARCH_PASSWORD", "wrong")
+    with pytest.raises(MedganError, match=r'medgan: password authentication failed for user "medgan"; mend it'):
+        open_storage(database.url, 60)
+
+
 def test_a_worker_of_another_search_is_refused_with_both_values(
     database: Server, config: Config, tmp_path: Path, opened: Callable[[int], Storage]
 ) -> None:
@@ -132,7 +161,7 @@ def test_a_worker_of_another_search_is_refused_with_both_values(
     about = {"name": "phantom", "data": "bbbb", "code": "1"}
     search = Search(lambda *_: 0.0, config, ImageSpec(16, 1, classes=3), "ours", tmp_path, about)
     with pytest.raises(MedganError, match=r"the search on phantom is another one: data aaaa there, bbbb here$"):
-        join_search(search, database.url, patience=5)
+        join_search(search, database.url, patience=0)
     nobody = Search(search.objective, config, search.spec, "ours", tmp_path, {**about, "name": "nothing"})
     with pytest.raises(MedganError, match="no search on nothing has begun there"):
         join_search(nobody, database.url, patience=0)

@@ -7,9 +7,10 @@ import pytest
 from optuna.study import Study
 
 from medgan.config.schema import Config
+from medgan.config.search import Distribution
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
-from medgan.search.space import check_space, is_whole, values_of
+from medgan.search.space import check_space, current_parameters, is_whole, values_of
 from medgan.search.storage import Storage, open_storage
 from medgan.search.study import open_study, records
 from medgan.search.suggestion import repeated
@@ -81,6 +82,40 @@ def test_every_end_of_a_range_is_checked_beside_values_that_it_hangs_on(config: 
         check_space(config.override({"search.space": alone, "gan.loss": "relativistic"}), SPEC)
 
 
+def test_fractions_are_tried_too(config: Config) -> None:
+    with pytest.raises(MedganError, match=r"gan\.batch"):
+        check_space(config.override({"search.space": {"gan.batch": {"low": 4.0, "high": 64.0}}}), SPEC)
+    check_space(config.override({"search.space": {"gan.batch": {"low": 4.0, "high": 64.0, "step": 4.0}}}), SPEC)
+
+
+@pytest.mark.parametrize(
+    ("distribution", "value", "has"),
+    [
+        ({"low": 4, "high": 64, "step": 20}, 10, False),
+        ({"low": 4, "high": 64, "step": 20}, 24, True),
+        ({"low": 0.1, "high": 0.7, "step": 0.1}, 0.3, True),
+        ({"low": 0, "high": 10}, 0.5, False),
+        ({"low": 0, "high": 10}, 5.0, True),
+        ({"low": 0.0, "high": 10.0}, 0.5, True),
+    ],
+)
+def test_what_is_between_the_steps_is_not_in_the_space(distribution: dict[str, Any], value: float, has: bool) -> None:
+    assert Distribution.model_validate(distribution).has(value) is has
+
+
+def test_a_choice_written_otherwise_is_what_params_says(config: Config) -> None:
+    model = dict(reversed(WHOLE[0].items()))
+    space = {"gan.betas": {"choices": [[0.5, 0.9], [0, 0.9]]}, "gan.model": {"choices": [WHOLE[1], model]}}
+    wide = config.override({"search.space": space, "gan.betas": [0.0, 0.9], "gan.model": WHOLE[0]})
+    assert values_of(current_parameters(wide), wide.search.drawn) == {"gan.betas": [0, 0.9], "gan.model": model}
+
+
+def test_what_a_trial_draws_does_not_hang_on_the_order_of_the_space(config: Config) -> None:
+    turned = dict(reversed(SPACE.items()))
+    orders = [list(config.override({"search.space": space}).search.drawn) for space in (SPACE, turned)]
+    assert orders[0] == orders[1]
+
+
 def test_parameters_are_whole_when_all_that_apply_are_there(config: Config) -> None:
     space = config.override({"search.space": SPACE}).search.drawn
     parameters = {"gan.loss": "relativistic", "gan.augment": '["translation"]', "gan.betas.0": 0.2}
@@ -98,6 +133,8 @@ def test_parameters_are_whole_when_all_that_apply_are_there(config: Config) -> N
         ({"when": {"gan.loss": ["hinge"]}}, "space.gan.r1.when: gan.loss is never 'hinge' in this space"),
         ({"when": {"gan.r1": [1.0]}}, "each of gan.r1 is searched only when another of them is known"),
         ({"otherwise": 1.0}, "`otherwise` needs `when`"),
+        ({"when": {"gan.loss": []}}, "`when` names no value of gan.loss"),
+        ({"step": 0.4}, "steps of 0.4 from 0.5 miss high: 2; 1.7 is one"),
     ],
 )
 def test_a_condition_that_cannot_be_met_is_refused(config: Config, changes: dict[str, Any], says: str) -> None:

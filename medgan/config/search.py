@@ -1,5 +1,6 @@
 """Section search: how many trials, and of what."""
 
+import math
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Literal, Self, get_args
@@ -9,6 +10,7 @@ from pydantic import Field, model_validator
 from medgan.config.checking import Section
 from medgan.config.train import Score
 
+_NO_ROUND_PART = 0.381966
 SQLITE = "sqlite"  # the study is a file of the clone
 # What else is known of a trial that has ended, see medgan/workspace/trial_figures.py.
 Figure = Literal["train_seconds", "parameters", "latency_ms", "copies"]
@@ -32,25 +34,51 @@ class Distribution(Section):
     @model_validator(mode="after")
     def _one_form(self) -> Self:
         if self.choices is not None:
-            if not self.choices or self.low is not None or self.high is not None or self.step is not None:
-                raise ValueError("give either non-empty choices, or low and high")
+            if not self.choices or self.low is not None or self.high is not None or self.step is not None or self.log:
+                raise ValueError("give either non-empty choices alone, or low and high with a step or log")
         elif self.low is None or self.high is None or self.low >= self.high:
             raise ValueError("give choices, or low < high")
         elif self.log and (self.low <= 0 or self.step is not None):
             raise ValueError("a log scale needs low > 0, and takes no step")
+        elif self.step is not None and not self._on_grid(self.high):
+            reached = self.low + self.step * math.floor((self.high - self.low) / self.step)
+            raise ValueError(f"steps of {self.step:g} from {self.low:g} miss high: {self.high:g}; {reached:g} is one")
         if self.otherwise is not None and not self.when:
             raise ValueError("`otherwise` needs `when`: with which values of other parameters this one is searched")
+        if empty := [path for path, allowed in self.when.items() if not allowed]:
+            raise ValueError(f"`when` names no value of {empty[0]}")
         return self
 
     def examples(self) -> tuple[Any, ...]:
         """Values that must each be valid for the parameter that this distribution is for."""
-        return self.choices if self.choices is not None else tuple(v for v in (self.low, self.high) if v is not None)
+        if self.choices is not None:
+            return self.choices
+        assert self.low is not None and self.high is not None  # checked above
+        if self.whole:
+            return self.low, self.high
+        # Between them it draws fractions, which not every parameter takes.
+        between = self.low + self.step if self.step else self.low + (self.high - self.low) * _NO_ROUND_PART
+        return self.low, between, self.high
+
+    @property
+    def whole(self) -> bool:
+        """Whether it draws whole numbers."""
+        return isinstance(self.low, int) and isinstance(self.high, int) and isinstance(self.step, int | None)
 
     def has(self, value: Any) -> bool:
         """Whether it may draw this value."""
         if self.choices is not None:
             return value in self.choices
-        return self.low is not None and self.high is not None and value is not None and self.low <= value <= self.high
+        assert self.low is not None and self.high is not None  # checked above
+        if not isinstance(value, int | float) or not self.low <= value <= self.high:
+            return False
+        return self._on_grid(value) and (not self.whole or value == int(value))
+
+    def _on_grid(self, value: float) -> bool:
+        if self.step is None or self.low is None:
+            return True
+        steps = (value - self.low) / self.step
+        return math.isclose(steps, round(steps), abs_tol=1e-9)
 
     def applies(self, values: Mapping[str, Any]) -> bool:
         """Whether it is searched beside these values of other parameters."""
@@ -126,7 +154,8 @@ class SearchConfig(Section):
     @property
     def drawn(self) -> Mapping[str, Distribution]:
         """The space, each parameter after those that decide whether it is searched."""
-        after = {path: distribution.when.keys() for path, distribution in self.space.items()}
+        # In an order that does not hang on that of params.yaml, since it decides what is drawn.
+        after = {path: sorted(distribution.when) for path, distribution in sorted(self.space.items())}
         return {path: self.space[path] for path in TopologicalSorter(after).static_order()}
 
 

@@ -10,7 +10,8 @@ import yaml
 
 from medgan.config.search import SearchConfig
 from medgan.files import replacing
-from medgan.search.confirmation import Confirmed, broken_limits
+from medgan.search.confirmation import broken_limits
+from medgan.search.deciding import Confirmed
 from medgan.search.space import as_parameter
 from medgan.search.study import TrialRecord
 

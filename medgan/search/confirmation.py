@@ -1,15 +1,13 @@
-"""Which candidate is best on fresh seeds, beside params.yaml as it is: the best of many trials is partly luck."""
+"""Candidates on fresh seeds, beside params.yaml as it is: the best of many trials is partly luck."""
 
 import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import optuna
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
-from scipy import stats
 
 from medgan.config.schema import Config
 from medgan.config.search import SearchConfig
@@ -17,20 +15,18 @@ from medgan.data.spec import ImageSpec
 from medgan.errors import DivergedError, MedganError
 from medgan.fingerprint import fingerprint
 from medgan.gans import check_gan
-from medgan.holm import holm
 from medgan.search.history import FIGURES, broken, counting, ordinal
 from medgan.search.objective import Attempt, Objective
-from medgan.search.space import Values, current_parameters, values_of
+from medgan.search.space import Values, is_present, values_of
 from medgan.search.study import TrialRecord, record
 from medgan.search.suggestion import Given, directions
 from medgan.search.trying import keep_figures
 from medgan.seeds import derive_seed
 
 _LOG = logging.getLogger(__name__)
-LEVEL = 0.05  # of the family of all finalists
 CONFIRMATION = "confirmation"  # of its study's name
 _CANDIDATE = "candidate"  # of a training: what is trained
-_PLACE = "place"  # of a training among all that are wanted: candidates within seeds
+PLACE = "place"  # of a training among all that are wanted: candidates within seeds
 
 
 @dataclass(frozen=True)
@@ -49,30 +45,6 @@ class Candidate:
         return "params.yaml as it is" if self.number is None else f"finalist {self.number}"
 
 
-@dataclass(frozen=True)
-class Confirmed:
-    """A candidate on fresh seeds. scores: one a seed, infinite where it diverged.
-
-    breaks: the constraints that one of these trainings breaks.
-    interval: of their mean, 95 %, by Student's t; None below two finite scores. chance: p of being
-    no better than params.yaml as it is, one-sided, by Welch's test and Holm's correction for all finalists.
-    """
-
-    candidate: Candidate
-    scores: tuple[float, ...]
-    interval: tuple[float, float] | None
-    chance: float
-    breaks: tuple[str, ...] = ()
-
-    @property
-    def mean(self) -> float:
-        return float(np.mean(self.scores))
-
-    @property
-    def better(self) -> bool:
-        return self.chance <= LEVEL
-
-
 def candidates(trials: Sequence[FrozenTrial], config: Config) -> list[Candidate]:
     """params.yaml as it is, then the best few that trials found, each once, and none that breaks a constraint.
 
@@ -80,22 +52,34 @@ def candidates(trials: Sequence[FrozenTrial], config: Config) -> list[Candidate]
     """
     complete = _best_first(trials, config.search)
     found = [Candidate(None, {}, _first(complete, config))]
-    known = [current_parameters(config)]
+    known = [config.gan]
     for trial in complete:
+        values = values_of(trial.params, config.search.drawn)
         # Few choices are soon tried twice; a finalist competes with others, not with itself.
-        if trial.params not in known and len(found) <= config.search.finalists:
-            found.append(Candidate(trial.number, values_of(trial.params, config.search.drawn), trial.values[0]))
-            known.append(trial.params)
+        if (gan := config.override(values).gan) not in known and len(found) <= config.search.finalists:
+            found.append(Candidate(trial.number, values, trial.values[0]))
+            known.append(gan)
     return found
 
 
 def _free(trials: Sequence[FrozenTrial], number: int, wanted: int) -> int:
-    """The place of a trial among all that are wanted: its own, or that of one that has failed."""
+    """The place of a trial among all that are wanted: its own, or one that nobody has who may still end.
+
+    Those that were begun before and have not written theirs down yet take the first free ones.
+    """
     if (own := ordinal(trials, number)) < wanted:
         return own
     earlier = [trial for trial in counting(trials) if trial.number < number]
-    taken = {int(trial.params.get(_PLACE, ordinal(trials, trial.number))) for trial in earlier}
-    return min(set(range(wanted)) - taken)
+    places = [trial.params.get(PLACE, ordinal(trials, trial.number)) for trial in earlier]
+    free = sorted(set(range(wanted)) - set(places))
+    before = sum(place >= wanted for place in places)
+    return int(free[before]) if before < len(free) else wanted - 1
+
+
+def untrained(trials: Sequence[FrozenTrial], chosen: Sequence[Candidate], search: SearchConfig) -> int:
+    """How many of the trainings have not ended although as many have as are wanted: two workers took one place."""
+    done = {trial.params[PLACE] for trial in trials if trial.state == TrialState.COMPLETE}
+    return len(set(range(trainings(chosen, search))) - done)
 
 
 def lucky(trials: Sequence[FrozenTrial], search: SearchConfig) -> Values:
@@ -120,8 +104,8 @@ def train_again(
     """The score of a candidate on one of its seeds; which, follows from the place of the trial in its study."""
     wanted = trainings(chosen, config.search)
     trial.study.sampler = given = Given()
-    given.values = {_PLACE: _free(trial.study.get_trials(deepcopy=False), trial.number, wanted)}
-    turn, which = divmod(trial.suggest_int(_PLACE, 0, wanted - 1), len(chosen))
+    given.values = {PLACE: _free(trial.study.get_trials(deepcopy=False), trial.number, wanted)}
+    turn, which = divmod(trial.suggest_int(PLACE, 0, wanted - 1), len(chosen))
     candidate = chosen[which]
     trial.set_user_attr(_CANDIDATE, candidate.name)
     changed = config.override(candidate.values)
@@ -132,6 +116,8 @@ def train_again(
     try:
         check_gan(changed.gan, spec)
         score = objective(changed, seed, attempt)
+        if not all(map(math.isfinite, figures.values())):
+            raise DivergedError(f"it ended with {', '.join(f'{name} = {value}' for name, value in figures.items())}")
         keep_figures(trial, config.search, figures)
     except DivergedError as error:
         _LOG.warning("%s: %s", title, error)
@@ -143,8 +129,8 @@ def fresh_records(study: Study, chosen: Sequence[Candidate]) -> list[TrialRecord
     """Trainings on fresh seeds that have begun, as other stores mirror them."""
     found = []
     for trial in study.get_trials(deepcopy=False):
-        if _PLACE in trial.params:
-            turn, which = divmod(trial.params[_PLACE], len(chosen))
+        if PLACE in trial.params:
+            turn, which = divmod(trial.params[PLACE], len(chosen))
             fresh = (_title(chosen[which], turn), study.study_name)
             found.append(record(trial, chosen[which].values, fresh))
     return found
@@ -152,39 +138,6 @@ def fresh_records(study: Study, chosen: Sequence[Candidate]) -> list[TrialRecord
 
 def _title(candidate: Candidate, turn: int) -> str:
     return f"{candidate.name}, fresh seed {turn + 1}"
-
-
-def confirmed(trials: Sequence[FrozenTrial], chosen: Sequence[Candidate], search: SearchConfig) -> list[Confirmed]:
-    """What fresh seeds say of each candidate, best first. What never ended counts as infinite."""
-    scores = [[math.inf] * search.seeds for _ in chosen]
-    breaks = [set[str]() for _ in chosen]
-    for trial in trials:
-        if trial.state == TrialState.COMPLETE:
-            turn, which = divmod(trial.params[_PLACE], len(chosen))
-            scores[which][turn] = trial.values[0]
-            breaks[which].update(broken(trial))
-    chances = [adjusted for _, adjusted in holm([_chance(scores[0], other) for other in scores[1:]])]
-    found = [
-        Confirmed(candidate, tuple(own), _interval(own), chance, tuple(sorted(broke)))
-        for candidate, own, chance, broke in zip(chosen, scores, [1.0, *chances], breaks, strict=True)
-    ]
-    return sorted(found, key=lambda item: (item.mean, item.chance))
-
-
-def winner(found: Sequence[Confirmed]) -> Confirmed | None:
-    """The best of those that beat params.yaml beyond doubt; None where none does.
-
-    Where params.yaml breaks a constraint, the best that breaks none. Raises MedganError where all break one.
-    """
-    kept = [item for item in found if not item.breaks]
-    if not kept:
-        raise MedganError(
-            "every candidate breaks search.constraints on a fresh seed: "
-            + "; ".join(f"{item.candidate.name} {' and '.join(item.breaks)}" for item in found)
-        )
-    if all(item.candidate.number is not None for item in kept):
-        return kept[0]
-    return next((item for item in kept if item.better), None)
 
 
 def front(trials: Sequence[FrozenTrial], search: SearchConfig) -> list[int]:
@@ -216,22 +169,5 @@ def _best_first(trials: Sequence[FrozenTrial], search: SearchConfig) -> list[Fro
 
 
 def _first(complete: Sequence[FrozenTrial], config: Config) -> float | None:
-    present = current_parameters(config)
-    return next((trial.values[0] for trial in complete if trial.params == present), None)
-
-
-def _chance(present: Sequence[float], other: Sequence[float]) -> float:
-    if not np.isfinite(other).all():
-        return 1.0
-    if not np.isfinite(present).all():
-        return 0.0
-    if np.ptp(present) == 0 and np.ptp(other) == 0:  # no spread is known, of one seed for example
-        return float(np.mean(other) >= np.mean(present)) if len(present) > 1 else 1.0
-    return float(stats.ttest_ind(other, present, equal_var=False, alternative="less").pvalue)
-
-
-def _interval(scores: Sequence[float]) -> tuple[float, float] | None:
-    if len(scores) < 2 or not np.isfinite(scores).all():
-        return None
-    half = float(stats.t.ppf(0.975, len(scores) - 1) * stats.sem(scores))
-    return float(np.mean(scores)) - half, float(np.mean(scores)) + half
+    drawn = config.search.drawn
+    return next((t.values[0] for t in complete if is_present(values_of(t.params, drawn), config)), None)

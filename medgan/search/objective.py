@@ -1,6 +1,5 @@
 """What a trial trains: fresh networks of one candidate, on the budget of the search."""
 
-import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -13,7 +12,9 @@ from medgan.console import Bar
 from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.fingerprint import fingerprint
-from medgan.search.space import candidates
+from medgan.search.space import trainable
+from medgan.search.study import OUTSIDE
+from medgan.search.worker import this_worker
 from medgan.training.checkpoint import held
 from medgan.training.identity import identity, training_fingerprint, training_parameters
 from medgan.training.judge import Judge
@@ -35,9 +36,6 @@ class Attempt:
     def __call__(self, step: int, score: float) -> None:
         self.told(step, score)
 
-
-# Of section search: what decides neither what a trial tries nor what it reaches.
-_OUTSIDE = {"trials", "finalists", "seeds", "finalist_steps", "storage", "grace"}
 
 # Trains one candidate: (configuration, seed, attempt) -> score.
 Objective = Callable[[Config, int, Attempt], float]
@@ -80,8 +78,8 @@ class TrialTraining:
     def identity(self) -> dict[str, str]:
         """Of all that decides what trials try and reach, by what people call it. How many there are may grow."""
         config, training = self.config, trial_training(self.config)
-        space = config.search.model_dump(mode="json", exclude=_OUTSIDE)
-        machine = identity(candidates(config), training, self.prepared.spec, scored_by=self.judge.score.__module__)
+        space = config.search.model_dump(mode="json", exclude=OUTSIDE)
+        machine = identity(trainable(config), training, self.prepared.spec, scored_by=self.judge.score.__module__)
         drawn = {"balance": self.prepared.balance, "direction": str(self.prepared.direction)}
         return {
             "data": self.prepared.md5,
@@ -119,4 +117,4 @@ def _own(folder: Path) -> Path:
         with held(folder):
             return folder
     except MedganError:
-        return folder.with_name(f"{folder.name}-{os.getpid()}")
+        return folder.with_name(f"{folder.name}-{this_worker()}")

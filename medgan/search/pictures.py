@@ -16,24 +16,27 @@ _LEAST = 2  # complete trials
 
 def study_pictures(trials: Sequence[FrozenTrial], config: Config) -> dict[str, bytes]:
     """PNG by name; none for fewer than two complete trials. All but the front are of the first metric."""
-    if sum(trial.state == TrialState.COMPLETE for trial in trials) < _LEAST:
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    if len(complete) < _LEAST:
         return {}
     search, score = config.search, config.search_score
     study = optuna.create_study(directions=directions(search))
     study.add_trials(trials)
-    varied = [path for path in search.space if len({str(trial.params.get(path)) for trial in trials}) > 1]
+    varied = [path for path in search.space if len({str(t.params[path]) for t in complete if path in t.params}) > 1]
+    # Optuna knows the importance of what every trial has, and where scores differ.
+    common = [path for path in varied if all(path in trial.params for trial in complete)]
     target = {"target": lambda trial: trial.values[0], "target_name": score}
     pictures: dict[str, Callable[[Any], Any]] = {
         "history": lambda draw: draw.plot_optimization_history(study, **target),
     }
     if varied:
-        of = {"params": varied, **target}
+        pictures["slice"] = lambda draw: draw.plot_slice(study, params=varied, **target)
+    if common:
+        of = {"params": common, **target}
+        pictures["parallel-coordinates"] = lambda draw: draw.plot_parallel_coordinate(study, **of)
+    if common and len({trial.values[0] for trial in complete}) > 1:
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-        pictures |= {
-            "importances": lambda draw: draw.plot_param_importances(study, evaluator=evaluator, **of),
-            "slice": lambda draw: draw.plot_slice(study, **of),
-            "parallel-coordinates": lambda draw: draw.plot_parallel_coordinate(study, **of),
-        }
+        pictures["importances"] = lambda draw: draw.plot_param_importances(study, evaluator=evaluator, **of)
     if len(search.metrics) in (2, 3):
         names = list(search.metrics)
         pictures["front"] = lambda draw: draw.plot_pareto_front(study, target_names=names)

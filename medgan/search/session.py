@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -16,24 +16,23 @@ from medgan.errors import MedganError
 from medgan.search.board import board
 from medgan.search.choice import Outcome
 from medgan.search.confirmation import (
-    Confirmed,
     broken_limits,
     candidates,
     confirmation_name,
-    confirmed,
     fresh_records,
     front,
     lucky,
     train_again,
     trainings,
-    winner,
+    untrained,
 )
-from medgan.search.history import FIGURES, asked_for, broken, tried
+from medgan.search.deciding import Confirmed, confirmed, winner
+from medgan.search.history import FIGURES, asked_for, broken, ended, tried
 from medgan.search.objective import Objective
 from medgan.search.pictures import study_pictures
 from medgan.search.space import Values, trials_wanted
 from medgan.search.storage import Storage, check_shared, database_errors, open_storage
-from medgan.search.study import WANTED, TrialRecord, find_study, open_study, records, trial_name
+from medgan.search.study import WANTED, TrialRecord, ask, asked_of, find_study, open_study, records, trial_name
 from medgan.search.trying import try_candidate
 from medgan.search.worker import Work, work
 from medgan.training.checkpoint import held, remove_folders
@@ -67,20 +66,21 @@ def run_search(search: Search, storage_url: str, mirror: Mirror) -> Outcome:
     config = search.config
     with _shared(search, storage_url) as storage:
         study = open_study(search.name, storage, search.about, config.search)
+        ask(study, config.search)
         if (wanted := trials_wanted(config.search)) < config.search.trials:
             _LOG.warning(
                 "search.space holds a single configuration: %d trial instead of %d", wanted, config.search.trials
             )
         mirror(_told(search, study), "RUNNING")
 
-        def ended(trial: FrozenTrial) -> None:
+        def told(trial: FrozenTrial) -> None:
             _LOG.info("%s", _in_words(trial, config))
             trials = study.get_trials(deepcopy=False)
             _LOG.info("%s", board("search", trials, wanted, datetime.now()))
             mirror(_told(search, study), "RUNNING")
 
         try:
-            _try(search, storage, study, ended)
+            _try(search, storage, study, told)
             best, found = _confirm(search, storage, study, mirror=mirror)
         except MedganError:
             mirror(_told(search, study), "FAILED")
@@ -99,17 +99,20 @@ def join_search(search: Search, storage_url: str, *, patience: float) -> int:
     patience: seconds to wait until it has begun. Raises MedganError as `find_study` and `run_search`.
     """
     done: list[FrozenTrial] = []
-
-    def ended(trial: FrozenTrial) -> None:
-        _LOG.info("%s", _in_words(trial, search.config))
-        done.append(trial)
-
     check_shared(storage_url)
     with _shared(search, storage_url) as storage:
         find_study(search.name, storage, search.about, patience=patience)
+        search = replace(search, config=search.config.override(asked_of(search.name, storage)))
+
+    def told(trial: FrozenTrial) -> None:
+        _LOG.info("%s", _in_words(trial, search.config))
+        done.append(trial)
+
+    with _shared(search, storage_url) as storage:  # with the grace of that search
         study = open_study(search.name, storage, search=search.config.search)
-        _try(search, storage, study, ended)
-        _confirm(search, storage, study, ended=done.append)
+        _try(search, storage, study, told)
+        _confirm(search, storage, study, told=done.append)
+    remove_folders(search.checkpoints.glob(f"trial-{search.name}-*"))
     return len(done)
 
 
@@ -121,11 +124,11 @@ def _told(search: Search, study: Study) -> list[TrialRecord]:
     return records(tried(study.get_trials(deepcopy=False)), search.config.search)
 
 
-def _try(search: Search, storage: Storage, study: Study, ended: Callable[[FrozenTrial], None]) -> None:
+def _try(search: Search, storage: Storage, study: Study, told: Callable[[FrozenTrial], None]) -> None:
     def run(trial: Trial) -> float | Sequence[float]:
         return try_candidate(trial, search.config, search.spec, search.objective)
 
-    work(Work(study, storage, trials_wanted(search.config.search), search.config.search.grace, run, ended))
+    work(Work(study, storage, trials_wanted(search.config.search), search.config.search.grace, run, told))
 
 
 def _confirm(
@@ -133,15 +136,15 @@ def _confirm(
     storage: Storage,
     study: Study,
     *,
-    ended: Callable[[FrozenTrial], None] = lambda trial: None,
+    told: Callable[[FrozenTrial], None] = lambda trial: None,
     mirror: Mirror = lambda trials, status: None,
 ) -> tuple[Values, list[Confirmed]]:
     """The values that win, empty for params.yaml as it is, and what fresh seeds say of all candidates."""
     config, settings = search.config, search.config.search
     asked = _asked_for(search, study)
-    chosen = candidates(asked, config)
     if not settings.finalists:
         return lucky(asked, settings), []
+    chosen = candidates(asked, config)
     if not (wanted := trainings(chosen, settings)):
         return {}, []
     again = open_study(confirmation_name(search.name, chosen, settings), storage, {WANTED: str(wanted)})
@@ -149,14 +152,16 @@ def _confirm(
     def run(trial: Trial) -> float:
         return train_again(trial, chosen, config, search.spec, search.objective)
 
-    def told(trial: FrozenTrial) -> None:
-        ended(trial)
+    def heard(trial: FrozenTrial) -> None:
+        told(trial)
         mirror(fresh_records(again, chosen), "RUNNING")
 
-    work(Work(again, storage, wanted, settings.grace, run, told))
+    work(Work(again, storage, wanted, settings.grace, run, heard))
+    while missing := untrained(trials := again.get_trials(deepcopy=False), chosen, settings):
+        work(Work(again, storage, len(ended(trials)) + missing, settings.grace, run, heard))
     mirror(fresh_records(again, chosen), "RUNNING")
     found = confirmed(again.get_trials(deepcopy=False), chosen, settings)
-    won = winner(found)
+    won = winner(found, settings)
     return ({} if won is None else won.candidate.values), found
 
 

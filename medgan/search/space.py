@@ -20,11 +20,11 @@ def check_space(config: Config, spec: ImageSpec) -> None:
     for path in config.search.space:
         if not path.startswith("gan."):
             raise MedganError(f"search.space: '{path}' is outside the gan section; a trial changes only gan.*")
-    for gan in candidates(config):
+    for gan in trainable(config):
         check_gan(gan, spec)
 
 
-def candidates(config: Config) -> list[GanConfig]:
+def trainable(config: Config) -> list[GanConfig]:
     """List gan sections that trials may train: that of params.yaml, and it with each end or choice of one parameter."""
     space = config.search.drawn
     changes = [_example(space, path, value) for path in space for value in space[path].examples()]
@@ -38,14 +38,27 @@ def trials_wanted(search: SearchConfig) -> int:
 
 
 def current_parameters(config: Config) -> dict[str, Any]:
-    """What params.yaml says for each searched parameter, where the space contains it, as Optuna keeps it."""
+    """What params.yaml says for each searched parameter, where the space contains it, as Optuna keeps it.
+
+    Of choices the one that is the same to a configuration: `[0, 0.9]` is `[0.0, 0.9]`.
+    """
     tree = config.model_dump(mode="json", by_alias=True)
     values: Values = {}
     for path, distribution in config.search.drawn.items():
-        node = get_path(tree, path)
-        if distribution.applies(values) and distribution.has(node):
-            values[path] = node
+        if distribution.applies(values):
+            same = [choice for choice in distribution.choices or () if is_present({path: choice}, config)]
+            node = same[0] if same else get_path(tree, path)
+            if distribution.has(node):
+                values[path] = node
     return {path: as_parameter(value) for path, value in values.items()}
+
+
+def is_present(values: Mapping[str, Any], config: Config) -> bool:
+    """Say whether a trial with these values trains what params.yaml says."""
+    try:
+        return config.override(values).gan == config.gan
+    except MedganError:  # these values go with others of the space alone
+        return False
 
 
 def as_parameter(value: Any) -> Any:

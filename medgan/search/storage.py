@@ -5,6 +5,7 @@ import logging
 import math
 import os
 import random
+import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -26,6 +27,9 @@ _LOG = logging.getLogger(__name__)
 PASSWORD, PASSWORD_FILE = "MEDGAN_SEARCH_PASSWORD", "MEDGAN_SEARCH_PASSWORD_FILE"
 PATIENCE = 300.0  # seconds for which a database that does not answer is asked again
 _SHORTEST, _LONGEST = 0.2, 10.0  # seconds between two tries
+_FORM = "search.storage is sqlite, or such as postgresql+pg8000://user@host/database"
+_OPTIONS = {"sslmode", "application_name", "unix_sock"}
+_HOST, _DATABASE = re.compile(r"[\w.:-]*"), re.compile(r"[\w.$-]*")  # what looks otherwise may hold a password
 _LOCK = 7236  # of PostgreSQL, while tables are made: any number that is ours
 _HERE = local()
 _BACK = [-math.inf]  # when a database that had been away last answered again
@@ -40,9 +44,13 @@ class Storage(RDBStorage):
         """Whether this process is the only one that may use it."""
         return sqlite_path(self.url) is not None
 
-    def seconds_since_away(self) -> float:
-        """For how long it has answered since it last was away; before that nobody could give a sign of life."""
-        return time.monotonic() - _BACK[0]
+    def just_back(self, seconds: float) -> bool:
+        """Whether it was away within these seconds: before that nobody could give a sign of life."""
+        return time.monotonic() - _BACK[0] < seconds
+
+    def _get_stale_trial_ids(self, study_id: int) -> list[int]:
+        """Also Optuna looks for them, before each trial."""
+        return [] if self.just_back(self.grace_period or 0) else super()._get_stale_trial_ids(study_id)
 
     def close(self) -> None:
         """Give its connections back."""
@@ -110,25 +118,41 @@ def _shared(url: str, grace: int) -> Storage:
 def with_password(url: str) -> str:
     """Add the password from the environment, or from the file that the environment names.
 
-    Raises MedganError for a URL that has one in it: it would be in git, in MLflow and in reports.
+    Raises MedganError for a URL that has one in it, which would be in git, in MLflow and in reports, or that may have:
+    what is refused is not shown.
     """
     try:
         parts = make_url(url)
-    except ArgumentError:
-        raise MedganError(
-            "search.storage is neither sqlite nor a URL such as postgresql+pg8000://user@host/database"
-        ) from None
-    if parts.password is not None or redacted(url) != url:
-        raise MedganError(
-            f"search.storage = '{redacted(url)}' has a password in it, which would be kept in git, MLflow and reports; "
-            f"leave it out, change it, and set {PASSWORD}, or {PASSWORD_FILE} to a file with it"
-        )
-    if parts.get_backend_name() == "sqlite":
+    except (ArgumentError, ValueError):
+        raise MedganError(_FORM) from None
+    if parts.get_backend_name() == "sqlite" and sqlite_path(url) is not None:
         return url
-    password = os.environ.get(PASSWORD)
-    if password is None and (file := os.environ.get(PASSWORD_FILE)):
-        password = Path(file).read_text().strip("\r\n")
-    return parts.set(password=password).render_as_string(hide_password=False)
+    if parts.password is not None:
+        raise MedganError(
+            "search.storage has a password in it, which would be kept in git, MLflow and reports; leave it out, change "
+            f"it, and set {PASSWORD}, or {PASSWORD_FILE} to a file with it"
+        )
+    plain = (
+        _HOST.fullmatch(parts.host or "")
+        and _DATABASE.fullmatch(parts.database or "")
+        and not set(parts.username or "") & set(":/ ")
+        and parts.query.keys() <= _OPTIONS
+    )
+    if parts.get_backend_name() != "postgresql" or not plain:
+        raise MedganError(_FORM)
+    return parts.set(password=_password()).render_as_string(hide_password=False)
+
+
+def _password() -> str | None:
+    """The one that was set. Raises MedganError for a file that cannot be read."""
+    file = os.environ.get(PASSWORD_FILE)
+    if (password := os.environ.get(PASSWORD)) or not file:
+        return password or None
+    try:
+        return Path(file).read_text(encoding="utf-8").strip("\r\n")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is no text in UTF-8"
+        raise MedganError(f"{PASSWORD_FILE} = {file} cannot be read: {why}") from None
 
 
 @contextmanager
@@ -137,10 +161,19 @@ def database_errors(url: str) -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        raise MedganError(f"{redacted(url)} needs {error.name}; `pip install 'medgan[postgresql]'`") from None
+        if error.name != "pg8000":
+            raise MedganError(f"search.storage asks for the driver {error.name}; {_FORM}") from None
+        raise MedganError(f"{url} needs pg8000; `pip install 'medgan[postgresql]'`") from None
+    except AttributeError:
+        # What pg8000 makes of a server that asks for a password where there is none.
+        if sqlite_path(url) is not None or _password() is not None:
+            raise
+        raise MedganError(f"{url} asks for a password; set {PASSWORD}, or {PASSWORD_FILE} to a file with it") from None
     except (StorageInternalError, SQLAlchemyError) as error:
         cause = error.__cause__ or error
-        message = redacted(" ".join(str(cause).split()).partition(" [SQL")[0])
+        details = cause.args[0] if cause.args else None
+        said = details.get("M", "") if isinstance(details, dict) else str(cause)
+        message = redacted(" ".join(str(said).split()).partition(" [SQL")[0])
         raise MedganError(f"{redacted(url)}: {message}; mend it, and the same command goes on") from None
 
 
@@ -200,4 +233,4 @@ def _says_so(error: BaseException | None) -> bool:
 # All of them: Optuna's cache calls some that are not public.
 for _name, _method in list(vars(RDBStorage).items()):
     if isfunction(_method) and not _name.startswith("__"):
-        setattr(Storage, _name, _patient(_method))
+        setattr(Storage, _name, _patient(vars(Storage).get(_name, _method)))

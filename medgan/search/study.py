@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -25,6 +26,9 @@ from medgan.search.suggestion import Given, directions
 _LOG = logging.getLogger(__name__)
 # An attribute of studies, and its keys for the name of the data set, and for how many trials are to end.
 _ABOUT, NAME, WANTED = "medgan", "name", "wanted"
+_ASKED = "asked"  # another attribute: how much, of whoever began the search last
+# Of section search: what decides neither what a trial tries nor what it reaches.
+OUTSIDE = {"trials", "finalists", "seeds", "finalist_steps", "storage", "grace"}
 _POLL = 2.0  # seconds
 
 
@@ -64,12 +68,24 @@ def open_study(
         storage=storage,
         sampler=Given(),
         directions=directions(search),
-        pruner=_pruner(search),
+        pruner=pruner_of(search),
         load_if_exists=True,
     )
     if about and study.user_attrs.get(_ABOUT) != about:
         study.set_user_attr(_ABOUT, dict(about))
     return study
+
+
+def ask(study: Study, search: SearchConfig) -> None:
+    """Write down what is wanted of it: processes that join do that, whatever their own params.yaml says."""
+    study.set_user_attr(_ASKED, {f"search.{name}": getattr(search, name) for name in OUTSIDE - {"storage"}})
+
+
+def asked_of(name: str, storage: Storage) -> Mapping[str, Any]:
+    """What `ask` wrote, by dotted path."""
+    attributes = storage.get_study_user_attrs(storage.get_study_id_from_name(name))
+    found: Mapping[str, Any] = attributes.get(_ASKED, {})
+    return found
 
 
 def about_of(study: FrozenStudy) -> Mapping[str, str]:
@@ -78,7 +94,7 @@ def about_of(study: FrozenStudy) -> Mapping[str, str]:
     return found
 
 
-def _pruner(search: SearchConfig | None) -> BasePruner:
+def pruner_of(search: SearchConfig | None) -> BasePruner:
     """All trials are scored on the same images and z, so that what parts them at a step is what they tried."""
     if search is None or search.pruner == "none":
         return NopPruner()
@@ -91,24 +107,32 @@ def _pruner(search: SearchConfig | None) -> BasePruner:
 def find_study(name: str, storage: Storage, about: Mapping[str, str], *, patience: float) -> None:
     """Wait for a study that another process is to begin, for at most `patience` seconds.
 
-    Raises MedganError where there is none, and at once where there are only others of the same data set: each with what
-    differs, there and here.
+    Raises MedganError where there is none by then; where there is another one of the same data set, with what differs,
+    there and here.
     """
-    began = time.monotonic()
+    began, said = time.monotonic(), False
     while True:
         known = {study.study_name: about_of(study) for study in storage.get_all_studies()}
         if name in known:
             return
         others = [there for there in known.values() if there.get(NAME) == about[NAME]]
-        if others:
-            last = others[-1]
-            differs = [
-                f"{key} {last.get(key)} there, {about[key]} here" for key in about if last.get(key) != about[key]
-            ]
-            raise MedganError(f"the search on {about[NAME]} is another one: {'; '.join(differs)}")
         if time.monotonic() - began > patience:
+            if others:
+                raise MedganError(f"the search on {about[NAME]} is another one: {_differing(others[-1], about)}")
             raise MedganError(f"no search on {about[NAME]} has begun there; `make repro` begins one")
+        if others and not said:
+            _LOG.warning(
+                "the search on %s there is another one: %s; waiting for this one to begin",
+                about[NAME],
+                _differing(others[-1], about),
+            )
+            said = True
         time.sleep(_POLL)
+
+
+def _differing(there: Mapping[str, str], here: Mapping[str, str]) -> str:
+    keys = [key for key in dict.fromkeys([*here, *there]) if there.get(key) != here.get(key)]
+    return "; ".join(f"{key} {there.get(key, 'none')} there, {here.get(key, 'none')} here" for key in keys)
 
 
 @dataclass
@@ -145,7 +169,7 @@ class Sweeper:
         running = self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
         if self.storage.alone:
             lost = running
-        elif self.storage.seconds_since_away() < self.grace:
+        elif self.storage.just_back(self.grace):
             lost = []
         else:
             with warnings.catch_warnings():

@@ -75,8 +75,8 @@ def _draw(trial: Trial, path: str, distribution: Distribution) -> Any:
         return trial.suggest_categorical(path, [as_parameter(choice) for choice in distribution.choices])
     low, high, step, log = distribution.low, distribution.high, distribution.step, distribution.log
     assert low is not None and high is not None  # checked by Distribution
-    if isinstance(low, int) and isinstance(high, int) and (step is None or isinstance(step, int)):
-        return trial.suggest_int(path, low, high, step=step or 1, log=log)
+    if distribution.whole:
+        return trial.suggest_int(path, int(low), int(high), step=int(step or 1), log=log)
     return trial.suggest_float(path, low, high, step=step, log=log)
 
 

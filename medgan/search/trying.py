@@ -12,10 +12,10 @@ from medgan.config.search import SearchConfig
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.gans import check_gan
-from medgan.search.history import FIGURES, SEEN
+from medgan.search.history import ENDED, FIGURES, SEEN, broken
 from medgan.search.objective import Attempt, Objective
 from medgan.search.space import Values
-from medgan.search.study import trial_name
+from medgan.search.study import pruner_of, trial_name
 from medgan.search.suggestion import Given, draw_values, seen_by, suggested
 
 
@@ -32,7 +32,8 @@ def try_candidate(trial: Trial, config: Config, spec: ImageSpec, objective: Obje
         if config.search.metrics:
             return  # Optuna takes reports of one metric alone
         trial.report(score, step)
-        if trial.should_prune():
+        # Nothing is saved at the last step.
+        if step < config.search.steps and _is_hopeless(trial, config.search):
             raise optuna.TrialPruned
 
     if (earlier := _same(trial)) is not None:  # few choices are soon drawn twice
@@ -69,6 +70,16 @@ def _values(trial: Trial, config: Config) -> Values:
     study.sampler = given = Given()
     given.values = suggested(trials, trial.number, seen, config)
     return draw_values(trial, config.search.drawn)
+
+
+def _is_hopeless(trial: Trial, search: SearchConfig) -> bool:
+    """By the pruner, beside trials that break no constraint: those that do may not be better than the ones that may."""
+    if not search.constraints:
+        return trial.should_prune()
+    own = optuna.create_study(study_name=trial.study.study_name, pruner=pruner_of(search))
+    trials = trial.study.get_trials(deepcopy=False)
+    own.add_trials([other for other in trials if other.state in ENDED and not broken(other)])
+    return own.pruner.prune(own, next(other for other in trials if other.number == trial.number))
 
 
 def _same(trial: Trial) -> FrozenTrial | None:

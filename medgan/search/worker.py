@@ -5,6 +5,7 @@ import os
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import optuna
@@ -71,8 +72,10 @@ def work(job: Work) -> None:
 def _one(job: Work) -> str | None:
     """One trial; returns why it failed, if it did."""
     failed: list[str] = []
+    begun: list[int] = []
 
     def attempt(trial: Trial) -> float | Sequence[float]:
+        begun.append(trial._trial_id)
         job.storage.beat(job.study.study_name, trial.number)
         trial.set_user_attr(WORKER, this_worker())
         if is_surplus(job.study.get_trials(deepcopy=False), trial.number, job.wanted):
@@ -83,8 +86,9 @@ def _one(job: Work) -> str | None:
         except (optuna.TrialPruned, UpdateFinishedTrialError, StorageInternalError, SQLAlchemyError):
             raise
         except (Interrupted, KeyboardInterrupt) as stop:
-            trial.set_user_attr(STOPPED, True)
-            job.study.tell(trial, state=TrialState.FAIL)
+            with suppress(UpdateFinishedTrialError, ValueError):  # of one that was taken over
+                trial.set_user_attr(STOPPED, True)
+                job.study.tell(trial, state=TrialState.FAIL)
             raise Interrupted(str(stop) or "stopped; run the same command again") from None
         except Exception as error:
             reason = str(error) if isinstance(error, MedganError) else f"{type(error).__name__}: {error}"
@@ -95,9 +99,9 @@ def _one(job: Work) -> str | None:
 
     try:
         job.study.optimize(attempt, n_trials=1, catch=(FailedError, SurplusError), callbacks=[_teller(job)])
-    except (UpdateFinishedTrialError, ValueError) as error:
-        # Optuna's ValueError: a trial that others have failed cannot be told of.
-        if isinstance(error, ValueError) and "Cannot tell" not in str(error):
+    except (UpdateFinishedTrialError, ValueError, AssertionError):
+        # All three are what Optuna makes of a trial that another worker has failed.
+        if not begun or not job.storage.get_trial(begun[0]).state.is_finished():
             raise
         _LOG.warning("a trial of this worker was taken over by another one")
     return failed[0] if failed else None
