@@ -163,7 +163,8 @@ def test_exponents_without_a_point_are_numbers_though_yaml_reads_them_as_text() 
     changed["search"]["space"] = {"gan.lr": {"low": "1e-4", "high": "1e-3", "log": True}}
     loaded = parse_config(changed)
     assert loaded.gan.lr == 0.0003
-    assert loaded.search.space["gan.lr"].examples() == (0.0001, 0.001)
+    distribution = loaded.search.space["gan.lr"]
+    assert (distribution.low, distribution.high) == (0.0001, 0.001)
 
 
 def test_two_mistakes_are_both_said() -> None:
@@ -409,6 +410,7 @@ def test_source_options_are_checked_as_the_rest(name: str, options: dict[str, An
         ({"low": 0.0, "high": 1.0, "log": True}, "low > 0"),
         ({"choices": []}, "non-empty choices"),
         ({"choices": [1], "high": 3}, "either"),
+        ({"choices": [1, 2], "log": True}, "either"),
         ({"low": float("nan"), "high": 1.0}, "low"),
         ({"low": 0.1, "high": float("inf")}, "high"),
         ("wide", "wide"),
@@ -427,7 +429,8 @@ def test_a_distribution_in_neither_form_is_refused(distribution: object, says: s
     [
         ({"choices": [1, 2.5, "a", True]}, (1, 2.5, "a", True)),
         ({"low": 1, "high": 4}, (1, 4)),
-        ({"low": 0.5, "high": 2.0, "log": True}, (0.5, 2.0)),
+        ({"low": 0.5, "high": 2.0, "log": True}, (0.5, 0.5 + 1.5 * 0.381966, 2.0)),
+        ({"low": 0.0, "high": 2.0, "step": 0.5}, (0.0, 0.5, 2.0)),
     ],
 )
 def test_a_distribution_gives_values_to_check_of_their_own_type(

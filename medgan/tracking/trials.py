@@ -48,11 +48,8 @@ class Searched:
     md5: str
 
 
-# An interrupted or diverged trial must not look finished.
 _LATER = "`dvc repro -s -f search` sends its trials later"
-_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}
-
-
+_STATUS = {"COMPLETE": "FINISHED", "PRUNED": "KILLED", "FAIL": "FAILED"}  # what was interrupted must not look finished
 _Key = tuple[tuple[str, str] | None, int]  # of a trial among all of a search
 
 
