@@ -4,11 +4,11 @@ import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from joblib import delayed
 from numpy.typing import NDArray
 
 from benchmarks import judging
@@ -30,9 +30,8 @@ from medgan.seeds import derive_seed, numpy_generator
 from medgan.training.loop import fit
 from medgan.usefulness.material import labelled, pool
 from medgan.usefulness.regimes import Regime, candidates
-from medgan.usefulness.running import one_thread
+from medgan.usefulness.running import on_cores
 from medgan.usefulness.study import Pool
-from medgan.workers import workers
 
 _HALF = 127.5  # of 8 bits
 
@@ -127,16 +126,9 @@ def learn_all(
 ) -> list[tuple[Pool, Quality]]:
     """As many at a time as there are cores. plan: `ratios`, `level` and `looks` of `Drawer.learn`."""
     ratios, level, looks = plan
-    tasks = (delayed(each.learn)(subject, ratios, level=level, looks=looks) for each in drawers)
-    found = []
-    with (
-        progress(title, len(drawers)) as done,
-        workers(resolve_threads("auto"), first=one_thread, return_as="generator") as parallel,
-    ):
-        for made in parallel(tasks):
-            found.append(made)
-            done(len(found))
-    return found
+    learn = [partial(each.learn, subject, ratios, level=level, looks=looks) for each in drawers]
+    with progress(title, len(drawers)) as done:
+        return list(on_cores(dict(enumerate(learn)), processes=resolve_threads("auto"), progress=done).values())
 
 
 def subset(data: Prepared, images: int, seed: int) -> Prepared:

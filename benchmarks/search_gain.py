@@ -22,8 +22,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from joblib import delayed
-
 from benchmarks.gain_tables import LONGER, PRESENT, PRUNED, WHOLE, Judged, Searched, lines
 from benchmarks.judging import WORK, Subject, open_subject
 from benchmarks.real_data import CHILDREN, configured
@@ -41,8 +39,7 @@ from medgan.search.deciding import winner
 from medgan.search.objective import Attempt, TrialTraining, trial_training
 from medgan.search.session import Search, run_search
 from medgan.training.loop import fit
-from medgan.usefulness.running import one_thread
-from medgan.workers import workers
+from medgan.usefulness.running import on_cores
 
 KINDS: dict[str, dict[str, Any]] = {
     PRUNED: {"sampler": "tpe", "pruner": "median"},
@@ -125,17 +122,11 @@ def _each(
     make: Callable[[Config, Subject], T], configs: Mapping[str, Sequence[Config]], subject: Subject, title: str
 ) -> dict[str, list[T]]:
     """As many at a time as there are cores, each on one thread."""
-    tasks = [(name, config) for name, rows in configs.items() for config in rows]
-    found: dict[str, list[T]] = {name: [] for name in configs}
-    with (
-        progress(title, len(tasks)) as done,
-        workers(resolve_threads("auto"), first=one_thread, return_as="generator") as parallel,
-    ):
-        made = parallel(delayed(make)(config, subject) for _, config in tasks)
-        for number, ((name, _), row) in enumerate(zip(tasks, made, strict=True), 1):
-            found[name].append(row)
-            done(number)
-    return found
+    places = [(name, turn) for name, rows in configs.items() for turn in range(len(rows))]
+    tasks = {(name, turn): partial(make, configs[name][turn], subject) for name, turn in places}
+    with progress(title, len(tasks)) as done:
+        found = on_cores(tasks, processes=resolve_threads("auto"), progress=done)
+    return {name: [found[name, turn] for turn in range(len(rows))] for name, rows in configs.items()}
 
 
 def _searched(config: Config, subject: Subject) -> Searched:

@@ -428,6 +428,14 @@ def test_a_trial_that_another_worker_took_over_is_left_to_it(
     assert [trial.state.name for trial in study.trials] == ["FAIL", "COMPLETE", "COMPLETE"]
 
 
+def test_what_goes_wrong_once_a_trial_has_ended_is_not_taken_for_that(wide: Config, storage: Storage) -> None:
+    def told(trial: FrozenTrial) -> None:
+        raise ValueError("of who is told")
+
+    with pytest.raises(ValueError, match="of who is told"):
+        run_trials(open_study("s", storage), wide, quality, told)
+
+
 def test_ctrl_c_ends_a_worker_whose_trial_was_taken_over(wide: Config, storage: Storage) -> None:
     study = open_study("s", storage)
 

@@ -98,18 +98,14 @@ def _one(job: Work) -> str | None:
             raise FailedError(reason) from error
 
     try:
-        job.study.optimize(attempt, n_trials=1, catch=(FailedError, SurplusError), callbacks=[_teller(job)])
+        job.study.optimize(attempt, n_trials=1, catch=(FailedError, SurplusError))
     except (UpdateFinishedTrialError, ValueError, AssertionError):
         # All three are what Optuna makes of a trial that another worker has failed.
         if not begun or not job.storage.get_trial(begun[0]).state.is_finished():
             raise
         _LOG.warning("a trial of this worker was taken over by another one")
+        return None
+    trial = job.storage.get_trial(begun[0])
+    if trial.user_attrs.get(REASON) != SURPLUS:
+        job.told(trial)
     return failed[0] if failed else None
-
-
-def _teller(job: Work) -> Callable[[Study, FrozenTrial], None]:
-    def told(_: Study, trial: FrozenTrial) -> None:
-        if trial.user_attrs.get(REASON) != SURPLUS:
-            job.told(trial)
-
-    return told

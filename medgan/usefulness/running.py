@@ -2,23 +2,26 @@
 
 from collections.abc import Callable, Mapping
 from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
 
 from joblib import delayed
 
 from medgan.device import use_cpu
 from medgan.errors import MedganError
-from medgan.usefulness.study import Key, Outcome, Task
 from medgan.workers import workers
+
+K = TypeVar("K")
+T = TypeVar("T")
 
 
 def on_cores(
-    tasks: Mapping[Key, Task], *, processes: int, progress: Callable[[int], None] | None = None
-) -> dict[Key, Outcome]:
+    tasks: Mapping[K, Callable[[], T]], *, processes: int, progress: Callable[[int], None] | None = None
+) -> dict[K, T]:
     """Do each task on one thread, so that its bits do not hang on how many there are.
 
     progress: is told how many are done. Raises MedganError where one of the processes is killed.
     """
-    found: dict[Key, Outcome] = {}
+    found: dict[K, T] = {}
     with workers(processes, first=one_thread, return_as="generator") as parallel:
         try:
             for key, outcome in zip(tasks, parallel(delayed(task)() for task in tasks.values()), strict=True):
