@@ -9,7 +9,7 @@ Generators and classifiers are kept: a benchmark that was stopped goes on.
 
 import argparse
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -22,7 +22,7 @@ from benchmarks.judging import Subject, open_subject
 from benchmarks.real_data import configured
 from benchmarks.search_gain import DATA, SPACE
 from benchmarks.tables import save
-from benchmarks.use_tables import Used, predictors
+from benchmarks.use_tables import Used, figures, predictors
 from benchmarks.usefulness import uses
 from medgan.config.schema import Config
 from medgan.scores.classifying import Lessons
@@ -69,14 +69,13 @@ def main() -> None:
         Chosen(name, values, _used([Drawer(base.override(values), IMAGES, seed) for seed in seeds], subject, name))
         for name, values in winners.items()
     ]
-    figures = {
-        "configurations": [{"values": values, **_figures(used)} for values, used in zip(tried, first, strict=True)],
+    tree = {
+        "configurations": [{"values": values, **figures(used)} for values, used in zip(tried, first, strict=True)],
         "chosen": [
-            {"name": each.name, "values": each.values, "seeds": [_figures(used) for used in each.used]}
-            for each in fresh
+            {"name": each.name, "values": each.values, "seeds": [figures(used) for used in each.used]} for each in fresh
         ],
     }
-    save(f"use_search-{data}", figures, _lines(data, base, first, fresh))
+    save(f"use_search-{data}", tree, _lines(data, base, first, fresh))
 
 
 def _configurations(base: Config) -> list[Values]:
@@ -96,11 +95,6 @@ def _used(drawers: Sequence[Drawer], subject: Subject, title: str) -> list[Used]
     regimes = candidates(_RATIOS, pools[0].counts, level=False)
     found = study(pools, regimes, images, method, partial(kept_fits, title=f"{title}: classifiers"))
     return [(quality, *use) for (_, quality), use in zip(learnt, uses(found, images), strict=True)]
-
-
-def _figures(used: Used) -> dict[str, float]:
-    quality, alone, gain = used
-    return {**asdict(quality), "alone": alone, "gain": gain}
 
 
 def _lines(data: str, base: Config, first: Sequence[Used], fresh: Sequence[Chosen]) -> list[str]:
@@ -123,7 +117,7 @@ def _lines(data: str, base: Config, first: Sequence[Used], fresh: Sequence[Chose
         "Both choose the same."
         if same
         else f"The choice by utility less that by FID, with drawn images alone: {_interval(differences)} points.",
-        *predictors(first),
+        *predictors([[figures(used) for used in first]], f"{CONFIGURATIONS} configurations"),
     ]
 
 

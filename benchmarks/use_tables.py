@@ -1,10 +1,11 @@
 """Tables of studies of usefulness."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 
 import numpy as np
-from scipy.stats import spearmanr
+from numpy.typing import NDArray
+from scipy.stats import rankdata
 
 from benchmarks.drawers import Quality
 from medgan.evaluation.two_sample import Measured
@@ -47,10 +48,10 @@ def head(command: str, title: str, about: str, lessons: Lessons, found: Usefulne
     ]
 
 
-def tables(found: Usefulness) -> Iterator[str]:
-    """One for each number of real images."""
-    for size in found.sizes:
-        yield from ("", f"## {size_of(size)} real images a class: {size.verdict}", "")
+def tables(found: Usefulness, used: Sequence[Sequence[Used]]) -> Iterator[str]:
+    """One for each number of real images, of whose generators `used` tells."""
+    for size, of_size in zip(found.sizes, used, strict=True):
+        yield from ("", f"## {size_of(size)} real images a class: {size.verdict}", "", _generators(of_size), "")
         yield f"| {' | '.join(_COLUMNS)} |"
         yield "| --- " * len(_COLUMNS) + "|"
         yield from (_row(name, regime, size) for name, regime in size.regimes.items())
@@ -59,15 +60,38 @@ def tables(found: Usefulness) -> Iterator[str]:
             yield f"- {size.chosen} less {name}: {_difference(each)} points, p {each.adjusted_p:.3f}"
 
 
-def predictors(used: Sequence[Used]) -> Iterator[str]:
-    """Rank correlations of what is measured of a generator with what its images are good for."""
-    yield from ("", f"## What predicts use, over {len(used)} generators", "")
-    yield "Spearman's rank correlation, 95 % interval by resampled generators; numbers of real images differ."
+def figures(used: Used) -> dict[str, float]:
+    """All that is known of a generator, by name."""
+    quality, alone, gain = used
+    return {**asdict(quality), "alone": alone, "gain": gain}
+
+
+def predictors(studies: Sequence[Sequence[Mapping[str, float]]], over: str) -> Iterator[str]:
+    """Rank correlations of what is measured of a generator with what its images are good for.
+
+    studies: `figures` of their generators, each of which has its rank among those of its own study. over: for people.
+    """
+    yield from ("", f"## What predicts use, over {over}", "")
+    yield "Spearman's rank correlation, 95 % interval by resampled generators."
     yield from ("", "| figure | with drawn images alone | with the gain |", "| --- | --- | --- |")
-    alone, gain = (np.array([each[use] for each in used], dtype=float) for use in (1, 2))
-    for name in asdict(used[0][0]):
-        figure = np.array([getattr(quality, name) for quality, _, _ in used])
-        yield f"| {name} | {_correlation(figure, alone)} | {_correlation(figure, gain)} |"
+    rng = numpy_generator(0, "predictors")
+    rows = [[rng.integers(len(each), size=len(each)) for each in studies] for _ in range(_RESAMPLES)]
+    for name in (field.name for field in fields(Quality)):
+        yield f"| {name} | {_correlation(studies, name, 'alone', rows)} | {_correlation(studies, name, 'gain', rows)} |"
+
+
+def _generators(used: Sequence[Used]) -> str:
+    """What they reach, one of each seed."""
+    titles = {
+        "fid": "FID",
+        "told_apart": "told apart",
+        "passing": "passing",
+        "agreement": "as asked",
+        "copied": "copied",
+    }
+    reached = {title: [getattr(quality, name) for quality, _, _ in used] for name, title in titles.items()}
+    cells = [f"{title} {np.mean(each):.3g} ± {np.std(each, ddof=1):.2g}" for title, each in reached.items()]
+    return f"The generators, mean ± sd: {', '.join(cells)}."
 
 
 def _row(name: str, regime: RegimeFigures, size: SizeFigures) -> str:
@@ -94,15 +118,22 @@ def _difference(found: Difference) -> str:
     return f"{100 * found.value:+.1f} [{100 * found.adjusted_low:+.1f}, {100 * found.adjusted_high:+.1f}]"
 
 
-def _correlation(figure: np.ndarray, use: np.ndarray) -> str:
-    if not np.ptp(figure) or not np.ptp(use):
+def _correlation(
+    studies: Sequence[Sequence[Mapping[str, float]]], figure: str, use: str, rows: Sequence[Sequence[NDArray[np.int64]]]
+) -> str:
+    """rows: of each study, once for each time that it is drawn anew."""
+    columns = [np.array([[each[figure], each[use]] for each in study], dtype=float) for study in studies]
+    found = _of_ranks(columns)
+    if np.isnan(found):
         return "all alike"
-    rng = numpy_generator(0, "predictors")
-    resampled = [rng.integers(len(use), size=len(use)) for _ in range(_RESAMPLES)]
-    values = [
-        float(spearmanr(figure[rows], use[rows]).statistic)
-        for rows in resampled
-        if np.ptp(figure[rows]) and np.ptp(use[rows])
-    ]
-    low, high = np.quantile(values, (0.025, 0.975))
-    return f"{float(spearmanr(figure, use).statistic):+.2f} [{low:+.2f}, {high:+.2f}]"
+    resampled = [_of_ranks([column[row] for column, row in zip(columns, drawn, strict=True)]) for drawn in rows]
+    low, high = np.nanquantile(resampled, (0.025, 0.975))
+    return f"{found:+.2f} [{low:+.2f}, {high:+.2f}]"
+
+
+def _of_ranks(studies: Sequence[NDArray[np.float64]]) -> float:
+    """The correlation of ranks within studies; of one it is Spearman's. NaN where all have the same rank."""
+    ranks = np.concatenate([(rankdata(each, axis=0) - (len(each) + 1) / 2) / len(each) for each in studies])
+    if not ranks.any(axis=0).all():
+        return float("nan")
+    return float(np.corrcoef(ranks, rowvar=False)[0, 1])

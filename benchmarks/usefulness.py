@@ -7,7 +7,6 @@ For each number of real images and each seed a generator learns from these alone
 """
 
 import argparse
-from dataclasses import asdict
 from functools import partial
 
 from benchmarks.drawers import Drawer, learn_all
@@ -15,7 +14,7 @@ from benchmarks.fits import kept_fits
 from benchmarks.judging import ROOT, open_subject
 from benchmarks.tables import save
 from benchmarks.use_plans import PLANS, planned
-from benchmarks.use_tables import Used, head, predictors, tables
+from benchmarks.use_tables import Used, figures, head, predictors, tables
 from medgan.scores.classifying import Lessons, balanced
 from medgan.usefulness.classifiers import CLASSIFIERS, classifier
 from medgan.usefulness.judging import judge
@@ -35,7 +34,8 @@ def main() -> None:
     if config is None:
         return
     subject = open_subject(config, told_apart=True, by_class=True)
-    data, images, studies, used = subject.prepared, held_out(subject.prepared, plan.n, config.seed), [], list[Used]()
+    data, images, studies = subject.prepared, held_out(subject.prepared, plan.n, config.seed), []
+    used: dict[int, list[Used]] = {}
     lessons = Lessons(plan.steps, plan.batch, CLASSIFIERS[plan.classifier], plan.augment)
     method = Method(partial(classifier, plan.classifier, data.spec), lessons, config.seed)
     for size in plan.sizes:
@@ -45,16 +45,16 @@ def main() -> None:
         pools = [pool for pool, _ in learnt]
         regimes = candidates(plan.ratios, pools[0].counts, level=plan.level)
         studies.append(study(pools, regimes, images, method, partial(kept_fits, title=f"{size} real: classifiers")))
-        used += [(quality, *use) for (_, quality), use in zip(learnt, uses(studies[-1], images), strict=True)]
+        used[size] = [(quality, *use) for (_, quality), use in zip(learnt, uses(studies[-1], images), strict=True)]
     found = judge(studies, images, data.label_names, classifier=plan.classifier, steps=plan.steps, seed=config.seed)
     picture = ROOT / "docs" / f"usefulness-{name}.png"
     save_picture(picture, found)
-    generators = [{**asdict(quality), "alone": alone, "gain": gain} for quality, alone, gain in used]
+    generators = [{"images": size, **figures(each)} for size in plan.sizes for each in used[size]]
     about = f"recipe `{plan.recipe}`, {config.train.steps:,} steps"
     lines = [
         *head(f"python -m benchmarks.usefulness {name}", plan.title, about, lessons, found),
-        *tables(found),
-        *predictors(used),
+        *tables(found, list(used.values())),
+        *predictors([generators], f"{len(generators)} generators; numbers of real images differ"),
         "",
         f"![{plan.title}](../../docs/{picture.name})",
     ]
