@@ -2,7 +2,8 @@
 
 import json
 import tarfile
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,20 @@ import pytest
 import torch
 from PIL import Image
 
-from benchmarks import blind, halves, intervals, judging, real_data, recipes, tables, textbook, texture
+from benchmarks import (
+    blind,
+    fits,
+    halves,
+    intervals,
+    judging,
+    real_data,
+    recipes,
+    tables,
+    textbook,
+    texture,
+    use_tables,
+)
+from benchmarks.drawers import Quality
 from benchmarks.judging import Subject, configuration, judge, open_subject, row_identity, train
 from benchmarks.tables import cpu_seconds, write_table
 from benchmarks.translation import PUBLISHED, RECOMMENDED
@@ -19,6 +33,7 @@ from medgan.data.store import Prepared
 from medgan.errors import MedganError
 from medgan.runtime.generator import OnnxGenerator
 from medgan.training.checkpoint import read_checkpoint
+from medgan.usefulness.study import Outcome
 
 RECIPES = sorted(path.stem for path in (judging.ROOT / "recipes").glob("*.yaml"))
 
@@ -252,3 +267,29 @@ def test_texture_is_of_even_parts_and_of_the_finest_waves() -> None:
     assert texture.texture(2 * images).decibels(real) == pytest.approx(6.02, abs=0.01)
     smooth = np.broadcast_to(np.sin(np.arange(32) * 2 * np.pi / 16, dtype=np.float32), (2, 1, 32, 32))
     assert texture.texture(smooth).finest < 1e-6 * real.finest
+
+
+def fitted(images: np.ndarray, folder: Path) -> Outcome:
+    (folder / str(len(list(folder.iterdir())))).touch()
+    return Outcome(len(images), float(images.mean()), (), images[:1])
+
+
+def test_a_fit_is_found_again_by_any_number_of_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.ones((1 << 19, 2), np.float32)  # more than joblib sends to a process as it is
+    tasks = {("a", 0): partial(fitted, images, tmp_path), ("a", 1): partial(fitted, 0 * images, tmp_path)}
+    found = []
+    for processes in (2, 1):
+        monkeypatch.setattr(fits, "resolve_threads", lambda _, processes=processes: processes)
+        found.append(fits.kept_fits(tasks, title="fits"))
+        assert len(list(tmp_path.iterdir())) <= 2
+    assert [each.validation for each in found[0].values()] == [each.validation for each in found[1].values()] == [1, 0]
+
+
+def test_a_generator_is_ranked_among_those_of_its_own_study() -> None:
+    def study(offset: float) -> list[dict[str, float]]:
+        names = [field.name for field in fields(Quality)]
+        return [dict.fromkeys(names, 0.0) | {"fid": offset + n, "alone": offset - n, "gain": n % 2} for n in range(9)]
+
+    lines = {line.split(" | ")[0]: line for line in use_tables.predictors([study(0), study(100)], "two")}
+    assert lines["| fid"].startswith("| fid | -1.00 [-1.00, -1.00] | ")
+    assert lines["| recall"] == "| recall | all alike | all alike |"
