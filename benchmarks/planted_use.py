@@ -1,6 +1,6 @@
 """What the verdict on usefulness says of generators that are known to be useless or perfect -> results/planted-use.md.
 
-    python -m benchmarks.planted_use [REPETITIONS]    # some 90 minutes on one core for 20
+    python -m benchmarks.planted_use [REPETITIONS]    # 20 of them: 4 CPU-hours
 
 Phantom lesions, 100 real images a class. Planted in the place of a generator: noise; a copyist, which gives training
 images again; a perfect one, which gives other patients' images; one that turns a class into another. And nothing:
