@@ -21,6 +21,9 @@ def main() -> None:
         for kind, key in (("usefulness", "generators"), ("use_search", "configurations"))
         for file in sorted(RESULTS.glob(f"{kind}-*.json"))
     }
+    if not studies:
+        print(f"{RESULTS} has no studies yet; first run python -m benchmarks.usefulness phantom", flush=True)
+        return
     of_size: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
     for name, generators in studies.items():
         for each in generators:
