@@ -10,7 +10,6 @@ benchmark that was stopped goes on.
 """
 
 import argparse
-import json
 import shutil
 import statistics
 import time
@@ -23,7 +22,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
 from benchmarks.gain_tables import LONGER, PRESENT, PRUNED, WHOLE, Judged, Searched, lines
-from benchmarks.judging import WORK, Subject, open_subject
+from benchmarks.judging import WORK, Subject, open_subject, row_identity
+from benchmarks.keeping import kept
 from benchmarks.real_data import CHILDREN, configured
 from benchmarks.tables import save
 from medgan.config.schema import Config
@@ -32,8 +32,7 @@ from medgan.device import resolve_threads
 from medgan.evaluation.evaluate import evaluate
 from medgan.evaluation.generators import TorchGenerator
 from medgan.evaluation.report import SynthesisReport
-from medgan.files import write_atomically
-from medgan.fingerprint import fingerprint
+from medgan.fingerprint import code_digest, fingerprint
 from medgan.scores.validation import validation_judge
 from medgan.search.deciding import winner
 from medgan.search.objective import Attempt, TrialTraining, trial_training
@@ -131,7 +130,9 @@ def _each(
 
 def _searched(config: Config, subject: Subject) -> Searched:
     """A search from nothing, with its choice."""
-    return _kept(("search", config), Searched, partial(_search, config, subject))
+    parts = {"row": row_identity(config, subject), "search": config.search.model_dump(mode="json")}
+    parts["code"] = code_digest(["medgan.search.session", "medgan.search.objective"])
+    return Searched(**kept("searches", parts, lambda: asdict(_search(config, subject))))
 
 
 def _search(config: Config, subject: Subject) -> Searched:
@@ -169,7 +170,6 @@ def _unseen(title: str, steps: int) -> Iterator[Bar]:
 def _final(config: Config, subject: Subject) -> Judged:
     """Trained on a seed that no search has seen."""
     final = config.override({"seed": 1000 + config.seed, "train.checkpoint_every": config.train.steps})
-    parts = {"gan": final.gan.model_dump(mode="json"), "train": final.train.model_dump(mode="json"), "seed": final.seed}
 
     def made() -> Judged:
         with TemporaryDirectory() as folder:
@@ -182,18 +182,7 @@ def _final(config: Config, subject: Subject) -> Judged:
         assert isinstance(report, SynthesisReport)
         return Judged(final.train.steps, spent, report.quality.fid)
 
-    return _kept(("final", parts, subject.prepared.md5), Judged, made)
-
-
-def _kept(key: Sequence[Any], of: type[T], make: Callable[[], T]) -> T:
-    """Make it, or find it from the last time."""
-    plain = [part.model_dump(mode="json") if isinstance(part, Config) else part for part in key]
-    path = WORK / "searches" / f"{fingerprint({'key': plain})}.json"
-    if not path.exists():
-        found = make()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, json.dumps(asdict(found)).encode())  # type: ignore[call-overload]
-    return of(**json.loads(path.read_text()))
+    return Judged(**kept("finals", {"row": row_identity(final, subject)}, lambda: asdict(made())))
 
 
 if __name__ == "__main__":

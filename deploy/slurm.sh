@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Workers of one search on a Slurm cluster: `sbatch deploy/slurm.sh` in a clone that all nodes see (docs/scale.md).
-# Begin the search with `make repro` on a node of its own first, or let these wait for it. Untested by us.
+# Begin the search with `make repro` on a node of the same kind first, or let these wait for it. Untested by us.
 #SBATCH --job-name=medgan
 #SBATCH --array=1-8                 # so many workers
 #SBATCH --cpus-per-task=2

@@ -1,6 +1,6 @@
 """What people see of a search that is under way."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,11 @@ from medgan.config.schema import Config
 from medgan.data.spec import ImageSpec
 from medgan.errors import MedganError
 from medgan.search.board import board, boards, drawn
-from medgan.search.history import REASON, SURPLUS, WORKER
+from medgan.search.history import REASON, SURPLUS, WORKER, ZONE
 from medgan.search.objective import Attempt
 from medgan.search.session import Search, run_search
 from medgan.search.storage import open_storage
+from medgan.search.study import record
 
 NOW = datetime(2026, 1, 1, 12)
 
@@ -46,7 +47,7 @@ TRIALS = [
 
 
 def test_each_worker_has_a_row_and_the_time_left_is_that_of_those_at_work() -> None:
-    found = board("search", TRIALS, 12, NOW)
+    found = board("search", TRIALS, 12, NOW.astimezone())
     assert [(row.worker, row.complete, row.pruned, row.failed, row.best) for row in found.rows] == [
         ("b-2", 0, 1, 1, None),
         ("c-3", 0, 0, 0, None),
@@ -63,8 +64,19 @@ def test_each_worker_has_a_row_and_the_time_left_is_that_of_those_at_work() -> N
 
 
 def test_without_one_that_ended_nobody_knows_how_long_it_takes() -> None:
-    assert board("search", [], 12, NOW).left is None
-    assert str(board("search", TRIALS[5:6], 12, NOW)) == "0 of 12 ended, 1 running, 0 pruned"
+    assert board("search", [], 12, NOW.astimezone()).left is None
+    assert str(board("search", TRIALS[5:6], 12, NOW.astimezone())) == "0 of 12 ended, 1 running, 0 pruned"
+
+
+def test_workers_and_viewers_may_live_by_other_clocks() -> None:
+    """Optuna keeps the time on the wall of whoever ran the trial, without its zone."""
+    zone = 3 * 3600
+    away = [trial(0, TrialState.COMPLETE, "a-1", 30, 10, value=4.0), trial(1, TrialState.RUNNING, "a-1", 4, 0)]
+    for each in away:
+        each.set_user_attr(ZONE, zone)
+    now = NOW.replace(tzinfo=timezone(timedelta(seconds=zone))).astimezone(UTC)
+    assert board("search", away, 2, now).left == pytest.approx(60 * 6)
+    assert record(away[1], {}).began == 1000 * (now - timedelta(minutes=4)).timestamp()
 
 
 def test_a_search_is_found_by_the_name_of_its_data_with_its_fresh_seeds(config: Config, tmp_path: Path) -> None:
@@ -80,8 +92,8 @@ def test_a_search_is_found_by_the_name_of_its_data_with_its_fresh_seeds(config: 
     about = {"name": "phantom", "data": "aaaa"}
     run_search(Search(score, wide, ImageSpec(16, 1, classes=3), "s", tmp_path, about), url, lambda trials, status: None)
     storage = open_storage(url, 60)
-    searched, fresh = boards(storage, "phantom", 3, NOW)
+    searched, fresh = boards(storage, "phantom", NOW.astimezone())
     assert (searched.ended, searched.wanted, fresh.ended, fresh.wanted) == (3, 3, 4, 4)
     assert searched.title == "search on phantom" and fresh.title == "fresh seeds"
     with pytest.raises(MedganError, match="no search on scans has begun there"):
-        boards(storage, "scans", 3, NOW)
+        boards(storage, "scans", NOW.astimezone())

@@ -193,6 +193,12 @@ def test_override_changes_the_path_and_nothing_else() -> None:
     assert before.gan.lr != 0.5
 
 
+def test_override_of_a_place_inside_of_what_is_replaced_changes_that_alone() -> None:
+    model = {"name": "sngan", "width": 4}
+    found = load_config(PARAMS).override({"gan.model.width": 8, "gan.model": model}).gan.model
+    assert found == {"name": "sngan", "width": 8} and model["width"] == 4
+
+
 def test_override_with_nothing_is_the_same_configuration() -> None:
     before = load_config(PARAMS)
     assert before.override({}) == before

@@ -186,6 +186,7 @@ def test_pruners_go_by_name(config: Config, tmp_path: Path, pruner: str, pruned:
         ({"search.constraints": {"copys": 0.1}}, "copys"),
         ({"search.sampler": "grid"}, "search.sampler"),
         ({"search.pruner": "halving"}, "search.pruner"),
+        ({"search.pruner": "hyperband", "search.constraints": {"copies": 0.1}}, "set pruner: median or none"),
     ],
 )
 def test_what_does_not_go_together_is_a_sentence(config: Config, changes: dict[str, Any], says: str) -> None:

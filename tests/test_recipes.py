@@ -213,6 +213,21 @@ def test_use_keeps_hand_edits_unless_forced(clone: Path) -> None:
     assert load_config(params).seed == 0
 
 
+@pytest.mark.parametrize("planted", ["postgresql+pg8000://u:S3cret@host/db", "u:S3cret@host", {"url": "u:S3cret@host"}])
+def test_a_password_that_was_written_into_params_is_not_shown(clone: Path, planted: object) -> None:
+    params = clone / "params.yaml"
+    tree = yaml.safe_load(params.read_text())
+    params.write_text(yaml.safe_dump({**tree, "search": {**tree["search"], "storage": planted, "trials": 0}}))
+    with pytest.raises(MedganError, match=r"^params\.yaml: .*storage") as error:
+        load_config(params)
+    said = [str(error.value), *use_recipe(clone, "default", force=True)]
+    assert len(said) > 1 and not any("S3cret" in line for line in said)
+    params.write_text("search: {storage: u:S3cret@host, [")
+    with pytest.raises(MedganError, match=r"not valid YAML: .* in line 1, column") as error:
+        load_config(params)
+    assert "S3cret" not in str(error.value)
+
+
 def test_a_comment_is_no_edit(clone: Path) -> None:
     params = clone / "params.yaml"
     params.write_text(params.read_text() + "# mine\n")

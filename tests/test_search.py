@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,16 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from medgan.config.schema import Config
+from medgan.config.search import Distribution, SearchConfig
 from medgan.data.spec import ImageSpec
 from medgan.errors import DivergedError, Interrupted, MedganError
 from medgan.search import history
-from medgan.search.choice import Outcome, write_outcome
+from medgan.search.choice import Outcome, described, write_outcome
 from medgan.search.confirmation import candidates, lucky
 from medgan.search.history import asked_for
 from medgan.search.objective import Objective
 from medgan.search.session import Mirror, Search, run_search
-from medgan.search.space import check_space, trials_wanted
+from medgan.search.space import check_space, trials_wanted, values_of
 from medgan.search.storage import Storage, open_storage, with_password
 from medgan.search.study import Sweeper, TrialRecord, open_study, records
 from medgan.search.suggestion import Given, _draw, repeated, seen_by
@@ -460,13 +462,15 @@ def test_ctrl_c_ends_a_worker_whose_trial_was_taken_over(wide: Config, storage: 
         "postgresql+pg8000://u%3AS3cret@host/db",
         "postgresql+pg8000://u@host/db?p%61ssword=S3cret",
         "postgresql+pg8000://u@host/db?sslpass=S3cret",
+        "postgresql+pg8000://u@host/db?sslmode=require",
+        "postgresql+pg8000://host/db",
         "u:S3cret@host",
         "sqlite://",
         "mysql://u@host/db",
     ],
 )
 def test_an_address_that_may_hold_a_password_is_refused_and_not_shown(refused: str) -> None:
-    with pytest.raises(MedganError, match=r"^search\.storage ") as error:
+    with pytest.raises(MedganError, match=r"^search\.storage: ") as error:
         open_storage(refused, 60)
     assert "S3cret" not in str(error.value) and "host/db" not in str(error.value).replace("user@host/database", "")
 
@@ -595,6 +599,42 @@ def test_a_stepped_range_and_a_place_in_a_list_can_be_searched(config: Config, s
         assert momentum == trial.params["gan.betas.0"] == pytest.approx(round(momentum, 1))
 
 
+@pytest.mark.parametrize("when", [{}, {"gan.model": [{"name": "dcgan", "width": 4}]}])
+def test_a_mapping_and_a_place_in_it_can_be_searched(
+    config: Config, url: str, tmp_path: Path, when: dict[str, Any]
+) -> None:
+    """What one trial tries must not change what is in the space."""
+    space = {
+        "gan.model": {"choices": [{"name": "dcgan", "width": 4}, {"name": "residual", "width": 4}]},
+        "gan.model.width": {"choices": [4, 8], "when": when},
+    }
+    changed = config.override({"search.space": space, "search.trials": 8, "search.finalists": 0})
+    before = changed.model_dump()
+    check_space(changed, SPEC)
+    outcome = search(changed, quality, url, tmp_path)
+    assert [trial.state for trial in outcome.trials] == ["COMPLETE"] * 8 and changed.model_dump() == before
+    tried = [changed.override(trial.values).gan.model for trial in outcome.trials]
+    assert {model["name"] for model in tried} == {"dcgan", "residual"} and {model["width"] for model in tried} == {4, 8}
+
+
+def test_otherwise_holds_beside_a_parameter_that_is_not_searched_either() -> None:
+    drawn = SearchConfig(
+        trials=1,
+        steps=1,
+        evaluations=1,
+        n=2,
+        finalists=0,
+        seeds=2,
+        space={
+            "gan.loss": Distribution(choices=("bce", "relativistic")),
+            "gan.label_smoothing": Distribution(low=0.8, high=1.0, when={"gan.loss": ("bce",)}),
+            "gan.instance_noise": Distribution(choices=(0.1, 0.2), when={"gan.label_smoothing": (0.8,)}, otherwise=0.0),
+        },
+    ).drawn
+    assert values_of({"gan.loss": "relativistic"}, drawn) == {"gan.loss": "relativistic", "gan.instance_noise": 0.0}
+    assert values_of({}, drawn) == {}  # nothing is known yet
+
+
 def test_the_shipped_space_is_accepted(config: Config) -> None:
     assert config.search.space
     check_space(config, SPEC)
@@ -610,7 +650,10 @@ def test_trials_are_told_and_written_as_they_were(wide: Config, storage: Storage
         write_outcome(tmp_path / "search", Outcome(best, heard), wide.search)
     with (tmp_path / "search" / "trials.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    assert yaml.safe_load((tmp_path / "search" / "best.yaml").read_text()) == best
+    text = (tmp_path / "search" / "best.yaml").read_text()
+    assert yaml.safe_load(text) == best and text.startswith("# best of 2 trials")
+    failed = replace(heard[0], state=TrialState.FAIL.name)
+    assert next(described(Outcome({}, [*heard, failed]), wide.search)).startswith("best of 2 trials: params.yaml")
     assert list(rows[0]) == ["number", "state", "score", "fresh", "retry_of", "reason", *SPACE]
     assert rows[0]["state"] == "COMPLETE" and float(rows[0]["score"]) == pytest.approx(heard[0].score, rel=1e-5)
     assert float(rows[1]["gan.lr"]) == heard[1].values["gan.lr"]

@@ -144,6 +144,22 @@ def test_a_worker_does_as_much_as_the_search_asks_for(
     assert join_search(search, database.url, patience=0) == 3
 
 
+def test_a_worker_waits_for_a_search_that_is_made_larger(
+    database: Server, config: Config, tmp_path: Path, opened: Callable[[int], Storage]
+) -> None:
+    """It began when the smaller one had ended, or while it did the last of it."""
+    about, storage = {"name": "larger", "data": "aaaa"}, opened(30)
+    small = config.override({"search.trials": 2, "search.finalists": 0, "search.grace": 30})
+    study = open_study("larger", storage, about, small.search)
+    ask(study, small.search)
+    large = small.override({"search.trials": 4})
+    more = threading.Timer(3, ask, (study, large.search))
+    more.start()
+    search = Search(lambda *_: 1.0, large, ImageSpec(16, 1, classes=3), "larger", tmp_path, about)
+    assert join_search(search, database.url, patience=60) == 4
+    more.join()
+
+
 def test_a_database_that_wants_a_password_says_so(database: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in database.environment:
         monkeypatch.setenv(name, "")

@@ -1,6 +1,7 @@
 """params.yaml as a frozen, checked tree: a section a stage, each in a module of its own."""
 
 from collections.abc import Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Self, get_args
 
@@ -72,7 +73,7 @@ class Config(Section):
         return list(dict.fromkeys([self.search_score, *others]))
 
     def override(self, values: Mapping[str, Any]) -> "Config":
-        """The same tree with dotted paths replaced and everything checked again.
+        """The same tree with dotted paths replaced, the outer ones first, and everything checked again.
 
         With another gan.name the knobs that both GANs have keep their values, and its own ones stand at their defaults
         where `values` holds none.
@@ -81,10 +82,11 @@ class Config(Section):
         tree = self.model_dump(mode="json", by_alias=True)
         if (name := values.get("gan.name", self.gan.name)) != self.gan.name:
             tree["gan"] = switched(tree["gan"], name)
-        for path, value in values.items():
+        for path in sorted(values, key=lambda path: path.count(".")):
             if message := foreign(Config, tree, path.split(".")):
                 raise MedganError(message)
-            set_path(tree, path, value)
+            # A copy, since a further path may lie inside of it: it may be a choice of search.space.
+            set_path(tree, path, deepcopy(values[path]))
         return parse_config(tree)
 
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from medgan.config.checking import Section
 from medgan.config.train import Score
+from medgan.databases import shared_address
 
 _NO_ROUND_PART = 0.381966
 SQLITE = "sqlite"  # the study is a file of the clone
@@ -89,6 +90,13 @@ class Distribution(Section):
         return any(path in values and values[path] not in allowed for path, allowed in self.when.items())
 
 
+def check_storage(storage: str) -> str:
+    """Raise ValueError for what is no place for studies, and for an address with a password in it."""
+    if storage != SQLITE:
+        shared_address(storage)
+    return storage
+
+
 class SearchConfig(Section):
     """trials: 0 skips the search. metric: what trials are scored by; as train.score where it is empty. steps: of one
     trial.
@@ -103,7 +111,7 @@ class SearchConfig(Section):
     grace: seconds after which a worker on another machine that gives no sign of life is taken for dead.
     """
 
-    storage: str = SQLITE
+    storage: Annotated[str, AfterValidator(check_storage)] = SQLITE
     grace: int = Field(default=120, ge=2)
     trials: int = Field(ge=0)
     metric: Score | None = None
@@ -130,6 +138,15 @@ class SearchConfig(Section):
                         raise ValueError(f"space.{path}.when: {other} is never {value!r} in this space")
         if ring := _ring(self.space):
             raise ValueError(f"space: each of {', '.join(ring)} is searched only when another of them is known")
+        return self
+
+    @model_validator(mode="after")
+    def _pruning_knows_constraints(self) -> Self:
+        if self.pruner == "hyperband" and self.constraints:
+            raise ValueError(
+                "hyperband compares a trial with others that are under way, and which constraints these will break "
+                "nobody knows; set pruner: median or none"
+            )
         return self
 
     @model_validator(mode="after")

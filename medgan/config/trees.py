@@ -17,6 +17,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise MedganError(f"{path} does not exist; run this in a clone of the repository") from None
     except OSError as error:
         raise MedganError(f"{path} cannot be read: {error.strerror}") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark  # without its line, which may hold a password
+        where = f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise MedganError(f"{path} is not valid YAML: {error.problem}{where}") from None
     except yaml.YAMLError as error:
         raise MedganError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
     if not isinstance(tree, dict):

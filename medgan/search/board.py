@@ -10,9 +10,9 @@ from rich.table import Table
 from medgan.console import minutes
 from medgan.errors import MedganError
 from medgan.search.confirmation import CONFIRMATION
-from medgan.search.history import WORKER, ended, score_of, tried
+from medgan.search.history import WORKER, ended, instant, score_of, tried
 from medgan.search.storage import Storage
-from medgan.search.study import NAME, WANTED, about_of
+from medgan.search.study import NAME, TRIALS, WANTED, about_of, asked_of
 
 _SHOWN = 20  # workers, those first that are at work
 
@@ -51,7 +51,7 @@ class Board:
 
 
 def board(title: str, trials: Sequence[FrozenTrial], wanted: int, now: datetime) -> Board:
-    """Sum up a study. wanted: how many trials are to end."""
+    """Sum up a study. wanted: how many trials are to end. now: with its time zone."""
     known = [trial for trial in tried(trials) if WORKER in trial.user_attrs]
     workers = dict.fromkeys(trial.user_attrs[WORKER] for trial in known)
     rows = [_row(worker, [trial for trial in known if trial.user_attrs[WORKER] == worker]) for worker in workers]
@@ -59,7 +59,7 @@ def board(title: str, trials: Sequence[FrozenTrial], wanted: int, now: datetime)
     return Board(title, wanted, len(ended(trials)), rows, _row("all", known), _left(trials, wanted, now))
 
 
-def boards(storage: Storage, data: str, wanted: int, now: datetime) -> list[Board]:
+def boards(storage: Storage, data: str, now: datetime) -> list[Board]:
     """Of the newest search on a data set, and of the trainings on fresh seeds that follow it.
 
     Raises MedganError where nothing was searched for on it.
@@ -70,7 +70,7 @@ def boards(storage: Storage, data: str, wanted: int, now: datetime) -> list[Boar
         raise MedganError(f"no search on {data} has begun there; `make repro` begins one")
     name = searches[-1].study_name
     again = [study for study in studies if study.study_name.startswith(f"{name}-{CONFIRMATION}-")]
-    told = [(name, f"search on {data}", wanted)]
+    told = [(name, f"search on {data}", int(asked_of(name, storage)[TRIALS]))]
     told += [(study.study_name, "fresh seeds", int(about_of(study)[WANTED])) for study in again[-1:]]
     return [
         board(title, storage.get_all_trials(storage.get_study_id_from_name(study)), count, now)
@@ -122,5 +122,6 @@ def _left(trials: Sequence[FrozenTrial], wanted: int, now: datetime) -> float | 
     if not spent or not running:
         return None
     mean = sum(spent) / len(spent)
-    begun = sum(min(mean, (now - trial.datetime_start).total_seconds()) for trial in running if trial.datetime_start)
+    starts = [instant(trial, trial.datetime_start) for trial in running if trial.datetime_start]
+    begun = sum(min(mean, (now - start).total_seconds()) for start in starts)
     return max(0.0, (wanted - len(ended(trials))) * mean - begun) / len(running)

@@ -12,10 +12,12 @@ from medgan.config.search import SearchConfig
 from medgan.files import replacing
 from medgan.search.confirmation import broken_limits
 from medgan.search.deciding import Confirmed
+from medgan.search.history import ENDED
 from medgan.search.space import as_parameter
 from medgan.search.study import TrialRecord
 
 PICTURES_NAME, FRONT = "pictures", "front.csv"
+_ENDED = [state.name for state in ENDED]
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ def described(outcome: Outcome, search: SearchConfig) -> Iterator[str]:
 
 
 def _choice(outcome: Outcome, search: SearchConfig) -> str:
-    tried = f"best of {len(outcome.trials)} trials"
+    ended = sum(trial.state in _ENDED for trial in outcome.trials)
+    tried = f"best of {ended} trials"
     if outcome.best:
         return f"{tried}: {outcome.best}" + ("" if outcome.confirmed else "; on no fresh seeds, so it may be luck")
     doubt = f"; no finalist beats it beyond doubt on {search.seeds} fresh seeds" if outcome.confirmed else ""

@@ -5,14 +5,15 @@ came first, and with that on which count.
 """
 
 from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta, timezone
 
 from optuna.trial import FrozenTrial, TrialState
 
 # What a trial's attributes say. retry_of: the number of the one that it repeats. kills: how often it was killed before.
 # stopped: it was told to stop. reason: why it failed; it is not tried again. seen: what its suggestion rests on.
-# figures: by name, what was measured once it had ended.
+# figures: by name, what was measured once it had ended. zone: seconds by which the clock of its worker is ahead of UTC.
 RETRY_OF, KILLS, STOPPED, REASON, WORKER, SEEN = "retry_of", "kills", "stopped", "reason", "worker", "seen"
-FIGURES = "figures"
+FIGURES, ZONE = "figures", "zone"
 SURPLUS = "not needed"  # the reason of one that was begun although enough are
 ENDED = (TrialState.COMPLETE, TrialState.PRUNED)
 _ALIVE = (*ENDED, TrialState.RUNNING, TrialState.WAITING)
@@ -76,6 +77,12 @@ def score_of(trial: FrozenTrial) -> float | None:
 def broken(trial: FrozenTrial) -> list[str]:
     """The constraints that it breaks."""
     return [name for name, excess in trial.constraints.items() if excess > 0]
+
+
+def instant(trial: FrozenTrial, moment: datetime) -> datetime:
+    """A time that Optuna wrote down, by the clock on the wall of its worker, as one that is the same everywhere."""
+    zone = trial.user_attrs.get(ZONE)
+    return moment.astimezone() if zone is None else moment.replace(tzinfo=timezone(timedelta(seconds=zone)))
 
 
 def tried(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

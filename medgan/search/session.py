@@ -1,11 +1,13 @@
 """A whole search by one process: what ended processes left, then trials, then the choice on fresh seeds."""
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -32,12 +34,13 @@ from medgan.search.objective import Objective
 from medgan.search.pictures import study_pictures
 from medgan.search.space import Values, trials_wanted
 from medgan.search.storage import Storage, check_shared, database_errors, open_storage
-from medgan.search.study import WANTED, TrialRecord, ask, asked_of, find_study, open_study, records, trial_name
+from medgan.search.study import TRIALS, WANTED, TrialRecord, ask, asked_of, find_study, open_study, records, trial_name
 from medgan.search.trying import try_candidate
 from medgan.search.worker import Work, work
 from medgan.training.checkpoint import held, remove_folders
 
 _LOG = logging.getLogger(__name__)
+_POLL = 2.0  # seconds
 # Is told of trials, of trainings on fresh seeds, and of the status of their search: RUNNING, then FINISHED or FAILED.
 Mirror = Callable[[Sequence[TrialRecord], str], None]
 
@@ -76,7 +79,7 @@ def run_search(search: Search, storage_url: str, mirror: Mirror) -> Outcome:
         def told(trial: FrozenTrial) -> None:
             _LOG.info("%s", _in_words(trial, config))
             trials = study.get_trials(deepcopy=False)
-            _LOG.info("%s", board("search", trials, wanted, datetime.now()))
+            _LOG.info("%s", board("search", trials, wanted, datetime.now(UTC)))
             mirror(_told(search, study), "RUNNING")
 
         try:
@@ -96,23 +99,45 @@ def run_search(search: Search, storage_url: str, mirror: Mirror) -> Outcome:
 def join_search(search: Search, storage_url: str, *, patience: float) -> int:
     """Work on a search that another process has begun, until nothing is left to do; returns how many trials it ended.
 
-    patience: seconds to wait until it has begun. Raises MedganError as `find_study` and `run_search`.
+    patience: seconds to wait until it has begun, and has asked for as many trials as the params.yaml of this process.
+    Raises MedganError as `find_study` and `run_search`.
     """
-    done: list[FrozenTrial] = []
+    until, done, asked = time.monotonic() + patience, 0, None
     check_shared(storage_url)
     with _shared(search, storage_url) as storage:
         find_study(search.name, storage, search.about, patience=patience)
-        search = replace(search, config=search.config.override(asked_of(search.name, storage)))
+        while (now := asked_of(search.name, storage)) != asked:
+            asked = now
+            done += _join(replace(search, config=search.config.override(asked)), storage_url)
+            _await_more(search, storage, asked, until)
+    remove_folders(search.checkpoints.glob(f"trial-{search.name}-*"))
+    return done
+
+
+def _await_more(search: Search, storage: Storage, asked: Mapping[str, Any], until: float) -> None:
+    """Where params.yaml here asks for more trials than the search did, give `make repro` the time to do so too."""
+    if (wanted := trials_wanted(search.config.search)) <= asked[TRIALS] or time.monotonic() >= until:
+        return
+    _LOG.warning(
+        "the search asks for %d trials, params.yaml here for %d; waiting for the `make repro` that does too",
+        asked[TRIALS],
+        wanted,
+    )
+    while asked_of(search.name, storage) == asked and time.monotonic() < until:
+        time.sleep(_POLL)
+
+
+def _join(search: Search, storage_url: str) -> int:
+    done: list[FrozenTrial] = []
 
     def told(trial: FrozenTrial) -> None:
         _LOG.info("%s", _in_words(trial, search.config))
         done.append(trial)
 
-    with _shared(search, storage_url) as storage:  # with the grace of that search
+    with _shared(search, storage_url) as storage:
         study = open_study(search.name, storage, search=search.config.search)
         _try(search, storage, study, told)
         _confirm(search, storage, study, told=done.append)
-    remove_folders(search.checkpoints.glob(f"trial-{search.name}-*"))
     return len(done)
 
 

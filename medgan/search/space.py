@@ -81,13 +81,17 @@ def is_whole(parameters: Mapping[str, Any], space: Mapping[str, Distribution]) -
 
 
 def _completed(known: Values, space: Mapping[str, Distribution]) -> Values:
-    """With `otherwise` of parameters that are not searched beside these."""
+    """With `otherwise` of parameters that are not searched beside these, nor beside others that are not."""
     values: Values = {}
+    absent = set[str]()
     for path, distribution in space.items():
         if path in known:
             values[path] = known[path]
-        elif distribution.otherwise is not None and distribution.excluded(values):
-            values[path] = distribution.otherwise
+        elif distribution.excluded(values) or absent & distribution.when.keys():
+            if distribution.otherwise is None:
+                absent.add(path)
+            else:
+                values[path] = distribution.otherwise
     return values
 
 

@@ -5,7 +5,6 @@ import logging
 import math
 import os
 import random
-import re
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,19 +16,15 @@ from typing import Any, TypeVar
 
 from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
-from sqlalchemy import NullPool, create_engine, make_url, text
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy import NullPool, create_engine, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from medgan.databases import redacted, sqlite_path
+from medgan.databases import PASSWORD, PASSWORD_FILE, SHARED_FORM, redacted, shared_address, sqlite_path
 from medgan.errors import MedganError
 
 _LOG = logging.getLogger(__name__)
-PASSWORD, PASSWORD_FILE = "MEDGAN_SEARCH_PASSWORD", "MEDGAN_SEARCH_PASSWORD_FILE"
 PATIENCE = 300.0  # seconds for which a database that does not answer is asked again
 _SHORTEST, _LONGEST = 0.2, 10.0  # seconds between two tries
-_FORM = "search.storage is sqlite, or such as postgresql+pg8000://user@host/database"
-_OPTIONS = {"sslmode", "application_name", "unix_sock"}
-_HOST, _DATABASE = re.compile(r"[\w.:-]*"), re.compile(r"[\w.$-]*")  # what looks otherwise may hold a password
 _LOCK = 7236  # of PostgreSQL, while tables are made: any number that is ours
 _HERE = local()
 _BACK = [-math.inf]  # when a database that had been away last answered again
@@ -118,28 +113,14 @@ def _shared(url: str, grace: int) -> Storage:
 def with_password(url: str) -> str:
     """Add the password from the environment, or from the file that the environment names.
 
-    Raises MedganError for a URL that has one in it, which would be in git, in MLflow and in reports, or that may have:
-    what is refused is not shown.
+    Raises MedganError for a URL with a password in it, or that may have.
     """
-    try:
-        parts = make_url(url)
-    except (ArgumentError, ValueError):
-        raise MedganError(_FORM) from None
-    if parts.get_backend_name() == "sqlite" and sqlite_path(url) is not None:
+    if sqlite_path(url) is not None:
         return url
-    if parts.password is not None:
-        raise MedganError(
-            "search.storage has a password in it, which would be kept in git, MLflow and reports; leave it out, change "
-            f"it, and set {PASSWORD}, or {PASSWORD_FILE} to a file with it"
-        )
-    plain = (
-        _HOST.fullmatch(parts.host or "")
-        and _DATABASE.fullmatch(parts.database or "")
-        and not set(parts.username or "") & set(":/ ")
-        and parts.query.keys() <= _OPTIONS
-    )
-    if parts.get_backend_name() != "postgresql" or not plain:
-        raise MedganError(_FORM)
+    try:
+        parts = shared_address(url)
+    except ValueError as error:
+        raise MedganError(f"search.storage: {error}") from None
     return parts.set(password=_password()).render_as_string(hide_password=False)
 
 
@@ -162,7 +143,7 @@ def database_errors(url: str) -> Iterator[None]:
         yield
     except ModuleNotFoundError as error:
         if error.name != "pg8000":
-            raise MedganError(f"search.storage asks for the driver {error.name}; {_FORM}") from None
+            raise MedganError(f"search.storage asks for the driver {error.name}; write {SHARED_FORM}") from None
         raise MedganError(f"{url} needs pg8000; `pip install 'medgan[postgresql]'`") from None
     except AttributeError:
         # What pg8000 makes of a server that asks for a password where there is none.

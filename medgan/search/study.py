@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from medgan.config.search import SearchConfig
 from medgan.errors import MedganError
-from medgan.search.history import FIGURES, KILLS, REASON, RETRY_OF, SEEN, WORKER, kills, score_of, to_retry
+from medgan.search.history import FIGURES, KILLS, REASON, RETRY_OF, SEEN, WORKER, instant, kills, score_of, to_retry
 from medgan.search.space import Values, trials_wanted, values_of
 from medgan.search.storage import Storage
 from medgan.search.suggestion import Given, directions
@@ -26,7 +26,8 @@ from medgan.search.suggestion import Given, directions
 _LOG = logging.getLogger(__name__)
 # An attribute of studies, and its keys for the name of the data set, and for how many trials are to end.
 _ABOUT, NAME, WANTED = "medgan", "name", "wanted"
-_ASKED = "asked"  # another attribute: how much, of whoever began the search last
+# Another attribute: how much, of whoever began the search last, and of that how many trials.
+_ASKED, TRIALS = "asked", "search.trials"
 # Of section search: what decides neither what a trial tries nor what it reaches.
 OUTSIDE = {"trials", "finalists", "seeds", "finalist_steps", "storage", "grace"}
 _POLL = 2.0  # seconds
@@ -78,7 +79,8 @@ def open_study(
 
 def ask(study: Study, search: SearchConfig) -> None:
     """Write down what is wanted of it: processes that join do that, whatever their own params.yaml says."""
-    study.set_user_attr(_ASKED, {f"search.{name}": getattr(search, name) for name in OUTSIDE - {"storage"}})
+    asked = {f"search.{name}": getattr(search, name) for name in OUTSIDE - {"storage"}}
+    study.set_user_attr(_ASKED, asked | {TRIALS: trials_wanted(search)})
 
 
 def asked_of(name: str, storage: Storage) -> Mapping[str, Any]:
@@ -196,8 +198,8 @@ def record(trial: FrozenTrial, values: Values, fresh: tuple[str, str] | None = N
         score=score_of(trial),
         scores=dict(trial.intermediate_values),
         retry_of=trial.user_attrs.get(RETRY_OF),
-        began=_milliseconds(trial.datetime_start),
-        ended=_milliseconds(trial.datetime_complete),
+        began=_milliseconds(trial, trial.datetime_start),
+        ended=_milliseconds(trial, trial.datetime_complete),
         reason=trial.user_attrs.get(REASON),
         worker=trial.user_attrs.get(WORKER),
         figures=trial.user_attrs.get(FIGURES, {}),
@@ -210,5 +212,5 @@ def trial_name(number: int, search: SearchConfig) -> str:
     return f"trial {number} ({number + 1} of {max(trials_wanted(search), number + 1)})"
 
 
-def _milliseconds(moment: datetime | None) -> int | None:
-    return None if moment is None else int(1000 * moment.timestamp())
+def _milliseconds(trial: FrozenTrial, moment: datetime | None) -> int | None:
+    return None if moment is None else int(1000 * instant(trial, moment).timestamp())

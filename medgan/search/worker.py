@@ -15,7 +15,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from sqlalchemy.exc import SQLAlchemyError
 
 from medgan.errors import Interrupted, MedganError
-from medgan.search.history import REASON, STOPPED, SURPLUS, WORKER, counting, ended, is_surplus
+from medgan.search.history import REASON, STOPPED, SURPLUS, WORKER, ZONE, counting, ended, is_surplus
 from medgan.search.storage import Storage
 from medgan.search.study import Sweeper
 
@@ -77,6 +77,7 @@ def _one(job: Work) -> str | None:
     def attempt(trial: Trial) -> float | Sequence[float]:
         begun.append(trial._trial_id)
         job.storage.beat(job.study.study_name, trial.number)
+        trial.set_user_attr(ZONE, time.localtime().tm_gmtoff)
         trial.set_user_attr(WORKER, this_worker())
         if is_surplus(job.study.get_trials(deepcopy=False), trial.number, job.wanted):
             trial.set_user_attr(REASON, SURPLUS)

@@ -11,6 +11,7 @@ import yaml
 from medgan.config.checking import nearest
 from medgan.config.gan import switched
 from medgan.config.schema import parse_config
+from medgan.config.search import check_storage
 from medgan.config.trees import flat, read_yaml
 from medgan.errors import MedganError
 from medgan.files import write_atomically
@@ -65,10 +66,21 @@ def write_params(root: Path, wanted: Mapping[str, Any], text: str, *, force: boo
     write_atomically(params, text.encode())
     before, after = dict(flat(current)), dict(flat(wanted))
     return [
-        f"{key}: {before.get(key, '(none)')} -> {after.get(key, '(none)')}"
+        f"{key}: {_shown(key, before)} -> {_shown(key, after)}"
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key)
     ]
+
+
+def _shown(key: str, values: Mapping[str, Any]) -> str:
+    """A value for people; an address that may hold a password is not for them."""
+    value = str(values.get(key, "(none)"))
+    if key.startswith("search.storage") and key in values:
+        try:
+            check_storage(value)
+        except ValueError:
+            return "***"
+    return value
 
 
 def check_unedited(root: Path, *, force: bool) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 
 from medgan.config.schema import Config
 from medgan.console import progress
@@ -14,7 +14,7 @@ from medgan.scores.validation import check_score, validation_judge
 from medgan.search.board import Board, boards
 from medgan.search.objective import TrialTraining, trial_training
 from medgan.search.session import Search, join_search
-from medgan.search.space import check_space, trials_wanted
+from medgan.search.space import check_space
 from medgan.search.storage import check_shared, database_errors, open_storage
 from medgan.search.study import NAME
 from medgan.workspace.counts import check_counts
@@ -63,6 +63,6 @@ def watched(config: Config) -> Iterator[Callable[[], list[Board]]]:
     with database_errors(url):
         storage = open_storage(url, config.search.grace)
         try:
-            yield lambda: boards(storage, config.data.name, trials_wanted(config.search), datetime.now())
+            yield lambda: boards(storage, config.data.name, datetime.now(UTC))
         finally:
             storage.close()
