@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from medgan.evaluation.evaluate import evaluate
 from medgan.evaluation.generators import TorchGenerator
 from medgan.evaluation.report import SynthesisReport
 from medgan.files import write_atomically
-from medgan.fingerprint import fingerprint
+from medgan.fingerprint import code_digest, fingerprint
 from medgan.gans.drawing import generate
 from medgan.scores.classifying import Labelled
 from medgan.scores.learning import extractor_of
@@ -34,6 +35,7 @@ from medgan.usefulness.running import on_cores
 from medgan.usefulness.study import Pool
 
 _HALF = 127.5  # of 8 bits
+_SHARE = 0.8  # of a class, at most, that one seed learns from; with all of it no two seeds would differ
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,7 @@ class Drawer:
 
     def _key(self, subject: Subject, regimes: list[Regime], looks: int) -> str:
         parts: dict[str, Any] = {"row": row_identity(self.config, subject), "images": self.images, "seed": self.seed}
+        parts["code"] = code_digest(["medgan.usefulness.material"])
         return fingerprint({**parts, "regimes": [asdict(regime) for regime in regimes], "looks": looks})
 
     def _made(
@@ -132,13 +135,20 @@ def learn_all(
 
 
 def subset(data: Prepared, images: int, seed: int) -> Prepared:
-    """The same data with so many training images of each class, or all that there are, patient by patient.
+    """The same data with so many training images of each class, or most of them, patient by patient.
 
     All others that might be learnt from are in no split.
     """
     splits: NDArray[np.str_] = np.where(np.isin(data.splits, ("validation", "test")), data.splits, "")
-    splits[np.concatenate([of_class[:images] for of_class in by_patient(data, seed)])] = "train"
+    kept = [of_class[: min(images, round(_SHARE * len(of_class)))] for of_class in by_patient(data, seed)]
+    splits[np.concatenate(kept)] = "train"
     return replace(data, splits=splits)
+
+
+def shared(data: Prepared, images: int, seeds: int) -> float:
+    """Which share of their training images two subsets have in common, in the mean."""
+    found = [set(subset(data, images, seed).indices("train").tolist()) for seed in range(seeds)]
+    return float(np.mean([len(one & other) / len(one) for one, other in combinations(found, 2)]))
 
 
 def by_patient(data: Prepared, seed: int) -> list[NDArray[np.int64]]:

@@ -8,6 +8,7 @@ from typing import Any
 from benchmarks.judging import WORK, judge, open_subject
 from benchmarks.real_data import CHILDREN, configured
 from medgan.config.schema import Config
+from medgan.sources.phantom.lesions import LESIONS
 
 _START_SECONDS = 300
 
@@ -17,10 +18,12 @@ class Plan:
     """One study. recipe, changes: of the generators. sizes: real images of a class, at most.
 
     n: test images at most. ratios, level: drawn images that are tried. start: whether generators start from networks
-    that have learnt other chest X-rays. title: for people.
+    that have learnt other chest X-rays. group: studies of one group are of the same images. cut: what is smaller than
+    it might be, for time. title: for people.
     """
 
     title: str
+    group: str
     recipe: str
     changes: Mapping[str, Any]
     sizes: Sequence[int]
@@ -33,6 +36,7 @@ class Plan:
     augment: Sequence[str] = ("translation", "contrast")
     n: int = 1000
     start: bool = False
+    cut: str = ""
 
 
 _CHILDREN: dict[str, Any] = {
@@ -44,6 +48,7 @@ _CHILDREN: dict[str, Any] = {
     "gan.augment": ["translation"],
     "train.steps": 1000,
     "train.evaluations": 2,
+    "evaluate.n": 700,  # so many that either class is judged by itself
 }
 _ADULTS: dict[str, Any] = {
     "data.name": "chest-x-rays-of-adults",
@@ -54,13 +59,21 @@ _ADULTS: dict[str, Any] = {
     "train.n": 1000,
     "evaluate.n": 1000,
 }
-_PHANTOMS = {"train.steps": 1500, "train.evaluations": 2, "gan.augment": ["translation"]}
+_PHANTOMS = {
+    "train.steps": 1500,
+    "train.evaluations": 2,
+    "gan.augment": ["translation"],
+    # Ten kinds in much noise: of fewer, or clearer ones, a classifier learns all that there is from 100 of each.
+    "data.options.lesions": list(LESIONS),
+    "data.options.noise": 0.12,
+}
 _MELANOMA = {
     "data.name": "isic-melanoma",
     "data.source": "folder",
     "data.raw": "isic2017-with-table",
     "data.size": 128,
     "data.channels": 3,
+    "data.test": 0.36,  # 135 melanomas, so many that they are judged by themselves
     "data.options": {
         "files": "^images/",
         "table": {
@@ -74,18 +87,37 @@ _MELANOMA = {
     "train.steps": 800,
     "train.evaluations": 2,
     "train.n": 300,
-    "evaluate.n": 300,
+    "evaluate.n": 700,
 }
+_SHORT = "generators of {:,} steps, a few minutes each"
 PLANS: Mapping[str, Plan] = {
-    "phantom": Plan("four kinds of phantom, 32x32", "default", _PHANTOMS, (50, 200, 1000)),
-    "chest-xray": Plan("chest X-rays of children, normal or pneumonia, 64x64", "chest-xray", _CHILDREN, (50, 200, 450)),
+    "phantom": Plan(
+        "ten kinds of phantom in much noise, 32x32",
+        "phantom",
+        "default",
+        _PHANTOMS,
+        (50, 200, 500),
+        steps=1900,  # four times all images of the largest regime
+        n=2000,
+        cut=f"100 and 1,000 images a class; {_SHORT.format(1500)}",
+    ),
+    "chest-xray": Plan(
+        "chest X-rays of children, normal or pneumonia, 64x64",
+        "chest-xray",
+        "chest-xray",
+        _CHILDREN,
+        (50, 100, 200),
+        cut=f"500 and 1,000 images a class, which there are not; {_SHORT.format(1000)}",
+    ),
     **{
         f"chest-xray-200-{name}": Plan(
             f"200 chest X-rays of children, generators {title}",
             "chest-xray-200",
+            "chest-xray-200",
             _CHILDREN | {"gan.augment": augment},
             (100,),
             start=name == "transfer",
+            cut=_SHORT.format(1000),
         )
         for name, title, augment in (
             ("scratch", "from scratch", []),
@@ -96,6 +128,7 @@ PLANS: Mapping[str, Plan] = {
     **{
         f"isic-{recipe.split('-')[0]}": Plan(
             f"melanoma against other lesions, 128x128, {recipe}",
+            "isic",
             recipe,
             _MELANOMA,
             (2000,),
@@ -103,6 +136,7 @@ PLANS: Mapping[str, Plan] = {
             classifier="efficientnet_b0",
             ratios=(),
             level=True,
+            cut=f"one size, one classifier from scratch; {_SHORT.format(800)}",
         )
         for recipe in ("residual", "sngan-colour")
     },

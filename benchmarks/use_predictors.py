@@ -24,18 +24,19 @@ def main() -> None:
     if not studies:
         print(f"{RESULTS} has no studies yet; first run python -m benchmarks.usefulness phantom", flush=True)
         return
-    of_size: dict[tuple[str, int], list[dict[str, Any]]] = defaultdict(list)
+    of_group, of_size = (defaultdict[Any, list[dict[str, Any]]](list) for _ in range(2))
     for name, generators in studies.items():
         for each in generators:
-            of_size[name, each.get("images", 0)].append(each)
+            of_group[each.get("group", name)].append(each)
+            of_size[each.get("group", name), each.get("images")].append(each)
     number = sum(map(len, studies.values()))
     lines = [
         "# What predicts use?",
         "",
         f"`python -m benchmarks.use_predictors`: {', '.join(studies)}; {number} generators. What is good "
-        "differs from study to study, so a generator has its rank among those of its own.",
-        *predictors(list(studies.values()), "studies"),
-        *predictors(list(of_size.values()), "studies, among generators of as many real images"),
+        "differs from data to data, so a generator has its rank among those of the same data.",
+        *predictors(list(of_size.values()), "all data, among generators of as many real images"),
+        *predictors(list(of_group.values()), "all data, numbers of real images differing"),
     ]
     save("use_predictors", {name: len(generators) for name, generators in studies.items()}, lines)
 

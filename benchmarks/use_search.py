@@ -29,9 +29,11 @@ from medgan.scores.classifying import Lessons
 from medgan.search.space import Values
 from medgan.search.suggestion import draw_values
 from medgan.usefulness.classifiers import CLASSIFIERS, classifier
+from medgan.usefulness.comparison import Answers, Chance
+from medgan.usefulness.figures import balanced_accuracy
 from medgan.usefulness.material import held_out
-from medgan.usefulness.regimes import candidates
-from medgan.usefulness.study import Method, study
+from medgan.usefulness.regimes import ALONE, candidates
+from medgan.usefulness.study import HeldOut, Method, study
 
 CONFIGURATIONS, FRESH, IMAGES = 16, 5, 200
 _RATIOS, _STEPS, _BATCH, _N = (1.0,), 300, 32, 1000
@@ -41,11 +43,15 @@ PRESENT, BY_FID, BY_USE = "params.yaml as it is", "best FID", "best utility"
 
 @dataclass(frozen=True)
 class Chosen:
-    """A configuration, and what came of it on each fresh seed."""
+    """A configuration, and what came of it on each fresh seed.
+
+    answers: to test images, of classifiers that have learnt from drawn images alone.
+    """
 
     name: str
     values: Values
     used: Sequence[Used]
+    answers: Answers
 
 
 def main() -> None:
@@ -58,7 +64,8 @@ def main() -> None:
         return
     subject = open_subject(base, told_apart=True, by_class=True)
     tried = _configurations(base)
-    first = _used([Drawer(base.override(values), IMAGES, 0) for values in tried], subject, "configurations")
+    images = held_out(subject.prepared, _N, base.seed)
+    first, _ = _used([Drawer(base.override(values), IMAGES, 0) for values in tried], subject, images, "configurations")
     winners = {
         PRESENT: tried[0],
         BY_FID: tried[int(np.argmin([quality.validation_fid for quality, _, _ in first]))],
@@ -66,16 +73,17 @@ def main() -> None:
     }
     seeds = range(1, 1 + FRESH)
     fresh = [
-        Chosen(name, values, _used([Drawer(base.override(values), IMAGES, seed) for seed in seeds], subject, name))
+        Chosen(name, values, *_used([Drawer(base.override(values), IMAGES, n) for n in seeds], subject, images, name))
         for name, values in winners.items()
     ]
+    chance = Chance(FRESH, images.test.labels, images.patients, seed=base.seed)
     tree = {
         "configurations": [{"values": values, **figures(used)} for values, used in zip(tried, first, strict=True)],
         "chosen": [
             {"name": each.name, "values": each.values, "seeds": [figures(used) for used in each.used]} for each in fresh
         ],
     }
-    save(f"use_search-{data}", tree, _lines(data, base, first, fresh))
+    save(f"use_search-{data}", tree, _lines(data, base, first, fresh, chance))
 
 
 def _configurations(base: Config) -> list[Values]:
@@ -85,22 +93,25 @@ def _configurations(base: Config) -> list[Values]:
     return [{}, *(draw_values(random.ask(), base.search.drawn) for _ in range(CONFIGURATIONS - 1))]
 
 
-def _used(drawers: Sequence[Drawer], subject: Subject, title: str) -> list[Used]:
-    """What generators reach, and what their images are good for."""
+def _used(drawers: Sequence[Drawer], subject: Subject, images: HeldOut, title: str) -> tuple[list[Used], Answers]:
+    """What generators reach, what their images are good for, and the answers of those that learn from them alone."""
     config, data = drawers[0].config, subject.prepared
     learnt = learn_all(drawers, subject, (_RATIOS, False, _STEPS * _BATCH), title=title)
-    pools, images = [pool for pool, _ in learnt], held_out(data, _N, config.seed)
+    pools = [pool for pool, _ in learnt]
     lessons = Lessons(_STEPS, _BATCH, CLASSIFIERS["cnn"], _AUGMENT)
     method = Method(partial(classifier, "cnn", data.spec), lessons, config.seed)
     regimes = candidates(_RATIOS, pools[0].counts, level=False)
     found = study(pools, regimes, images, method, partial(kept_fits, title=f"{title}: classifiers"))
-    return [(quality, *use) for (_, quality), use in zip(learnt, uses(found, images), strict=True)]
+    used = [(quality, *use) for (_, quality), use in zip(learnt, uses(found, images), strict=True)]
+    return used, found.answers(ALONE)
 
 
-def _lines(data: str, base: Config, first: Sequence[Used], fresh: Sequence[Chosen]) -> list[str]:
+def _lines(data: str, base: Config, first: Sequence[Used], fresh: Sequence[Chosen], chance: Chance) -> list[str]:
     by = {each.name: each for each in fresh}
     same = by[BY_FID].values == by[BY_USE].values
-    differences = [100 * (ours[1] - theirs[1]) for ours, theirs in zip(by[BY_USE].used, by[BY_FID].used, strict=True)]
+    pair = {"": (balanced_accuracy, by[BY_USE].answers, by[BY_FID].answers)}
+    difference = chance.differences(pair)[""]
+    value, low, high = (100 * bound for bound in (difference.value, difference.low, difference.high))
     return [
         f"# Chosen by FID, or by use: {data}",
         "",
@@ -116,7 +127,8 @@ def _lines(data: str, base: Config, first: Sequence[Used], fresh: Sequence[Chose
         "",
         "Both choose the same."
         if same
-        else f"The choice by utility less that by FID, with drawn images alone: {_interval(differences)} points.",
+        else f"The choice by utility less that by FID, with drawn images alone: {value:+.1f} [{low:+.1f}, {high:+.1f}] "
+        "points, over seeds and patients.",
         *predictors([[figures(used) for used in first]], f"{CONFIGURATIONS} configurations"),
     ]
 

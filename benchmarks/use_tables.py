@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +13,8 @@ from medgan.evaluation.two_sample import Measured
 from medgan.scores.classifying import Lessons
 from medgan.seeds import numpy_generator
 from medgan.usefulness.comparison import Difference
-from medgan.usefulness.report import RegimeFigures, SizeFigures, Usefulness
-from medgan.usefulness.verdict import size_of
+from medgan.usefulness.report import UNSEEN, RegimeFigures, SizeFigures, Usefulness
+from medgan.usefulness.verdict import size_of, smallest_seen
 
 # Of each generator: how good it is, the balanced accuracy of a classifier that learns from its images alone, and by how
 # much they raise that of one that learns from real ones.
@@ -28,10 +29,9 @@ _COLUMNS = (
     "accuracy",
     "AUC",
     "calibration error",
-    "type I",
-    "type II",
     "steps to 95 % of real",
 )
+_TWO = 2  # classes, whose errors of type II are those of type I of the other
 
 
 def head(command: str, title: str, about: str, lessons: Lessons, found: Usefulness) -> list[str]:
@@ -39,25 +39,36 @@ def head(command: str, title: str, about: str, lessons: Lessons, found: Usefulne
     return [
         f"# Usefulness: {title}",
         "",
-        f"`{command}`: {found.seeds} seeds, each with real images of its own and a generator ({about}) that has seen "
-        f"no others. Classifier {found.classifier}, {found.steps} steps of {lessons.batch} images in every regime, "
-        f"random changes: {', '.join(lessons.augment)}. {found.n:,} test images of {found.patients:,} patients. "
-        "Intervals in points are adjusted within a size; those that decide, over all sizes.",
+        f"`{command}`: {found.seeds} seeds, each with real images drawn for it and a generator ({about}). Classifier "
+        f"{found.classifier}, {found.steps:,} steps of {lessons.batch} images in every regime, random changes: "
+        f"{', '.join(lessons.augment)}. {found.n:,} test images of {found.patients:,} patients. Intervals in points "
+        "are adjusted within a size; those that decide, over all sizes. Errors of type I of a class: images of others "
+        "that are called so; of type II: images of it that are not.",
         "",
         f"**{found.sentence[0].upper()}{found.sentence[1:]}.**",
     ]
 
 
-def tables(found: Usefulness, used: Sequence[Sequence[Used]]) -> Iterator[str]:
-    """One for each number of real images, of whose generators `used` tells."""
-    for size, of_size in zip(found.sizes, used, strict=True):
-        yield from ("", f"## {size_of(size)} real images a class: {size.verdict}", "", _generators(of_size), "")
-        yield f"| {' | '.join(_COLUMNS)} |"
-        yield "| --- " * len(_COLUMNS) + "|"
-        yield from (_row(name, regime, size) for name, regime in size.regimes.items())
+def tables(found: Usefulness, used: Sequence[Sequence[Used]], shared: Sequence[float]) -> Iterator[str]:
+    """One for each number of real images, of whose generators `used` tells.
+
+    shared: which share of their real images two seeds have in common, in the mean.
+    """
+    for size, of_size, common in zip(found.sizes, used, shared, strict=True):
+        classes = list(size.counts) if len(size.counts) == _TWO else []
+        columns = [*_COLUMNS, *(f"type I of {name}" for name in classes)]
+        yield from ("", f"## {size_of(size)} real images a class: {size.verdict}", "")
+        yield f"Two seeds have {100 * common:.0f} % of their real images in common. {_generators(of_size)}"
+        yield from ("", f"| {' | '.join(columns)} |", "| --- " * len(columns) + "|")
+        yield from (_row(name, regime, size, classes) for name, regime in size.regimes.items())
         yield ""
         for name, each in size.decisive.items():
             yield f"- {size.chosen} less {name}: {_difference(each)} points, p {each.adjusted_p:.3f}"
+        if size.verdict == UNSEEN:
+            yield f"- {smallest_seen(size)}"
+        for kind, changes in (("I", size.type_1), ("II", size.type_2)):
+            told = ", ".join(f"{name} {_difference(each)}" for name, each in changes.items())
+            yield f"- errors of type {kind}, {size.chosen} less augmented, points: {told}"
 
 
 def figures(used: Used) -> dict[str, float]:
@@ -66,7 +77,7 @@ def figures(used: Used) -> dict[str, float]:
     return {**asdict(quality), "alone": alone, "gain": gain}
 
 
-def predictors(studies: Sequence[Sequence[Mapping[str, float]]], over: str) -> Iterator[str]:
+def predictors(studies: Sequence[Sequence[Mapping[str, Any]]], over: str) -> Iterator[str]:
     """Rank correlations of what is measured of a generator with what its images are good for.
 
     studies: `figures` of their generators, each of which has its rank among those of its own study. over: for people.
@@ -94,18 +105,18 @@ def _generators(used: Sequence[Used]) -> str:
     return f"The generators, mean ± sd: {', '.join(cells)}."
 
 
-def _row(name: str, regime: RegimeFigures, size: SizeFigures) -> str:
+def _row(name: str, regime: RegimeFigures, size: SizeFigures, classes: Sequence[str]) -> str:
+    """classes: of those columns that have errors of type I."""
     differences = {**size.others, f"{size.chosen} - augmented": size.decisive["augmented"]}
     difference = differences.get(f"{name} - augmented")
-    errors = [float(np.mean([each.value for each in kind.values()])) for kind in (regime.type_1, regime.type_2)]
     cells = [
         name,
         f"{regime.images:,}",
         _estimate(regime.figures["balanced_accuracy"]),
         _difference(difference) if difference else "",
         *(f"{regime.figures[key].value:.3f}" for key in ("accuracy", "auc", "calibration_error")),
-        *(f"{error:.3f}" for error in errors),
         str(regime.steps or "not reached"),
+        *(_estimate(regime.type_1[each]) for each in classes),
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -119,7 +130,7 @@ def _difference(found: Difference) -> str:
 
 
 def _correlation(
-    studies: Sequence[Sequence[Mapping[str, float]]], figure: str, use: str, rows: Sequence[Sequence[NDArray[np.int64]]]
+    studies: Sequence[Sequence[Mapping[str, Any]]], figure: str, use: str, rows: Sequence[Sequence[NDArray[np.int64]]]
 ) -> str:
     """rows: of each study, once for each time that it is drawn anew."""
     columns = [np.array([[each[figure], each[use]] for each in study], dtype=float) for study in studies]

@@ -8,8 +8,9 @@ For each number of real images and each seed a generator learns from these alone
 
 import argparse
 from functools import partial
+from itertools import chain
 
-from benchmarks.drawers import Drawer, learn_all
+from benchmarks.drawers import Drawer, learn_all, shared
 from benchmarks.fits import kept_fits
 from benchmarks.judging import ROOT, open_subject
 from benchmarks.tables import save
@@ -49,16 +50,24 @@ def main() -> None:
     found = judge(studies, images, data.label_names, classifier=plan.classifier, steps=plan.steps, seed=config.seed)
     picture = ROOT / "docs" / f"usefulness-{name}.png"
     save_picture(picture, found)
-    generators = [{"images": size, **figures(each)} for size in plan.sizes for each in used[size]]
-    about = f"recipe `{plan.recipe}`, {config.train.steps:,} steps"
+    generators = [
+        [{"images": size, "group": plan.group, **figures(each)} for each in used[size]] for size in plan.sizes
+    ]
+    start = "begun from networks that have seen others" if plan.start else "which has seen no others"
+    about = f"recipe `{plan.recipe}`, {config.train.steps:,} steps, {start}"
+    common = [shared(data, size, plan.seeds) for size in plan.sizes]
     lines = [
         *head(f"python -m benchmarks.usefulness {name}", plan.title, about, lessons, found),
-        *tables(found, list(used.values())),
-        *predictors([generators], f"{len(generators)} generators; numbers of real images differ"),
+        "",
+        f"Generators are judged on {subject.floor.n:,} test images by an extractor that has learnt from all training "
+        f"images ({subject.extractor.digest[:8]}); real training images have an FID of {subject.floor.fid:.3g}. Cut "
+        f"for time: {plan.cut}.",
+        *tables(found, list(used.values()), common),
+        *predictors(generators, f"{sum(map(len, generators))} generators, among those of as many real images"),
         "",
         f"![{plan.title}](../../docs/{picture.name})",
     ]
-    save(f"usefulness-{name}", {**to_tree(found), "generators": generators}, lines)
+    save(f"usefulness-{name}", {**to_tree(found), "generators": [*chain(*generators)]}, lines)
 
 
 def uses(found: Study, images: HeldOut) -> list[tuple[float, float]]:

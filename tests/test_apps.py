@@ -40,6 +40,7 @@ def test_classes_are_levelled_in_a_copy_and_each_drawn_image_says_that_it_is(
     done = balance(folder, tiny_onnx, tmp_path / "level")
     assert done.returncode == 0, done.stderr
     assert "5 healthy and 0 drawn, 2 tumour and 3 drawn" in done.stdout
+    assert "Drawn images are (1, 16, 16), real ones (1, 20, 20)" in done.stdout
     assert len(list((tmp_path / "level/healthy").iterdir())) == 5 and len(list(folder.rglob("*.PNG"))) == 7
     drawn = sorted((tmp_path / "level/tumour").glob("synthetic-*.png"))
     assert len(drawn) == 3 and len(list((tmp_path / "level/tumour").glob("*.PNG"))) == 2
@@ -53,9 +54,23 @@ def test_classes_are_levelled_in_a_copy_and_each_drawn_image_says_that_it_is(
 
 
 def test_what_cannot_be_levelled_is_a_sentence(folder: Path, tiny_onnx: Path, tmp_path: Path) -> None:
-    there = balance(folder, tiny_onnx, folder)
+    (folder / ".cache").mkdir()  # of no class
+    there, inside = balance(folder, tiny_onnx, folder), balance(folder, tiny_onnx, folder / "out")
+    drawn = folder / "tumour" / "synthetic-0-00000.png"
+    drawn.write_bytes(b"")
+    again = balance(folder, tiny_onnx, tmp_path / "out")
+    drawn.unlink()
+    for file in (folder / "tumour").iterdir():
+        file.rename(file.with_suffix(".dcm"))
+    unread = balance(folder, tiny_onnx, tmp_path / "out")
     (folder / "unknown").mkdir()
     other = balance(folder, tiny_onnx, tmp_path / "out")
-    for done, sentence in ((there, "is there already"), (other, "'unknown'], and the classes of")):
-        assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr
-    assert not (tmp_path / "out").exists()
+    for done, sentence in (
+        (there, "is there already"),
+        (inside, "or lies in"),
+        (again, "synthetic-0-00000.png was drawn"),
+        (unread, "tumour has no pictures: .png"),
+        (other, "'unknown'], the classes of"),
+    ):
+        assert done.returncode == 2 and sentence in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert not (tmp_path / "out").exists() and not (folder / "out").exists()

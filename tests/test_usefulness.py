@@ -269,7 +269,8 @@ def test_drawn_images_that_beat_augmentation_and_copies_have_helped() -> None:
         r"helped with 100 real images a class: (89|90)\.\d % of test images told right \(mean of classes\) with 1 "
         rf"drawn to each real image, (79|80)\.\d % with augmentation alone {gain}, "
         rf"(79|80)\.\d % with 1 copied to each real image {gain}; "
-        r"type I errors: \d+\.\d % of others called (healthy|ill), \d+\.\d % with augmentation alone",
+        r"type I errors: \d+\.\d % of others called (healthy|ill), \d+\.\d % with augmentation alone "
+        r"\([+-]\d+\.\d points \[[+-]\d+\.\d, [+-]\d+\.\d\]\)",
         sentence,
     )
 

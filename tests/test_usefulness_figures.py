@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, recall_score, roc_auc_score
 
-from medgan.holm import holm
+from medgan.holm import LEVEL, holm
 from medgan.usefulness.comparison import Chance
 from medgan.usefulness.figures import (
     accuracy,
@@ -59,9 +59,14 @@ def test_confidence_that_is_right_as_often_as_it_says_is_calibrated() -> None:
 
 def test_the_levels_of_holm() -> None:
     shares, adjusted = zip(*holm([0.04, 0.01, 0.03]), strict=True)
-    assert shares == pytest.approx((1, 1 / 3, 1 / 2))
+    assert shares == pytest.approx((1 / 2, 1 / 3, 1 / 2))  # it stops at .03
     assert adjusted == pytest.approx((0.06, 0.03, 0.06))
     assert holm([]) == []
+
+
+@pytest.mark.parametrize("ps", [[0.03, 0.04], [0.010, 0.011, 0.012, 0.014, 0.02, 0.04], [0.001, 0.02, 0.04, 0.9]])
+def test_an_adjusted_interval_excludes_nothing_that_its_p_does_not(ps: list[float]) -> None:
+    assert [p < share * LEVEL for p, (share, _) in zip(ps, holm(ps), strict=True)] == [p < LEVEL for _, p in holm(ps)]
 
 
 def studies(effect: float, *, seeds: int = 10, n: int = 400, count: int = 120) -> list[float]:

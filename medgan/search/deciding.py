@@ -11,11 +11,9 @@ from scipy import stats
 
 from medgan.config.search import SearchConfig
 from medgan.errors import MedganError
-from medgan.holm import holm
+from medgan.holm import LEVEL, holm
 from medgan.search.confirmation import PLACE, Candidate, broken_limits, trainings
 from medgan.search.history import broken
-
-LEVEL = 0.05  # of the family of all finalists
 
 
 @dataclass(frozen=True)

@@ -50,11 +50,13 @@ def judge(
 def _size(study: Study, chance: Chance, names: Sequence[str], decisive: Mapping[str, Difference]) -> SizeFigures:
     answers = {name: np.stack([each.answers for each in found]) for name, found in study.outcomes.items()}
     chosen, control, alone = study.chosen.name, study.chosen.control.name, AUGMENTED.name
+    # Each pair once, and not those that decide.
+    seen = {(chosen, alone), (chosen, control), (alone, control), (alone, REAL.name)}
     others = {
         f"{one} - {other}": (balanced_accuracy, answers[one], answers[other])
-        for other in (alone, control)
+        for other in (alone, control, REAL.name)
         for one in answers
-        if one not in (other, chosen) and (one, other) != (alone, control)
+        if one != other and (one, other) not in seen and not (one == REAL.name and other == control)
     }
     target = _TARGET * float(np.mean([each.validation for each in study.outcomes[REAL.name]]))
     return SizeFigures(

@@ -38,8 +38,8 @@ class SizeFigures:
 
     chosen: the regime with drawn images that validation images prefer; control: the same with copies of real images.
     decisive: balanced accuracy of the chosen one less that of augmentation alone, and of the control. others: of every
-    other regime less that of either, as "A - B". type_1, type_2: by class, how the errors of the chosen one differ from
-    those of augmentation alone. Of each of these four, the comparisons are a family.
+    other regime less that of either and of real images unchanged, as "A - B". type_1, type_2: by class, how the errors
+    of the chosen one differ from those of augmentation alone. Of each of these four, the comparisons are a family.
     """
 
     counts: Mapping[str, int]

@@ -44,9 +44,14 @@ def _figures(size: SizeFigures) -> str:
         theirs = size.regimes[name].figures["balanced_accuracy"].value
         text += f", {_percent(theirs)} with {_called(name)} ({_points(difference)})"
     if size.verdict == UNSEEN:
-        least = max(difference.detectable for difference in size.decisive.values())
-        text += f"; {100 * least:.1f} points would have been seen four times out of five"
+        text += f"; {smallest_seen(size)}"
     return text
+
+
+def smallest_seen(size: SizeFigures) -> str:
+    """The smallest gain that the study could have seen."""
+    least = max(difference.detectable for difference in size.decisive.values())
+    return f"{100 * least:.1f} points would have been seen four times out of five"
 
 
 def _called(name: str) -> str:
@@ -58,10 +63,13 @@ def _called(name: str) -> str:
 
 
 def _errors(size: SizeFigures) -> str:
-    """Name the class whose errors of type I change most."""
+    """Name the class whose errors of type I change most; the interval holds for the changes of all classes."""
     name = max(size.type_1, key=lambda name: abs(size.type_1[name].value))
+    change = size.type_1[name]
     before, after = (size.regimes[regime].type_1[name].value for regime in ("augmented", size.chosen))
-    return f"type I errors: {_percent(after)} of others called {name}, {_percent(before)} with augmentation alone"
+    text = f"{_percent(after)} of others called {name}, {_percent(before)} with augmentation alone ({_points(change)})"
+    unseen = change.adjusted_low <= 0 <= change.adjusted_high
+    return f"type I errors{' (no change seen)' if unseen else ''}: {text}"
 
 
 def _points(difference: Difference) -> str:
