@@ -21,12 +21,12 @@ from benchmarks.drawers import by_patient
 from benchmarks.fits import kept_fits
 from benchmarks.judging import configuration, prepared
 from benchmarks.tables import save
+from benchmarks.use_plans import HARD_PHANTOMS
 from medgan.data.store import Prepared
 from medgan.data.stored import StoredImages
 from medgan.imaging.arrays import quantised
 from medgan.scores.classifying import Labelled, Lessons
 from medgan.seeds import derive_seed, numpy_generator
-from medgan.sources.phantom.lesions import LESIONS
 from medgan.usefulness.classifiers import CLASSIFIERS, classifier
 from medgan.usefulness.judging import judge
 from medgan.usefulness.regimes import AUGMENTED, with_drawn
@@ -36,8 +36,6 @@ from medgan.usefulness.study import HeldOut, Method, Pool, Study, learn, study
 REAL, SEEDS = 100, 10  # images of a class
 RATIOS = (1.0, 2.0)
 _STEPS, _BATCH, _AUGMENT = 800, 32, ("translation",)  # with fewer, classifiers have not learnt to the end
-# Ten kinds in much noise: of fewer, or clearer ones, a classifier learns all that there is from 100 of each.
-_DATA = {"data.options.lesions": list(LESIONS), "data.options.noise": 0.12}
 _VALIDATION, _TEST = 500, 2000
 _USELESS = (UNSEEN, HARMED)
 # By the name of the plant: verdicts that are right.
@@ -64,7 +62,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("repetitions", type=int, nargs="?", default=20, help="20 unless told")
     repetitions = parser.parse_args().repetitions
-    data = prepared(configuration("default", changes=_DATA))
+    data = prepared(configuration("default", changes=HARD_PHANTOMS))
     rows = [planted(plant, data, repetitions) for plant in PLANTS]
     save("planted-use", [asdict(row) for row in rows], _lines(rows, repetitions))
 

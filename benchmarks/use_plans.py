@@ -18,8 +18,8 @@ class Plan:
     """One study. recipe, changes: of the generators. sizes: real images of a class, at most.
 
     n: test images at most. ratios, level: drawn images that are tried. start: whether generators start from networks
-    that have learnt other chest X-rays. group: studies of one group are of the same images. cut: what is smaller than
-    it might be, for time. title: for people.
+    that have learnt other chest X-rays. group: studies of one group are of the same images. cut: what is smaller or
+    fewer than it might be. title: for people.
     """
 
     title: str
@@ -59,14 +59,9 @@ _ADULTS: dict[str, Any] = {
     "train.n": 1000,
     "evaluate.n": 1000,
 }
-_PHANTOMS = {
-    "train.steps": 1500,
-    "train.evaluations": 2,
-    "gan.augment": ["translation"],
-    # Ten kinds in much noise: of fewer, or clearer ones, a classifier learns all that there is from 100 of each.
-    "data.options.lesions": list(LESIONS),
-    "data.options.noise": 0.12,
-}
+# Ten kinds in much noise: of fewer, or clearer ones, a classifier learns all that there is from 100 of each.
+HARD_PHANTOMS: dict[str, Any] = {"data.options.lesions": list(LESIONS), "data.options.noise": 0.12}
+_PHANTOMS = HARD_PHANTOMS | {"train.steps": 1500, "train.evaluations": 2, "gan.augment": ["translation"]}
 _MELANOMA = {
     "data.name": "isic-melanoma",
     "data.source": "folder",

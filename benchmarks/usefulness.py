@@ -60,8 +60,8 @@ def main() -> None:
         *head(f"python -m benchmarks.usefulness {name}", plan.title, about, lessons, found),
         "",
         f"Generators are judged on {subject.floor.n:,} test images by an extractor that has learnt from all training "
-        f"images ({subject.extractor.digest[:8]}); real training images have an FID of {subject.floor.fid:.3g}. Cut "
-        f"for time: {plan.cut}.",
+        f"images ({subject.extractor.digest[:8]}); real training images have an FID of {subject.floor.fid:.3g}. Cut: "
+        f"{plan.cut}.",
         *tables(found, list(used.values()), common),
         *predictors(generators, f"{sum(map(len, generators))} generators, among those of as many real images"),
         "",

@@ -151,12 +151,14 @@ def test_a_worker_waits_for_a_search_that_is_made_larger(
     about, storage = {"name": "larger", "data": "aaaa"}, opened(30)
     small = config.override({"search.trials": 2, "search.finalists": 0, "search.grace": 30})
     study = open_study("larger", storage, about, small.search)
-    ask(study, small.search)
+    first = threading.Timer(1, ask, (study, small.search))  # until then it is there, and has not begun
+    first.start()
     large = small.override({"search.trials": 4})
-    more = threading.Timer(3, ask, (study, large.search))
+    more = threading.Timer(5, ask, (study, large.search))
     more.start()
     search = Search(lambda *_: 1.0, large, ImageSpec(16, 1, classes=3), "larger", tmp_path, about)
     assert join_search(search, database.url, patience=60) == 4
+    first.join()
     more.join()
 
 

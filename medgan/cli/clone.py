@@ -96,7 +96,7 @@ def ui(
 def worker(
     wait: Annotated[
         float,
-        typer.Option(min=0, help="Minutes to wait until the search has begun, and asks for as many trials."),
+        typer.Option(min=0, help="Minutes to wait until the search has begun and asks for no fewer trials."),
     ] = 10,
 ) -> None:
     """Help with the search of params.yaml, which `make repro` has begun here or on another machine, until it is done.

@@ -12,7 +12,7 @@ from medgan.errors import MedganError
 from medgan.search.confirmation import CONFIRMATION
 from medgan.search.history import WORKER, ended, instant, score_of, tried
 from medgan.search.storage import Storage
-from medgan.search.study import NAME, TRIALS, WANTED, about_of, asked_of
+from medgan.search.study import NAME, TRIALS, WANTED, about_of, asked_of, begun
 
 _SHOWN = 20  # workers, those first that are at work
 
@@ -65,7 +65,7 @@ def boards(storage: Storage, data: str, now: datetime) -> list[Board]:
     Raises MedganError where nothing was searched for on it.
     """
     studies = storage.get_all_studies()
-    searches = [study for study in studies if about_of(study).get(NAME) == data]
+    searches = [study for study in begun(storage) if about_of(study).get(NAME) == data]
     if not searches:
         raise MedganError(f"no search on {data} has begun there; `make repro` begins one")
     name = searches[-1].study_name

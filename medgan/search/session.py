@@ -7,7 +7,6 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
@@ -34,13 +33,22 @@ from medgan.search.objective import Objective
 from medgan.search.pictures import study_pictures
 from medgan.search.space import Values, trials_wanted
 from medgan.search.storage import Storage, check_shared, database_errors, open_storage
-from medgan.search.study import TRIALS, WANTED, TrialRecord, ask, asked_of, find_study, open_study, records, trial_name
+from medgan.search.study import (
+    WANTED,
+    TrialRecord,
+    ask,
+    asked_of,
+    await_more,
+    find_study,
+    open_study,
+    records,
+    trial_name,
+)
 from medgan.search.trying import try_candidate
 from medgan.search.worker import Work, work
 from medgan.training.checkpoint import held, remove_folders
 
 _LOG = logging.getLogger(__name__)
-_POLL = 2.0  # seconds
 # Is told of trials, of trainings on fresh seeds, and of the status of their search: RUNNING, then FINISHED or FAILED.
 Mirror = Callable[[Sequence[TrialRecord], str], None]
 
@@ -109,22 +117,9 @@ def join_search(search: Search, storage_url: str, *, patience: float) -> int:
         while (now := asked_of(search.name, storage)) != asked:
             asked = now
             done += _join(replace(search, config=search.config.override(asked)), storage_url)
-            _await_more(search, storage, asked, until)
+            await_more(search.name, storage, asked, trials_wanted(search.config.search), until)
     remove_folders(search.checkpoints.glob(f"trial-{search.name}-*"))
     return done
-
-
-def _await_more(search: Search, storage: Storage, asked: Mapping[str, Any], until: float) -> None:
-    """Where params.yaml here asks for more trials than the search did, give `make repro` the time to do so too."""
-    if (wanted := trials_wanted(search.config.search)) <= asked[TRIALS] or time.monotonic() >= until:
-        return
-    _LOG.warning(
-        "the search asks for %d trials, params.yaml here for %d; waiting for the `make repro` that does too",
-        asked[TRIALS],
-        wanted,
-    )
-    while asked_of(search.name, storage) == asked and time.monotonic() < until:
-        time.sleep(_POLL)
 
 
 def _join(search: Search, storage_url: str) -> int:

@@ -90,6 +90,11 @@ def asked_of(name: str, storage: Storage) -> Mapping[str, Any]:
     return found
 
 
+def begun(storage: Storage) -> list[FrozenStudy]:
+    """Searches of which is known how much is wanted, the oldest first."""
+    return [study for study in storage.get_all_studies() if TRIALS in study.user_attrs.get(_ASKED, {})]
+
+
 def about_of(study: FrozenStudy) -> Mapping[str, str]:
     """What it searches on, as `open_study` was told."""
     found: Mapping[str, str] = study.user_attrs.get(_ABOUT, {})
@@ -114,10 +119,10 @@ def find_study(name: str, storage: Storage, about: Mapping[str, str], *, patienc
     """
     began, said = time.monotonic(), False
     while True:
-        known = {study.study_name: about_of(study) for study in storage.get_all_studies()}
-        if name in known:
+        if any(study.study_name == name for study in begun(storage)):
             return
-        others = [there for there in known.values() if there.get(NAME) == about[NAME]]
+        theirs = [about_of(study) for study in storage.get_all_studies() if study.study_name != name]
+        others = [there for there in theirs if there.get(NAME) == about[NAME]]
         if time.monotonic() - began > patience:
             if others:
                 raise MedganError(f"the search on {about[NAME]} is another one: {_differing(others[-1], about)}")
@@ -129,6 +134,22 @@ def find_study(name: str, storage: Storage, about: Mapping[str, str], *, patienc
                 _differing(others[-1], about),
             )
             said = True
+        time.sleep(_POLL)
+
+
+def await_more(name: str, storage: Storage, asked: Mapping[str, Any], wanted: int, until: float) -> None:
+    """Where more trials are wanted here than the search asked for, give `make repro` the time to do so too.
+
+    asked: as `asked_of` said. until: on the clock of time.monotonic.
+    """
+    if wanted <= asked[TRIALS] or time.monotonic() >= until:
+        return
+    _LOG.warning(
+        "the search asks for %d trials, params.yaml here for %d; waiting for the `make repro` that does too",
+        asked[TRIALS],
+        wanted,
+    )
+    while asked_of(name, storage) == asked and time.monotonic() < until:
         time.sleep(_POLL)
 
 
